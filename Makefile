@@ -1,0 +1,63 @@
+# Every target works on a fresh clone with Python >= 3.11 and make: the first one builds .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+EXTRAS := mini,eval
+CONSTRAINTS := constraints.txt
+DATA ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint format bench train-mini-heads constraints clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+install: $(INSTALLED) ## build .venv with everything that the other targets need
+
+# torch comes first and alone, so that its pinned version, and not a dependency's range, decides the build.
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than Python 3.11; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) torch
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$(EXTRAS)]' --group dev
+	@touch $@
+
+demo: $(INSTALLED) ## index the sample and ask it questions in two languages
+	$(BIN)/python scripts/demo.py
+
+test: $(INSTALLED) ## all tests but the slow ones
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(INSTALLED) ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED) ## ruff, formatting, mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## what ruff can mend by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## quality, encoding and storage, measured here and now
+	$(BIN)/python -m benchmarks
+
+train-mini-heads: $(INSTALLED) ## train the sparse head of mini again: make train-mini-heads DATA=folder
+	@test -n '$(DATA)' || { echo "name the folder of the training files: make train-mini-heads DATA=folder"; exit 2; }
+	$(BIN)/python scripts/train_mini_heads.py --data '$(DATA)'
+
+constraints: ## take the newest versions that fit and pin them
+	rm -rf $(VENV)
+	$(MAKE) install CONSTRAINTS=/dev/null
+	{ sed -n '/^#/p' $(CONSTRAINTS); \
+	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > $(CONSTRAINTS).new
+	mv $(CONSTRAINTS).new $(CONSTRAINTS)
+	@touch $(INSTALLED)
+
+clean: ## remove what the targets made, .venv included
+	rm -rf $(VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,261 @@
+"""The command line: ``trivec index``, ``trivec search``, ``trivec info``.
+
+Results go to stdout, progress and warnings to stderr; with ``--json`` stdout is one JSON document.
+The exit code is 0, 1 for an error (one line on stderr), or 2 for wrong usage.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any, Literal
+
+import typer
+
+from trivec.cli._place import chosen_encoder, open_place
+from trivec.cli._rendering import hit_json, hit_table, schema_table, summary
+from trivec.errors import TrivecError
+from trivec.types import SearchOptions
+
+__all__ = ["app", "main"]
+
+ALL_ARMS = ("dense", "sparse", "bm25", "colbert")
+DEFAULTS = SearchOptions()
+LISTED = 20
+UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
+
+app = typer.Typer(
+    name="trivec",
+    help="Index text into Qdrant with BGE-M3, and find it again.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+PlaceArgument = Annotated[
+    str, typer.Argument(metavar="PLACE", help="An index folder, or a Qdrant server's URL.")
+]
+CollectionOption = Annotated[
+    str | None, typer.Option(help="The collection, where PLACE is a URL. Key: QDRANT_API_KEY.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
+
+
+def main() -> None:
+    """Run the command line; the process ends with its exit code."""
+    try:
+        app()
+    except Exception as err:
+        if logging.getLogger("trivec").isEnabledFor(logging.DEBUG):
+            raise
+        if isinstance(err, TrivecError):
+            _complain("error", str(err))
+            sys.exit(1)
+        _complain("error", f"{type(err).__name__}: {err} (unexpected; 'trivec --debug' shows more)")
+        sys.exit(UNEXPECTED)
+
+
+@app.callback()
+def configure(
+    *,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Log everything, show tracebacks.")
+    ] = False,
+) -> None:
+    """Index text into Qdrant with BGE-M3, and find it again."""
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s")
+    logging.getLogger("trivec").setLevel(logging.DEBUG if debug else logging.WARNING)
+
+
+@app.command()
+def index(
+    paths: Annotated[
+        list[Path], typer.Argument(exists=True, help="txt, md, html, pdf, jsonl, csv; folders.")
+    ],
+    *,
+    to: Annotated[str, typer.Option(help="The index folder, or a Qdrant server's URL.")],
+    collection: CollectionOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="mini, a folder or a hub id. Default: the index's own; for a new one BAAI/bge-m3."
+        ),
+    ] = None,
+    device: DeviceOption = "cpu",
+    colbert: Annotated[bool, typer.Option(help="Store ColBERT vectors in a new index.")] = False,
+    chunk_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a passage.")] = 256,
+    overlap: Annotated[int, typer.Option(min=0, help="Tokens repeated of the one before.")] = 0,
+    root: Annotated[
+        Path | None, typer.Option(help="What sources are relative to. Default: this folder.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of text files. Default: UTF-8, else GB18030.")
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column or key of the text in csv and jsonl.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add files to an index, or create it. Unchanged passages are not encoded again."""
+    from trivec.index import IndexConfig
+    from trivec.ingest import ReadOptions, chunks
+
+    start = perf_counter()
+    left_out: list[tuple[Path, str]] = []
+    with open_place(to, collection) as place:
+        encoder = chosen_encoder(place.schema(), model, device)
+        config = IndexConfig(arms=ALL_ARMS if colbert else None)
+        with place.open(encoder, config=config) as target, _progress(quiet=quiet) as progress:
+            report = target.add(
+                chunks(
+                    paths,
+                    encoder.tokenizer,
+                    max_tokens=chunk_tokens,
+                    overlap=overlap,
+                    root=root,
+                    options=ReadOptions(encoding=encoding, text_column=text_column),
+                    on_skip=lambda path, reason: left_out.append((path, reason)),
+                ),
+                replace_sources=True,
+                progress=progress,
+            )
+            target.optimize()
+    seconds = perf_counter() - start
+    if as_json:
+        skipped = [{"path": path.as_posix(), "reason": reason} for path, reason in left_out]
+        _print_json({"place": to, **asdict(report), "left_out": skipped, "seconds": seconds})
+        return
+    for label, listing in (
+        ("left out", [f"{path}: {reason}" for path, reason in left_out]),
+        ("refused", [f"{refusal.id}: {refusal.reason}" for refusal in report.refused]),
+        ("truncated to what the model reads", report.truncated),
+    ):
+        _complain_each(label, listing)
+    if not quiet:
+        _print(summary(report, to, seconds))
+
+
+@app.command()
+def search(
+    place: PlaceArgument,
+    query: Annotated[str, typer.Argument(help="A question or keywords.")],
+    *,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
+    arms: Annotated[
+        str | None, typer.Option(help="dense,sparse,bm25,colbert; with weights: dense=1,bm25=0.5")
+    ] = None,
+    fusion: Annotated[
+        Literal["rrf", "dbsf", "linear"], typer.Option(help="How the arms become one list.")
+    ] = DEFAULTS.fusion,
+    colbert: Annotated[
+        Literal["rescore", "fuse"] | None, typer.Option(help="What stored ColBERT vectors do.")
+    ] = None,
+    filter_json: Annotated[
+        str | None, typer.Option("--filter", help='Metadata as JSON: {"lang": "zh"}')
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Every arm's score and the words that matched.")
+    ] = False,
+    collection: CollectionOption = None,
+    model: Annotated[str | None, typer.Option(help="Default: the one that wrote it.")] = None,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Find the passages that answer a question."""
+    options = SearchOptions(arms=_arms(arms), fusion=fusion, colbert=colbert, explain=explain)
+    conditions = _filter(filter_json)
+    with open_place(place, collection) as where:
+        schema = where.require_schema()
+        with where.open(chosen_encoder(schema, model, device), create=False) as source:
+            hits = source.search(query, k, filter=conditions, options=options)
+    if as_json:
+        _print_json({"query": query, "hits": [hit_json(hit) for hit in hits]})
+    elif hits:
+        _print(hit_table(hits))
+    else:
+        _complain("note", "no passage matches")
+
+
+@app.command()
+def info(
+    place: PlaceArgument,
+    *,
+    collection: CollectionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what an index holds and which model wrote it."""
+    with open_place(place, collection) as where:
+        schema = where.require_schema()
+        passages = where.count()
+    if as_json:
+        _print_json({"place": place, "passages": passages, "schema": schema.to_json()})
+    else:
+        _print(schema_table(place, passages, schema))
+
+
+def _arms(text: str | None) -> dict[str, float] | None:
+    if text is None:
+        return None
+    arms = {}
+    for part in text.split(","):
+        name, _, weight = part.partition("=")
+        try:
+            arms[name.strip()] = float(weight) if "=" in part else 1.0
+        except ValueError as err:
+            raise typer.BadParameter(f"--arms: {part!r} is not NAME or NAME=WEIGHT") from err
+    return arms
+
+
+def _filter(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as err:
+        raise typer.BadParameter(f"--filter is not JSON: {err}") from err
+    if not isinstance(value, dict):
+        raise typer.BadParameter(f"--filter must be a JSON object, not {text}")
+    return value
+
+
+def _complain(kind: str, message: str) -> None:
+    line = "; ".join(part.strip() for part in message.splitlines() if part.strip())
+    typer.echo(f"{kind}: {line}", err=True)
+
+
+def _complain_each(label: str, listing: Sequence[str]) -> None:
+    for line in listing[:LISTED]:
+        _complain(label, line)
+    if len(listing) > LISTED:
+        _complain(label, f"{len(listing) - LISTED} more; --json lists all")
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _print(what: Any) -> None:
+    from rich.console import Console
+
+    Console().print(what, highlight=False, soft_wrap=isinstance(what, str), markup=False)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.completed} passages"), TimeElapsedColumn())
+    disabled = quiet or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=disabled) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda count: progress.advance(task, count)

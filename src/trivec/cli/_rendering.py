@@ -1,0 +1,108 @@
+"""What the command line shows: tables for people, plain values for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from trivec.types import AddReport, Hit
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from trivec.schema import Schema
+
+__all__ = ["hit_json", "hit_table", "schema_table", "summary"]
+
+EXCERPT = 240
+MATCHES = 20
+
+
+def summary(report: AddReport, place: str, seconds: float) -> str:
+    """Return what became of the passages, in one line."""
+    counts = {
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.skipped,
+        "deleted": report.deleted,
+        "refused": len(report.refused),
+        "truncated": len(report.truncated),
+    }
+    listing = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return f"{place}: {listing} in {seconds:.1f} s"
+
+
+def hit_json(hit: Hit) -> dict[str, Any]:
+    """Return a hit as JSON values."""
+    chunk = hit.chunk
+    return {
+        "id": hit.id,
+        "score": hit.score,
+        "source": chunk.source,
+        "position": chunk.position,
+        "text": chunk.text,
+        "metadata": dict(chunk.metadata),
+        "arms": dict(hit.arms),
+        "matches": [asdict(match) for match in hit.matches],
+    }
+
+
+def hit_table(hits: Sequence[Hit]) -> Table:
+    """Return the hits with an excerpt of each, and its explanation if it has one."""
+    from rich.table import Table
+
+    table = Table(show_lines=True)
+    table.add_column("", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("passage", overflow="fold")  # else Chinese lines end in an ellipsis
+    for rank, hit in enumerate(hits, 1):
+        table.add_row(str(rank), f"{hit.score:.4f}", _passage(hit))
+    return table
+
+
+def _passage(hit: Hit) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    text = " ".join(hit.chunk.text.split())
+    excerpt = text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
+    origin = hit.id if hit.chunk.source is None else f"{hit.chunk.source} #{hit.chunk.position}"
+    lines = [Text(origin, style="cyan"), Text(excerpt)]  # Text: a passage is never read as markup
+    if hit.arms:
+        lines.append(Text(" · ".join(f"{arm} {score:.4g}" for arm, score in hit.arms.items())))
+    if hit.matches:
+        words = ", ".join(
+            f"{one.term} ({one.arm} {one.score:.3g})" for one in hit.matches[:MATCHES]
+        )
+        lines.append(Text(words, style="dim"))
+    return Group(*lines)
+
+
+def schema_table(place: str, passages: int, schema: Schema) -> Table:
+    """Return what an index holds and which model wrote it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    rows: dict[str, Any] = {"place": place, "passages": passages}
+    for arm, spec in schema.vectors.items():
+        size = "" if spec.size is None else f", {spec.size} dims"
+        rows[arm] = f"vector {spec.name!r}, {spec.kind}{size}{', IDF' if spec.idf else ''}"
+    if schema.fingerprint is None:
+        rows["model"] = "unknown, not written by trivec"
+    else:
+        rows |= asdict(schema.fingerprint.encoder)
+        rows |= _prefixed("bm25 ", schema.fingerprint.analyzer or {})
+    rows |= _prefixed("payload index ", schema.payload_indexes)
+    table = Table(show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        table.add_row(Text(name, style="cyan"), Text(shown))
+    return table
+
+
+def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {prefix + name: value for name, value in values.items()}

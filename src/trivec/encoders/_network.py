@@ -1,0 +1,207 @@
+"""The neural network of an M3 model: padded batches in, numpy arrays out, one forward each."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pickle import UnpicklingError  # what torch.load raises; nothing is unpickled here
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trivec.encoders._model_folder import ModelFolder
+from trivec.encoders._postprocess import multivectors, sparse_vectors
+from trivec.encoders._tokens import TokenizedText
+from trivec.errors import MissingDependencyError, ModelError
+from trivec.types import Encoding, FloatArray, Head, SparseVector
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+__all__ = ["Network", "NetworkOptions"]
+
+logger = logging.getLogger(__name__)
+
+OLDEST_FLAG_EMBEDDING = (1, 4, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """Where and how the network computes; see ``FlagOptions``."""
+
+    device: str
+    precision: str
+    pooling: str
+    normalize: bool
+
+
+class Network:
+    """FlagEmbedding's M3 model on its device.
+
+    ``BGEM3FlagModel`` loads the weights; its network is then run directly, since its own
+    ``encode`` runs the first batch twice and post-processes in Python loops.
+
+    Args:
+        folder: a checked folder.
+        options: device, precision, pooling and normalisation.
+
+    Raises:
+        MissingDependencyError: FlagEmbedding is not installed.
+        ModelError: FlagEmbedding is too old, or cannot load the folder.
+    """
+
+    def __init__(self, folder: ModelFolder, options: NetworkOptions) -> None:
+        # kept: FlagEmbedding's model moves its weights off the device when it is collected
+        self._embedder = _load(folder, options)
+        module = self._embedder.model.to(options.device).eval()
+        self.backbone: torch.nn.Module = module.model
+        self._sparse_head: torch.nn.Module = module.sparse_linear
+        self._colbert_head: torch.nn.Module = module.colbert_linear
+        self._options = options
+
+    @property
+    def pretrained_tokenizer(self) -> Any:
+        """The tokenizer that FlagEmbedding loaded; this object does not use it."""
+        return self._embedder.tokenizer
+
+    def encode(
+        self,
+        texts: Sequence[TokenizedText],
+        heads: Collection[Head],
+        *,
+        pad: int,
+        unused: NDArray[np.int64],
+    ) -> list[Encoding]:
+        """Encode one batch in one forward; heads that are not asked for are not computed.
+
+        Args:
+            texts: the batch, at least one text.
+            heads: what to compute.
+            pad: id of the padding token.
+            unused: token ids without a sparse weight.
+        """
+        import torch
+
+        ids, real, content = _pad(texts, pad)
+        counts = content.sum(axis=1)
+        nothing = [None] * len(texts)
+        dense: Sequence[FloatArray | None] = nothing
+        sparse: Sequence[SparseVector | None] = nothing
+        colbert: Sequence[FloatArray | None] = nothing
+        with torch.inference_mode():
+            mask = self._to_device(real)
+            hidden = self.backbone(
+                input_ids=self._to_device(ids), attention_mask=mask.long(), return_dict=True
+            ).last_hidden_state
+            selected = self._to_device(content)
+            if "dense" in heads:
+                dense = list(self._dense(hidden, mask))
+            if "sparse" in heads:
+                weights = _to_numpy(self._sparse_head(hidden)[..., 0][selected])
+                sparse = sparse_vectors(ids[content], weights, counts, unused)
+            if "colbert" in heads:
+                # real rows only: padding is neither multiplied, normalised nor copied
+                rows = self._colbert_head(hidden[selected])
+                colbert = multivectors(_to_numpy(self._normalized(rows)), counts)
+        return [
+            Encoding(one, weights, rows, tokens=len(text.ids), truncated=text.truncated)
+            for text, one, weights, rows in zip(texts, dense, sparse, colbert, strict=True)
+        ]
+
+    def _dense(self, hidden: torch.Tensor, mask: torch.Tensor) -> FloatArray:
+        import torch
+
+        if self._options.pooling == "cls":
+            pooled = hidden[:, 0]
+        else:
+            weights = mask / mask.sum(dim=1, keepdim=True)  # float32
+            pooled = torch.einsum("bt,bth->bh", weights, hidden.float())
+        return _to_numpy(self._normalized(pooled))
+
+    def _normalized(self, vectors: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        if not self._options.normalize:
+            return vectors
+        return torch.nn.functional.normalize(vectors.float(), dim=-1)
+
+    def _to_device(self, array: NDArray[Any]) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(array).to(self._options.device)
+
+
+def _pad(
+    texts: Sequence[TokenizedText], pad: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return padded ids, the mask of real tokens and the mask of the text's own tokens."""
+    lengths = np.array([len(text.ids) for text in texts])
+    starts = np.array([text.start for text in texts])
+    positions = np.arange(lengths.max())
+    real = positions < lengths[:, None]
+    ids = np.full(real.shape, pad, dtype=np.int64)
+    ids[real] = np.concatenate([text.ids for text in texts])
+    return ids, real, real & (positions >= starts[:, None])
+
+
+def _to_numpy(tensor: torch.Tensor) -> FloatArray:
+    array: FloatArray = tensor.float().cpu().numpy()
+    return array
+
+
+def _load(folder: ModelFolder, options: NetworkOptions) -> Any:
+    try:
+        from safetensors import SafetensorError
+
+        found = importlib.metadata.version("FlagEmbedding")
+    except ImportError as err:  # PackageNotFoundError is one
+        raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
+    if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < OLDEST_FLAG_EMBEDDING:
+        oldest = ".".join(map(str, OLDEST_FLAG_EMBEDDING))
+        raise ModelError(
+            f"FlagEmbedding {found} is installed, {oldest} or newer is needed (older ones do not "
+            f"work with today's transformers); run: pip install 'FlagEmbedding>={oldest}'"
+        )
+    try:
+        from FlagEmbedding import BGEM3FlagModel
+    except ImportError as err:
+        raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
+    logger.info("loading %s on %s in %s", folder.path, options.device, options.precision)
+    try:
+        with _no_progress_bars():
+            return BGEM3FlagModel(
+                str(folder.path),
+                normalize_embeddings=options.normalize,
+                pooling_method=options.pooling,
+                devices=options.device,
+                # on the CPU too: fp16 weights rounded and widened again are not fp32
+                use_fp16=options.precision == "fp16",
+                use_bf16=options.precision == "bf16",
+                colbert_dim=folder.colbert_dim,
+                trust_remote_code=False,
+            )
+    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as err:
+        raise ModelError(
+            f"FlagEmbedding cannot load {folder.path} ({type(err).__name__}: {err}); "
+            "check that the folder is complete, or download it again"
+        ) from err
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Keep transformers from drawing a bar for weights that are on the disk."""
+    from transformers.utils import logging as settings
+
+    if not settings.is_progress_bar_enabled():
+        yield
+        return
+    settings.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        settings.enable_progress_bar()  # type: ignore[no-untyped-call]

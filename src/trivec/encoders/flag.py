@@ -1,0 +1,298 @@
+"""BGE-M3 and every model in its format, through FlagEmbedding."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from trivec.encoders._batching import batch_size, is_out_of_memory
+from trivec.encoders._cache import combined_digest, file_digest
+from trivec.encoders._lazy import Lazy
+from trivec.encoders._model_folder import (
+    HubOptions,
+    ModelFolder,
+    inspect_folder,
+    locate_folder,
+)
+from trivec.encoders._network import Network, NetworkOptions
+from trivec.encoders._tokens import TextTokenizer, TokenizedText
+from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec.similarity import Similarity, explain, similarity
+from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head, MatchedTerm
+
+if TYPE_CHECKING:
+    import tokenizers
+
+__all__ = ["FlagEncoder", "FlagOptions", "Pooling", "Precision"]
+
+logger = logging.getLogger(__name__)
+
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+Pooling: TypeAlias = Literal["cls", "mean"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagOptions:
+    """How a :class:`FlagEncoder` loads and runs its model.
+
+    Attributes:
+        device: where it computes, as PyTorch names it: ``cpu``, ``cuda:0``, ``mps``.
+        precision: of weights and activations. ``fp32`` equals FlagEmbedding on the CPU;
+            ``bf16`` is several times faster on CPUs with AMX and on recent GPUs.
+        pooling: how token states become the dense vector; BGE-M3 takes ``cls``.
+        normalize: give dense and ColBERT vectors unit length.
+        query_instruction: text put before a query; BGE-M3 takes none.
+        passage_instruction: text put before a passage.
+        query_max_length: tokens read of a query, special and instruction tokens included.
+        passage_max_length: tokens read of a passage; BGE-M3 can read 8,192.
+        max_batch_tokens: the most padded tokens of one forward; one longer text goes alone.
+        revision: hub branch, tag or commit; for a folder, any name of its state.
+        cache_dir: where the hub's downloads are kept; None is huggingface_hub's own folder.
+        local_files_only: never download.
+
+    Raises:
+        InputError: a value is not allowed.
+    """
+
+    device: str = "cpu"
+    precision: Precision = "fp32"
+    pooling: Pooling = "cls"
+    normalize: bool = True
+    query_instruction: str = ""
+    passage_instruction: str = ""
+    query_max_length: int = 512
+    passage_max_length: int = 8192
+    max_batch_tokens: int = 8192
+    revision: str | None = None
+    cache_dir: Path | None = None
+    local_files_only: bool = False
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("precision", get_args(Precision)), ("pooling", get_args(Pooling))):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name}={getattr(self, name)!r}; allowed: {', '.join(allowed)}")
+        for name, least in (
+            ("query_max_length", 3),
+            ("passage_max_length", 3),
+            ("max_batch_tokens", 1),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise InputError(f"{name}={value!r}; it must be an integer of at least {least}")
+
+
+class FlagEncoder:
+    """Dense, sparse and ColBERT vectors of a model in the BGE-M3 format, one forward for all.
+
+    The outputs equal those of FlagEmbedding's ``BGEM3FlagModel`` on the same folder. Building an
+    encoder costs nothing; the model is loaded at the first text. Several threads may share one.
+
+    Args:
+        model: a folder, or a hub id such as ``BAAI/bge-m3``.
+        options: device, precision, lengths, instructions.
+
+    Example:
+        >>> encoder = FlagEncoder("BAAI/bge-m3")
+        >>> encoder.encode_queries(["What is BGE-M3?"])[0].sparse
+    """
+
+    def __init__(self, model: str | Path, *, options: FlagOptions | None = None) -> None:
+        self._model = model
+        self._options = options or FlagOptions()
+        self._folder = Lazy(self._find)
+        self._network = Lazy(self._load_network)
+        self._tokenizer = Lazy(self._load_tokenizer)
+
+    @property
+    def options(self) -> FlagOptions:
+        """What the encoder was built with."""
+        return self._options
+
+    @property
+    def info(self) -> EncoderInfo:
+        """What identifies the vectors.
+
+        Reads the files once to digest them (remembered in the cache folder) and fetches a hub
+        model that is not there yet, but loads no weights.
+
+        Raises:
+            ModelError: the model cannot be found or is not whole.
+            MissingHeadError: a head is missing or has the wrong shape.
+        """
+        folder, options = self._folder(), self._options
+        return EncoderInfo(
+            model=str(self._model),
+            weights=combined_digest(folder.weights),
+            dense_dim=folder.hidden_size,
+            revision=folder.revision,
+            tokenizer=file_digest(folder.tokenizer),
+            colbert_dim=folder.colbert_dim,
+            heads=ALL_HEADS,
+            pooling=options.pooling,
+            normalized=options.normalize,
+            precision=options.precision,
+            max_length=options.passage_max_length,
+            query_instruction=options.query_instruction,
+            passage_instruction=options.passage_instruction,
+        )
+
+    @property
+    def folder(self) -> Path:
+        """The model's folder; a hub model that is not there yet is downloaded.
+
+        Raises:
+            ModelError: the model cannot be found or is not whole.
+        """
+        return self._folder().path
+
+    @property
+    def tokenizer(self) -> tokenizers.Tokenizer:
+        """The model's tokenizer, without truncation; it must not be changed."""
+        return self._tokenizer().backend
+
+    def encode_documents(
+        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
+    ) -> list[Encoding]:
+        """Encode passages, one forward for all heads.
+
+        Args:
+            texts: any texts; lone surrogates are read as U+FFFD.
+            heads: what to compute.
+
+        Returns:
+            One encoding for each text, in order.
+
+        Raises:
+            InputError: ``texts`` is a single string, or ``heads`` names an unknown head.
+            ModelError: the model cannot be loaded, or not even one text fits into memory.
+            MissingHeadError: a head is missing or has the wrong shape.
+        """
+        options = self._options
+        return self._encode(texts, heads, options.passage_instruction, options.passage_max_length)
+
+    def encode_queries(
+        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
+    ) -> list[Encoding]:
+        """Encode queries; as :meth:`encode_documents`, with the query's instruction and length."""
+        options = self._options
+        return self._encode(texts, heads, options.query_instruction, options.query_max_length)
+
+    def decode_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of sparse indices.
+
+        Raises:
+            InputError: an index is not in the vocabulary.
+        """
+        return self._tokenizer().decode([int(token) for token in ids])
+
+    def similarity(
+        self,
+        queries: Sequence[str],
+        passages: Sequence[str],
+        *,
+        weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    ) -> Similarity:
+        """Score every query against every passage; see :func:`trivec.similarity.similarity`."""
+        return similarity(self, queries, passages, weights=weights)
+
+    def explain(self, query: str, passage: str) -> tuple[MatchedTerm, ...]:
+        """Return the tokens that match; see :func:`trivec.similarity.explain`."""
+        return explain(self, query, passage)
+
+    def load(self) -> None:
+        """Load the model now rather than at the first text."""
+        self._network()
+        self._tokenizer()
+
+    def _encode(
+        self, texts: Sequence[str], heads: Sequence[Head], instruction: str, max_length: int
+    ) -> list[Encoding]:
+        _check_arguments(texts, heads)
+        if not texts:
+            return []
+        self.load()
+        read = self._tokenizer().read(texts, instruction=instruction, max_length=max_length)
+        order = sorted(range(len(read)), key=lambda index: -len(read[index].ids))
+        results = self._encode_sorted([read[index] for index in order], heads)
+        restored = sorted(zip(order, results, strict=True), key=lambda pair: pair[0])
+        return [encoding for _, encoding in restored]
+
+    def _encode_sorted(
+        self, texts: Sequence[TokenizedText], heads: Sequence[Head]
+    ) -> list[Encoding]:
+        """Encode texts of descending length; out of memory halves the batch from there on."""
+        network, tokenizer = self._network(), self._tokenizer()
+        lengths = [len(text.ids) for text in texts]
+        budget = self._options.max_batch_tokens
+        results: list[Encoding] = []
+        while (done := len(results)) < len(texts):
+            count = batch_size(lengths[done:], budget)
+            batch = texts[done : done + count]
+            try:
+                results += network.encode(batch, heads, pad=tokenizer.pad, unused=tokenizer.unused)
+            except (MemoryError, RuntimeError) as err:
+                if not is_out_of_memory(err):
+                    raise
+                if count == 1:
+                    raise ModelError(
+                        f"one text of {lengths[done]} tokens does not fit into the memory of "
+                        f"{self._options.device}; lower passage_max_length, split the text into "
+                        "smaller chunks, or take precision='bf16'"
+                    ) from err
+                budget = count // 2 * lengths[done]
+                logger.warning(
+                    "out of memory at %d x %d tokens; going on with batches of %d tokens, "
+                    "set max_batch_tokens to it",
+                    count,
+                    lengths[done],
+                    budget,
+                )
+        return results
+
+    def _find(self) -> ModelFolder:
+        options = self._options
+        hub = HubOptions(options.revision, options.cache_dir, options.local_files_only)
+        return self._inspect(*locate_folder(self._model, hub))
+
+    def _inspect(self, path: Path, revision: str | None) -> ModelFolder:
+        folder = inspect_folder(path, revision)
+        for name in ("query_max_length", "passage_max_length"):
+            if (asked := getattr(self._options, name)) > folder.max_length:
+                raise InputError(
+                    f"{name}={asked}, but {str(self._model)!r} has positions for "
+                    f"{folder.max_length} tokens; set {name} to that or less"
+                )
+        return folder
+
+    def _load_network(self) -> Network:
+        options = self._options
+        return Network(
+            self._folder(),
+            NetworkOptions(options.device, options.precision, options.pooling, options.normalize),
+        )
+
+    def _load_tokenizer(self) -> TextTokenizer:
+        if self._network.ready:  # FlagEmbedding loaded one already
+            return TextTokenizer(self._network().pretrained_tokenizer)
+        path = self._folder().path
+        try:
+            from transformers import AutoTokenizer
+        except ImportError as err:
+            raise MissingDependencyError("transformers", "flag") from err
+        try:
+            return TextTokenizer(AutoTokenizer.from_pretrained(str(path)))
+        except (OSError, ValueError) as err:
+            raise ModelError(f"the tokenizer in {path} cannot be loaded ({err})") from err
+
+
+def _check_arguments(texts: Sequence[str], heads: Sequence[Head]) -> None:
+    if isinstance(texts, str):
+        raise InputError("texts is a single string; give a list of texts")
+    for text in texts:
+        if not isinstance(text, str):
+            raise InputError(f"texts holds a {type(text).__name__}; every text must be a string")
+    if isinstance(heads, str) or not heads or not set(heads) <= set(ALL_HEADS):
+        raise InputError(f"heads={heads!r}; allowed: one or more of {ALL_HEADS}")

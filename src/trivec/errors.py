@@ -1,0 +1,98 @@
+"""The exceptions of trivec.
+
+Every message says what was given, what is allowed and what to do::
+
+    TrivecError
+    ├── InputError (ValueError)             an argument that cannot be used
+    │   ├── FilterError                     a filter that cannot be understood or translated
+    │   └── InvalidVectorError              NaN, infinity, zero, wrong size, duplicate index
+    ├── MissingDependencyError (ImportError)
+    ├── ModelError                          a model that cannot be loaded or used
+    │   └── MissingHeadError                a head file is absent or has the wrong shape
+    ├── CollectionError                     a collection or folder that cannot be used
+    │   ├── CollectionNotFoundError         nothing is there
+    │   ├── FingerprintMismatchError        another model wrote it
+    │   └── CollectionLockedError           another process has it open
+    └── StoreError                          the engine failed
+        └── StoreUnavailableError           the server cannot be reached
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CollectionError",
+    "CollectionLockedError",
+    "CollectionNotFoundError",
+    "FilterError",
+    "FingerprintMismatchError",
+    "InputError",
+    "InvalidVectorError",
+    "MissingDependencyError",
+    "MissingHeadError",
+    "ModelError",
+    "StoreError",
+    "StoreUnavailableError",
+    "TrivecError",
+]
+
+
+class TrivecError(Exception):
+    """Base of everything that trivec raises on purpose."""
+
+
+class InputError(TrivecError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
+class FilterError(InputError):
+    """A filter cannot be understood, or the engine cannot express it."""
+
+
+class InvalidVectorError(InputError):
+    """A vector holds NaN or infinity, is zero, has the wrong size, or repeats an index."""
+
+
+class MissingDependencyError(TrivecError, ImportError):
+    """A package that an optional feature needs is not installed.
+
+    Args:
+        package: the import name that failed.
+        extra: the extra of trivec that installs it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package!r} is not installed; run: pip install 'trivec[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+class ModelError(TrivecError):
+    """A model cannot be loaded or used."""
+
+
+class MissingHeadError(ModelError):
+    """``sparse_linear.pt`` or ``colbert_linear.pt`` is absent or has the wrong shape."""
+
+
+class CollectionError(TrivecError):
+    """A collection or index folder cannot be used as asked."""
+
+
+class CollectionNotFoundError(CollectionError):
+    """There is no index or collection at the given place."""
+
+
+class FingerprintMismatchError(CollectionError):
+    """The collection was written by another model or with other settings."""
+
+
+class CollectionLockedError(CollectionError):
+    """Another process, or another object of this one, has the index folder open."""
+
+
+class StoreError(TrivecError):
+    """The storage engine refused or failed an operation."""
+
+
+class StoreUnavailableError(StoreError):
+    """The server cannot be reached or did not answer in time."""

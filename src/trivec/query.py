@@ -1,0 +1,96 @@
+"""A search as the stores understand it: which vectors are looked up and how they are fused.
+
+Stores translate a :class:`StoreQuery` into one request of Qdrant's Query API: a prefetch for every
+(query text x arm), fused at the root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from trivec.types import FloatArray, Vector
+
+if TYPE_CHECKING:
+    from qdrant_client import models
+
+__all__ = ["Dbsf", "Filter", "Fusion", "Linear", "Prefetch", "Rrf", "StoreQuery"]
+
+Filter: TypeAlias = "models.Filter"
+
+
+@dataclass(frozen=True, slots=True)
+class Rrf:
+    """Reciprocal rank fusion: ``sum 1 / (k - 1 + (rank + 1) / weight)``, rank from 0.
+
+    Attributes:
+        k: Qdrant's constant; the paper's 60 is 61.
+        weights: one for each prefetch; a weight divides the rank.
+    """
+
+    k: int
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dbsf:
+    """Distribution-based score fusion: each list scaled by its mean and 3 standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Weighted sum of exact scores over the union of all candidates; no match counts 0.
+
+    Attributes:
+        weights: one for each prefetch.
+    """
+
+    weights: tuple[float, ...]
+
+
+Fusion: TypeAlias = Rrf | Dbsf | Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Prefetch:
+    """Candidates of one vector.
+
+    Attributes:
+        using: the vector's name.
+        vector: what to look for; a ``(rows, dim)`` array asks for MaxSim.
+        limit: how many candidates.
+        threshold: the least score of a candidate.
+        over_candidates: score the union of the other prefetches' candidates, not the collection;
+            for multivectors, which have no index of their own.
+    """
+
+    using: str
+    vector: Vector
+    limit: int
+    threshold: float | None = None
+    over_candidates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoreQuery:
+    """One search.
+
+    Attributes:
+        prefetches: at least one.
+        fusion: how several lists become one; None with a single prefetch or with ``rescore``.
+        rescore: order the candidates by this vector alone: its name and a ``(rows, dim)`` array.
+        limit: how many results.
+        offset: how many to skip.
+        filter: AND-ed into every prefetch.
+        with_vectors: names of the vectors to return.
+        exact: no approximate index.
+    """
+
+    prefetches: tuple[Prefetch, ...]
+    limit: int
+    fusion: Fusion | None = None
+    rescore: tuple[str, FloatArray] | None = None
+    offset: int = 0
+    filter: Filter | None = None
+    with_vectors: tuple[str, ...] = ()
+    exact: bool = False

@@ -1,0 +1,151 @@
+"""Scores between texts by all three heads, and the tokens behind the sparse one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trivec.colbert import max_sim
+from trivec.errors import InputError, ModelError
+from trivec.protocols import Encoder
+from trivec.types import Encoding, FloatArray, MatchedTerm, SparseVector
+
+__all__ = ["Similarity", "explain", "matched_terms", "similarity", "sparse_scores"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Similarity:
+    """Score matrices ``(queries, passages)`` float32, named as in FlagEmbedding.
+
+    Attributes:
+        dense: dot products of the dense vectors.
+        sparse: dot products of the sparse vectors.
+        colbert: mean over the query's rows of the best passage row.
+        sparse_dense: weighted mean of the two.
+        all: weighted mean of all three.
+    """
+
+    dense: FloatArray
+    sparse: FloatArray
+    colbert: FloatArray
+    sparse_dense: FloatArray
+    all: FloatArray
+
+
+def similarity(
+    encoder: Encoder,
+    queries: Sequence[str],
+    passages: Sequence[str],
+    *,
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> Similarity:
+    """Score every query against every passage, as FlagEmbedding's ``compute_score`` does.
+
+    Args:
+        encoder: an encoder with all three heads.
+        queries: any number of queries.
+        passages: any number of passages.
+        weights: of dense, sparse and ColBERT in the combined scores, which are weighted means.
+
+    Raises:
+        InputError: the weights are not three numbers whose means exist.
+        ModelError: the encoder lacks a head.
+    """
+    if len(weights) != 3 or min(weights) < 0 or weights[0] + weights[1] <= 0:
+        raise InputError(
+            f"weights={weights!r}; give three of at least 0 for dense, sparse and ColBERT, "
+            "the first two not both 0"
+        )
+    asked = encoder.encode_queries(queries)
+    found = encoder.encode_documents(passages)
+    shape = (len(asked), len(found))
+    dense = np.zeros(shape, dtype=np.float32)
+    if asked and found:
+        np.matmul(_stacked(asked), _stacked(found).T, out=dense)
+    sparse = sparse_scores([_sparse(each) for each in asked], [_sparse(each) for each in found])
+    rows = [_colbert(each) for each in found]
+    colbert = np.zeros(shape, dtype=np.float32)
+    for index, each in enumerate(asked):
+        query = _colbert(each)
+        colbert[index] = max_sim(query, rows) / max(len(query), 1)
+    dense_weight, sparse_weight, colbert_weight = weights
+    two = dense_weight * dense + sparse_weight * sparse
+    three = two + colbert_weight * colbert
+    both = dense_weight + sparse_weight
+    return Similarity(
+        dense=dense,
+        sparse=sparse,
+        colbert=colbert,
+        sparse_dense=np.asarray(two / both, dtype=np.float32),
+        all=np.asarray(three / (both + colbert_weight), dtype=np.float32),
+    )
+
+
+def explain(encoder: Encoder, query: str, passage: str) -> tuple[MatchedTerm, ...]:
+    """Return the tokens that query and passage share in the sparse head, heaviest first.
+
+    The scores sum to the sparse similarity.
+    """
+    asked = encoder.encode_queries([query], heads=("sparse",))[0]
+    found = encoder.encode_documents([passage], heads=("sparse",))[0]
+    return matched_terms(encoder, _sparse(asked), _sparse(found))
+
+
+def matched_terms(
+    encoder: Encoder, query: SparseVector, passage: SparseVector
+) -> tuple[MatchedTerm, ...]:
+    """Return what two sparse vectors of an encoder share, heaviest first."""
+    shared, mine, theirs = np.intersect1d(
+        query.indices, passage.indices, assume_unique=True, return_indices=True
+    )
+    scores = query.values[mine] * passage.values[theirs]
+    order = np.argsort(-scores, kind="stable")
+    texts = encoder.decode_tokens(shared[order].tolist())
+    return tuple(
+        MatchedTerm("sparse", text, score)
+        for text, score in zip(texts, scores[order].tolist(), strict=True)
+    )
+
+
+def sparse_scores(queries: Sequence[SparseVector], passages: Sequence[SparseVector]) -> FloatArray:
+    """Return the dot products ``(queries, passages)`` of sparse vectors."""
+    if not queries:
+        return np.zeros((0, len(passages)), dtype=np.float32)
+    # only columns that some query has can add to a score
+    columns = np.unique(np.concatenate([query.indices for query in queries]))
+    return np.asarray(_spread(queries, columns) @ _spread(passages, columns).T, dtype=np.float32)
+
+
+def _spread(vectors: Sequence[SparseVector], columns: np.ndarray) -> FloatArray:
+    matrix = np.zeros((len(vectors), len(columns)), dtype=np.float32)
+    for row, vector in zip(matrix, vectors, strict=True):
+        _, theirs, mine = np.intersect1d(
+            columns, vector.indices, assume_unique=True, return_indices=True
+        )
+        row[theirs] = vector.values[mine]
+    return matrix
+
+
+def _stacked(encodings: Sequence[Encoding]) -> FloatArray:
+    vectors = [encoding.dense for encoding in encodings if encoding.dense is not None]
+    if len(vectors) < len(encodings):
+        raise _lacks("dense")
+    return np.stack(vectors)
+
+
+def _sparse(encoding: Encoding) -> SparseVector:
+    if encoding.sparse is None:
+        raise _lacks("sparse")
+    return encoding.sparse
+
+
+def _colbert(encoding: Encoding) -> FloatArray:
+    if encoding.colbert is None:
+        raise _lacks("colbert")
+    return encoding.colbert
+
+
+def _lacks(head: str) -> ModelError:
+    return ModelError(f"the encoder gave no {head} vectors; use one with dense, sparse and colbert")

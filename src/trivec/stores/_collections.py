@@ -1,0 +1,172 @@
+"""Between a :class:`Schema` and a collection of a Qdrant server; pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from trivec.errors import InputError
+from trivec.schema import Schema, VectorKind, VectorSpec
+
+if TYPE_CHECKING:
+    from qdrant_client import models
+
+__all__ = [
+    "METADATA_KEY",
+    "collection_schema",
+    "name_config",
+    "payload_index_types",
+    "require_collection_name",
+    "sparse_config",
+    "vector_specs",
+    "vectors_config",
+    "without_graph",
+]
+
+METADATA_KEY = "trivec"
+_NAME = re.compile(r"\w[\w.-]{0,254}")
+_INDEX_TYPES = ("keyword", "integer", "float", "bool", "datetime", "text", "uuid", "geo")
+
+
+def require_collection_name(name: str) -> str:
+    """Return the name; it becomes part of an address, or of a path on disk.
+
+    Raises:
+        InputError: the name could be read as more than a name.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InputError(
+            f"the collection is called {name!r}, allowed: up to 255 letters, digits, '_', '-' and "
+            "'.', beginning with a letter, a digit or '_'"
+        )
+    return name
+
+
+def vectors_config(schema: Schema) -> dict[str, models.VectorParams]:
+    """Return the dense vectors and multivectors of a new collection."""
+    from qdrant_client import models
+
+    configs = {}
+    for spec in schema.vectors.values():
+        if spec.kind == "sparse":
+            continue
+        if spec.size is None:
+            raise InputError(f"vector {spec.name!r} has no size; a {spec.kind} vector needs one")
+        configs[spec.name] = models.VectorParams(size=spec.size, distance=models.Distance.COSINE)
+        if spec.kind == "multivector":
+            changes = without_graph()
+            configs[spec.name].multivector_config = _max_sim()
+            configs[spec.name].hnsw_config = changes.hnsw_config
+            configs[spec.name].on_disk = changes.on_disk
+    return configs
+
+
+def without_graph() -> models.VectorParamsDiff:
+    """Return how multivectors are kept: no graph, they only rescore; on disk, they are large."""
+    from qdrant_client import models
+
+    return models.VectorParamsDiff(hnsw_config=models.HnswConfigDiff(m=0), on_disk=True)
+
+
+def _max_sim() -> models.MultiVectorConfig:
+    from qdrant_client import models
+
+    return models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+
+
+def name_config(spec: VectorSpec) -> models.VectorNameConfig:
+    """Return a vector that is added to a collection."""
+    from qdrant_client import models
+
+    if spec.kind == "sparse":
+        modifier = models.Modifier.IDF if spec.idf else None
+        return models.SparseVectorNameConfig(sparse=models.SparseVectorConfig(modifier=modifier))
+    if spec.size is None:
+        raise InputError(f"vector {spec.name!r} has no size; a {spec.kind} vector needs one")
+    return models.DenseVectorNameConfig(
+        dense=models.DenseVectorConfig(
+            size=spec.size,
+            distance=models.Distance.COSINE,
+            multivector_config=_max_sim() if spec.kind == "multivector" else None,
+        )
+    )
+
+
+def sparse_config(schema: Schema) -> dict[str, models.SparseVectorParams]:
+    """Return the sparse vectors of a new collection."""
+    from qdrant_client import models
+
+    return {
+        spec.name: models.SparseVectorParams(modifier=models.Modifier.IDF if spec.idf else None)
+        for spec in schema.vectors.values()
+        if spec.kind == "sparse"
+    }
+
+
+def payload_index_types(schema: Schema) -> dict[str, Any]:
+    """Return the payload indexes of a new collection: path to index type.
+
+    Raises:
+        InputError: an index type that Qdrant does not have.
+    """
+    from qdrant_client import models
+
+    if unknown := set(schema.payload_indexes.values()) - set(_INDEX_TYPES):
+        raise InputError(
+            f"payload index types {sorted(unknown)}; allowed: {', '.join(_INDEX_TYPES)}"
+        )
+    text = models.TextIndexParams(
+        type=models.TextIndexType.TEXT,
+        tokenizer=models.TokenizerType.MULTILINGUAL,
+        lowercase=True,
+        phrase_matching=True,
+    )
+    types: dict[str, Any] = {
+        path: text if kind == "text" else models.PayloadSchemaType(kind)
+        for path, kind in schema.payload_indexes.items()
+    }
+    if schema.tenant_key is not None:
+        types[schema.tenant_key] = models.KeywordIndexParams(
+            type=models.KeywordIndexType.KEYWORD, is_tenant=True
+        )
+    return types
+
+
+def collection_schema(config: models.CollectionConfig) -> Schema:
+    """Return what a collection holds: as trivec noted it, or read off a foreign one.
+
+    Raises:
+        CollectionError: trivec's note is damaged or of an unknown version.
+    """
+    note = (config.metadata or {}).get(METADATA_KEY)
+    if note is not None:
+        return Schema.from_json(note)
+    return Schema(_discovered(vector_specs(config.params).values()))
+
+
+def vector_specs(params: models.CollectionParams) -> dict[str, VectorSpec]:
+    """Return every vector of a collection by name."""
+    dense = params.vectors or {}
+    named = dense if isinstance(dense, Mapping) else {"": dense}
+    specs = {}
+    for name, vector in named.items():
+        kind: VectorKind = "multivector" if vector.multivector_config else "dense"
+        specs[name] = VectorSpec(name, kind, vector.size, distance=vector.distance.value.lower())
+    for name, sparse in (params.sparse_vectors or {}).items():
+        specs[name] = VectorSpec(name, "sparse", idf=sparse.modifier == "idf")
+    return specs
+
+
+def _discovered(specs: Iterable[VectorSpec]) -> dict[str, VectorSpec]:
+    """Return a foreign collection's vectors by arm; of several for one arm, ours by name."""
+    candidates: dict[str, list[VectorSpec]] = {}
+    for spec in specs:
+        arm = {"multivector": "colbert", "dense": "dense"}.get(spec.kind)
+        candidates.setdefault(arm or ("bm25" if spec.idf else "sparse"), []).append(spec)
+    found = {}
+    for arm, several in candidates.items():
+        chosen = [spec for spec in several if spec.name == arm] or several
+        if len(chosen) == 1:
+            found[arm] = chosen[0]
+    return found

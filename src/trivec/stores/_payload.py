@@ -1,0 +1,251 @@
+"""How a chunk lies in a point's payload, and how its id becomes a point id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from trivec.errors import InputError
+from trivec.text import clean
+from trivec.types import Chunk, PointId, StoredPoint
+
+__all__ = [
+    "NAMESPACE",
+    "Codec",
+    "PayloadCodec",
+    "content_digest",
+    "identify",
+    "json_values",
+    "mapping",
+    "own_fields",
+    "point_id",
+]
+
+NAMESPACE = uuid.UUID("5c0cf3a5-3c0e-5c8e-9a54-1d2f6f2f7b1e")
+"""The uuid5 namespace of ids that Qdrant cannot take as they are. It never changes."""
+
+
+class Codec(Protocol):
+    """A payload layout: how a chunk becomes a payload and a stored point a chunk again.
+
+    A codec gives back what it was given: ``decode`` of an encoded chunk equals the chunk.
+    """
+
+    @property
+    def name(self) -> str:
+        """What a collection remembers the layout by."""
+        ...
+
+    def encode(self, chunk: Chunk, tenant: str | None) -> dict[str, Any]:
+        """Return the payload of an identified, cleaned chunk."""
+        ...
+
+    def decode(self, point: StoredPoint) -> Chunk:
+        """Return the chunk that lies in a point, as far as a foreign point goes."""
+        ...
+
+    def own(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return trivec's own fields of a payload; a foreign one has none."""
+        ...
+
+    def metadata_path(self, key: str) -> str:
+        """Return the payload path of a metadata key."""
+        ...
+
+    def own_path(self, key: str) -> str:
+        """Return the payload path of one of trivec's own fields."""
+        ...
+
+    def point_id(self, identity: str) -> PointId:
+        """Return the point id of a caller's id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadCodec:
+    """A payload layout: the text, the metadata nested under one key, and trivec's own fields.
+
+    Attributes:
+        name: what the collection remembers it by.
+        text_key: key of the passage.
+        metadata_key: key of the nested metadata.
+        own_key: key of the object that holds id, source, position, digest and tenant.
+
+    Raises:
+        InputError: two of the keys are the same.
+    """
+
+    name: str = "trivec"
+    text_key: str = "text"
+    metadata_key: str = "metadata"
+    own_key: str = "trivec"
+
+    def __post_init__(self) -> None:
+        keys = (self.text_key, self.metadata_key, self.own_key)
+        if len(set(keys)) < len(keys) or not all(keys):
+            raise InputError(f"the codec's keys are {keys}; they must differ from each other")
+
+    def encode(self, chunk: Chunk, tenant: str | None) -> dict[str, Any]:
+        """Return the payload of an identified, cleaned chunk."""
+        own = own_fields(chunk, tenant)
+        if _has_fragile_float(chunk.metadata):
+            own["exact"] = json.dumps(chunk.metadata, allow_nan=False)
+        if chunk.extra:
+            own["extra"] = json.dumps(chunk.extra, allow_nan=False)
+        return {
+            self.text_key: chunk.text,
+            self.metadata_key: dict(chunk.metadata),
+            self.own_key: own,
+        }
+
+    def decode(self, point: StoredPoint) -> Chunk:
+        """Return the chunk that lies in a point; foreign points lack trivec's own fields."""
+        own = self.own(point.payload)
+        metadata = mapping(point.payload.get(self.metadata_key))
+        if "exact" in own:
+            metadata = _restored(metadata, json.loads(own["exact"]))
+        return Chunk(
+            text=point.payload.get(self.text_key) or "",
+            id=own.get("id", str(point.id)),
+            source=own.get("source"),
+            position=own.get("position", 0),
+            metadata=metadata,
+            extra=json.loads(own["extra"]) if "extra" in own else {},
+        )
+
+    def own(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return trivec's own fields of a payload; a foreign one has none."""
+        return mapping(payload.get(self.own_key))
+
+    def metadata_path(self, key: str) -> str:
+        """Return the payload path of a metadata key."""
+        return f"{self.metadata_key}.{key}"
+
+    def own_path(self, key: str) -> str:
+        """Return the payload path of one of trivec's own fields."""
+        return f"{self.own_key}.{key}"
+
+    def point_id(self, identity: str) -> PointId:
+        """Return the point id of a caller's id; see :func:`point_id`."""
+        return point_id(identity)
+
+
+def own_fields(chunk: Chunk, tenant: str | None) -> dict[str, Any]:
+    """Return what every layout keeps of a chunk beside its text and metadata."""
+    own: dict[str, Any] = {
+        "id": chunk.id,
+        "source": chunk.source,
+        "position": chunk.position,
+        "digest": content_digest(chunk.text),
+    }
+    return own if tenant is None else {**own, "tenant": tenant}
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return a payload value that should be an object; a foreign payload may hold anything."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _has_fragile_float(value: Any) -> bool:
+    """Say whether a float in here may come back from Qdrant off by one in the last place.
+
+    Qdrant reads payloads with serde_json, whose quick parser is exact only for numbers of up to 15
+    digits and moderate exponents. Others are kept a second time, as text.
+    """
+    if isinstance(value, float):
+        digits = repr(value).lstrip("-").replace(".", "").strip("0")
+        return value != 0 and ("e" in digits or len(digits) > 15)
+    if isinstance(value, Mapping):
+        return any(map(_has_fragile_float, value.values()))
+    return isinstance(value, list) and any(map(_has_fragile_float, value))
+
+
+def _restored(stored: Any, exact: Any) -> Any:
+    """Return the stored value with its floats as they were, where they still are those floats."""
+    if isinstance(stored, float) and isinstance(exact, float):
+        return exact if math.isclose(stored, exact, rel_tol=1e-14, abs_tol=0.0) else stored
+    if isinstance(stored, Mapping) and isinstance(exact, Mapping):
+        return {key: _restored(value, exact.get(key)) for key, value in stored.items()}
+    if isinstance(stored, list) and isinstance(exact, list) and len(stored) == len(exact):
+        return [_restored(*pair) for pair in zip(stored, exact, strict=True)]
+    return stored
+
+
+def content_digest(text: str) -> str:
+    """Return the sha256 of a cleaned text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def identify(chunk: Chunk) -> Chunk:
+    """Return the chunk cleaned, with an id: its own, or uuid5 of its source and position.
+
+    A chunk without id and source is identified by its text, so adding it twice changes nothing.
+
+    Raises:
+        InputError: the metadata is not JSON, or the position is negative.
+    """
+    text = clean(chunk.text)
+    source = None if chunk.source is None else clean(chunk.source)
+    if chunk.id is not None:
+        identity = clean(str(chunk.id))
+    else:
+        origin = content_digest(text) if source is None else source
+        identity = str(uuid.uuid5(NAMESPACE, json.dumps([origin, chunk.position])))
+    return replace(
+        chunk,
+        text=text,
+        id=identity,
+        source=source,
+        metadata=json_values(dict(chunk.metadata)),
+        extra=json_values(dict(chunk.extra), "extra"),
+    )
+
+
+def point_id(identity: str, tenant: str | None = None) -> PointId:
+    """Return the Qdrant id of a caller's id: a UUID stays itself, anything else becomes uuid5.
+
+    With a tenant every id becomes a uuid5 of both, so no tenant can write over another's points.
+    """
+    if tenant is None:
+        try:
+            return str(uuid.UUID(identity))
+        except ValueError:
+            return str(uuid.uuid5(NAMESPACE, clean(identity)))
+    return str(uuid.uuid5(NAMESPACE, json.dumps([tenant, clean(identity)])))
+
+
+def json_values(value: Any, path: str = "metadata") -> Any:
+    """Return the value as JSON would give it back: tuples as lists, strings cleaned of surrogates.
+
+    Raises:
+        InputError: a value that JSON or Qdrant cannot hold; the message names its path.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise InputError(f"{path} is {value}, allowed: integers of 64 bits; give it as text")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InputError(f"{path} is {value}, which JSON cannot hold; leave it out")
+        return float(value)
+    if isinstance(value, Mapping):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise InputError(f"{path} has the key {odd[0]!r}, allowed: strings")
+        return {
+            json_values(key, path): json_values(item, f"{path}.{key}")
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [json_values(item, f"{path}[{at}]") for at, item in enumerate(value)]
+    raise InputError(
+        f"{path} is a {type(value).__name__}, allowed: str, int, float, bool, None, list, dict"
+    )

@@ -1,0 +1,129 @@
+"""How a :class:`StoreQuery` is carried out, independent of the engine that does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from trivec.errors import InputError
+from trivec.query import Fusion, Linear, Prefetch, Rrf, StoreQuery
+from trivec.types import Vector
+
+__all__ = ["Lookup", "Plan", "Root", "plan_query", "require_page"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A nearest-neighbour search of one vector.
+
+    Attributes:
+        using: the vector's name.
+        vector: what to look for.
+        limit: how many.
+        threshold: scores must be greater than this, as the engines compare.
+        sources: score only the union of what these find; empty: the whole collection.
+    """
+
+    using: str
+    vector: Vector
+    limit: int
+    threshold: float | None = None
+    sources: tuple[Lookup, ...] = ()
+
+
+Root: TypeAlias = Lookup | Fusion
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One search: ``sources`` find candidates, ``root`` orders them.
+
+    Attributes:
+        root: a lookup (over the collection when there are no sources), or how lists are fused.
+        sources: the lists, in the order of the fusion's weights.
+    """
+
+    root: Root
+    sources: tuple[Lookup, ...] = ()
+
+
+def plan_query(query: StoreQuery) -> Plan:
+    """Arrange the lookups of a query.
+
+    - One prefetch is a plain search.
+    - ``rescore`` orders the union of the prefetches' candidates by one more lookup.
+    - Reciprocal rank and distribution-based fusion take the lists as they are; a prefetch
+      ``over_candidates`` is a lookup over the union of the plain ones.
+    - A linear sum needs the exact score of every arm for every candidate, so each arm is looked up
+      over that union. What it does not find there (the point has no such vector, or a sparse one
+      without a shared index) counts 0; a negative dense score counts as it is.
+
+    Raises:
+        InputError: no plain prefetch, a limit below 1, several prefetches without a way to
+            combine them, or weights that do not match the prefetches.
+    """
+    plain = tuple(_lookup(each) for each in query.prefetches if not each.over_candidates)
+    _require_usable(query, plain)
+    if query.rescore is not None:
+        using, vector = query.rescore
+        return Plan(Lookup(using, vector, query.limit), plain)
+    if query.fusion is None:
+        return Plan(replace(plain[0], limit=query.limit))
+    if isinstance(query.fusion, Linear):
+        everything = sum(lookup.limit for lookup in plain)
+        arms = tuple(_over(each, plain, everything) for each in query.prefetches)
+    else:
+        arms = tuple(
+            _over(each, plain, each.limit) if each.over_candidates else _lookup(each)
+            for each in query.prefetches
+        )
+    return Plan(query.fusion, arms)
+
+
+def require_page(limit: int, offset: int = 0) -> None:
+    """Check a page's bounds.
+
+    Raises:
+        InputError: a negative limit or offset.
+    """
+    if limit < 0 or offset < 0:
+        raise InputError(f"limit={limit}, offset={offset}; both must be 0 or more")
+
+
+def _lookup(prefetch: Prefetch) -> Lookup:
+    return Lookup(prefetch.using, prefetch.vector, prefetch.limit, _exclusive(prefetch.threshold))
+
+
+def _over(prefetch: Prefetch, sources: tuple[Lookup, ...], limit: int) -> Lookup:
+    # a plain arm's threshold chose its candidates already; here their exact score is wanted
+    threshold = prefetch.threshold if prefetch.over_candidates else None
+    return Lookup(prefetch.using, prefetch.vector, limit, _exclusive(threshold), sources)
+
+
+def _exclusive(threshold: float | None) -> float | None:
+    """Turn "at least" into the engines' "greater than"."""
+    if threshold is None:
+        return None
+    return float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))
+
+
+def _require_usable(query: StoreQuery, plain: tuple[Lookup, ...]) -> None:
+    require_page(query.limit, query.offset)
+    if not plain:
+        raise InputError("a query needs at least one prefetch that searches the collection")
+    if shallow := [each.using for each in query.prefetches if each.limit < 1]:
+        raise InputError(f"prefetches {shallow} have a limit below 1; ask for at least 1")
+    if query.rescore is not None:
+        if query.fusion is not None:
+            raise InputError("rescore replaces the order, so fusion must be None with it")
+        if len(plain) < len(query.prefetches):
+            raise InputError("with rescore, no prefetch can be over_candidates")
+    elif query.fusion is None:
+        if len(query.prefetches) > 1:
+            raise InputError(f"{len(query.prefetches)} prefetches; give fusion or rescore")
+    elif isinstance(query.fusion, Rrf | Linear):
+        weights = len(query.fusion.weights)
+        if weights != len(query.prefetches):
+            raise InputError(f"{weights} weights for {len(query.prefetches)} prefetches")

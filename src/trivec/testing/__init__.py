@@ -1,0 +1,27 @@
+"""Honest fakes for tests, ours and yours: they keep the protocols, and pass the same suites.
+
+- :class:`FakeEncoder`: dense, sparse and ColBERT vectors without a model.
+- :class:`MemoryStore`: a store without an engine.
+- :func:`build_tiny_m3`: a folder in BGE-M3's format with small random weights (needs torch).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trivec.testing._encoder import FakeEncoder
+from trivec.testing._store import MemoryStore
+
+if TYPE_CHECKING:
+    from trivec.testing._m3_folder import build_tiny_m3
+
+__all__ = ["FakeEncoder", "MemoryStore", "build_tiny_m3"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is asked for."""
+    if name == "build_tiny_m3":
+        from trivec.testing._m3_folder import build_tiny_m3
+
+        return build_tiny_m3
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

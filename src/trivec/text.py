@@ -1,0 +1,184 @@
+"""Cleaning text, and splitting it into passages that a model reads whole."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trivec.errors import InputError
+
+if TYPE_CHECKING:
+    from semantic_text_splitter import MarkdownSplitter, TextSplitter
+    from tokenizers import Tokenizer
+
+__all__ = ["Span", "clean", "is_blank", "split"]
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+LINE_END = re.compile("\r\n?|[\x0b\x0c\x85]")
+CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\t"), ord("\n")})
+HEADINGS = re.compile(r"(?:\s*#{1,6}[ \t][^\n]*)+\s*")
+INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+
+PROBE = 4
+"""Characters looked at for every token allowed, before a text is counted whole."""
+
+WINDOW = 16
+"""Characters given to the splitter at a time for every token allowed, and at least 4,096."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a text: ``text == whole[start:end]``.
+
+    Attributes:
+        text: the piece, without white space around it.
+        start: where it begins, in characters.
+        end: where it ends.
+    """
+
+    text: str
+    start: int
+    end: int
+
+
+def clean(text: str) -> str:
+    r"""Return a text that every encoding, engine and model takes; its content is unchanged.
+
+    Lone surrogates become U+FFFD (two that form a pair become their character); every kind of line
+    end, form feeds included, becomes ``\n``; other control characters but the tab are removed.
+    """
+    if SURROGATE.search(text):
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return LINE_END.sub("\n", text).translate(CONTROLS)
+
+
+def is_blank(text: str) -> bool:
+    """Say whether nothing in a text can be seen: white space, control and format characters."""
+    return all(unicodedata.category(character) in INVISIBLE for character in text)
+
+
+def split(
+    text: str,
+    tokenizer: Tokenizer | Callable[[str], int],
+    *,
+    max_tokens: int = 256,
+    overlap: int = 0,
+    markdown: bool = False,
+) -> list[Span]:
+    """Split a text into pieces of at most ``max_tokens`` tokens, at the best boundary in reach.
+
+    The boundaries are, best first: headings and blocks (``markdown``), empty lines, line ends,
+    sentences, words, characters. Sentences end by Unicode's rules: at 。！？ as at ``.!?``, closing
+    quotation marks included; a semicolon ends none, in Chinese as in English.
+
+    Args:
+        text: what is split.
+        tokenizer: the model's, or a function that counts the tokens of a text. Special tokens
+            are not counted.
+        max_tokens: the most tokens of a piece. A single character that needs more stands alone.
+        overlap: the most tokens that a piece repeats of the one before.
+        markdown: whether the text is Markdown.
+
+    Returns:
+        The pieces in order; none for a blank text.
+
+    Raises:
+        InputError: ``max_tokens`` is below 1, or ``overlap`` is negative or not below it.
+    """
+    if max_tokens < 1:
+        raise InputError(f"max_tokens={max_tokens}; it must be at least 1")
+    if not 0 <= overlap < max_tokens:
+        raise InputError(f"overlap={overlap}; it must be 0 or more, and below {max_tokens=}")
+    splitter = _Splitter(_counter(tokenizer), max_tokens, overlap, markdown=markdown)
+    spans = (Span(text[start:end], start, end) for start, end in splitter.pieces(text))
+    return [span for span in spans if not is_blank(span.text)]
+
+
+class _Splitter:
+    """The library's splitter, a window of the text at a time."""
+
+    def __init__(
+        self, count: Callable[[str], int], max_tokens: int, overlap: int, *, markdown: bool
+    ) -> None:
+        self._count = count
+        self._max_tokens = max_tokens
+        self._markdown = markdown
+        self._window = max(4096, max_tokens * WINDOW)
+        self._whole = self._library(max_tokens, overlap)
+
+    def _library(self, max_tokens: int, overlap: int) -> MarkdownSplitter | TextSplitter:
+        from semantic_text_splitter import MarkdownSplitter, TextSplitter
+
+        # not from_huggingface_tokenizer: it copies the tokenizer, over a second for 250,002 entries
+        kind = MarkdownSplitter if self._markdown else TextSplitter
+        return kind.from_callback(_bounded(self._count, max_tokens), max_tokens, overlap)
+
+    def pieces(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where every piece begins and ends.
+
+        The library looks at all that remains of a line or block once for every piece, which takes
+        minutes for a line of a megabyte. Windows make that time linear; they do not show, since
+        the last piece of a window is split again with the next.
+        """
+        start = 0
+        while start < len(text):
+            end = min(start + self._window, len(text))
+            found = self._whole.chunk_indices(text[start:end])
+            if end < len(text) and len(found) > 1:
+                end = start + found.pop()[0]
+            for offset, piece in found:
+                first, last = start + offset, start + offset + len(piece)
+                longer = self._heading_with_text(text, first, last)
+                yield first, longer or last
+                if longer is not None:
+                    end = longer
+                    break
+            start = end
+
+    def _heading_with_text(self, text: str, start: int, end: int) -> int | None:
+        """Return where a piece should end that is nothing but headings; None where it is well.
+
+        The library leaves a heading alone where the paragraph below is too long for one piece.
+        """
+        if not self._markdown or not HEADINGS.fullmatch(text, start, end):
+            return None
+        room = self._max_tokens - self._count(text[start:end]) - 1  # one for the line ends
+        below = text[end : end + room * WINDOW]
+        if room < self._max_tokens // 2 or below.lstrip().startswith("#"):
+            return None
+        found = self._library(room, 0).chunk_indices(below)
+        longer = end + found[0][0] + len(found[0][1]) if found else end
+        return longer if end < longer and self._fits(text[start:longer]) else None
+
+    def _fits(self, piece: str) -> bool:
+        return self._count(piece) <= self._max_tokens
+
+
+def _counter(tokenizer: Tokenizer | Callable[[str], int]) -> Callable[[str], int]:
+    """Return a function that counts tokens, whatever truncation the tokenizer is set to."""
+    if callable(tokenizer):
+        return tokenizer
+
+    def count(text: str) -> int:
+        encoding = tokenizer.encode(text, add_special_tokens=False)
+        return sum(sum(part.attention_mask) for part in (encoding, *encoding.overflowing))
+
+    return count
+
+
+def _bounded(count: Callable[[str], int], max_tokens: int) -> Callable[[str], int]:
+    """Return a function that counts only as far as it takes to see that a text is too long."""
+
+    def bounded(text: str) -> int:
+        reach = max_tokens * PROBE
+        while reach < len(text):
+            tokens = count(text[:reach])
+            if tokens > max_tokens:
+                return tokens
+            reach *= 2
+        return count(text)
+
+    return bounded

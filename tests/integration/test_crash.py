@@ -1,0 +1,149 @@
+"""What is left after a kill, and what a second process meets."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from trivec import Chunk, HybridIndex, IndexConfig
+from trivec.errors import (
+    CollectionError,
+    CollectionLockedError,
+    FingerprintMismatchError,
+    StoreUnavailableError,
+)
+from trivec.testing import FakeEncoder
+
+COUNT = 5_000
+CONFIG = IndexConfig(arms=("dense", "sparse", "bm25", "colbert"), batch_size=64)
+
+ADDING = textwrap.dedent(
+    """
+    import sys
+    from tests_crash import chunks, CONFIG
+    from trivec import HybridIndex
+    from trivec.testing import FakeEncoder
+
+    with HybridIndex.open(sys.argv[1], FakeEncoder(dim=32), config=CONFIG) as index:
+        def progress(done):
+            print(done, flush=True)
+        index.add(chunks(), progress=progress)
+    """
+)
+
+
+def chunks():
+    return (
+        Chunk(
+            f"passage {at} about topic {at % 97} 主题{at % 53}",
+            source=f"{at // 50}.md",
+            position=at % 50,
+            metadata={"at": at},
+        )
+        for at in range(COUNT)
+    )
+
+
+@pytest.fixture
+def adding(tmp_path):
+    """Start a process that adds the chunks; give it and its folder."""
+    (tmp_path / "tests_crash.py").write_text(
+        "from importlib.util import module_from_spec, spec_from_file_location\n"
+        f"spec = spec_from_file_location('crash', {__file__!r})\n"
+        "module = module_from_spec(spec)\nspec.loader.exec_module(module)\n"
+        "chunks, CONFIG = module.chunks, module.CONFIG\n"
+    )
+    folder = tmp_path / "kb"
+
+    def start():
+        return folder, subprocess.Popen(
+            [sys.executable, "-c", ADDING, str(folder)],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def contents(index):
+    """Everything that the collection holds, by id."""
+    return {
+        point.id: (point.payload, dict(point.vectors))
+        for page in index.binding.pages(None, with_vectors=["dense", "sparse", "bm25", "colbert"])
+        for point in page
+    }
+
+
+def test_a_kill_during_add_loses_nothing_that_adding_again_does_not_mend(adding, tmp_path):
+    folder, process = adding()
+    reported = 0
+    while reported < COUNT // 4:
+        reported += int(process.stdout.readline())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+    encoder = FakeEncoder(dim=32)
+    with HybridIndex.open(folder, encoder, config=CONFIG) as index:
+        survived = index.count()
+        assert reported <= survived < COUNT  # what was reported as done is there
+        report = index.add(chunks())
+        assert (report.added + report.updated, report.skipped) == (COUNT - survived, survived)
+        mended = contents(index)
+    with HybridIndex.open(tmp_path / "whole", encoder, config=CONFIG) as index:
+        index.add(chunks())
+        whole = contents(index)
+    assert mended.keys() == whole.keys()
+    for key, (payload, vectors) in whole.items():
+        assert mended[key][0] == payload
+        assert mended[key][1].keys() == vectors.keys()
+        for name, vector in vectors.items():
+            if name in ("sparse", "bm25"):
+                assert mended[key][1][name] == vector
+            else:
+                np.testing.assert_allclose(mended[key][1][name], vector, atol=1e-6)
+
+
+def test_a_second_process_is_turned_away_and_the_first_goes_on(adding):
+    folder, process = adding()
+    process.stdout.readline()
+    with pytest.raises(CollectionLockedError, match="open elsewhere"):
+        HybridIndex.open(folder, FakeEncoder(dim=32))
+    process.stdout.read()
+    assert process.wait() == 0
+    process.stdout.close()
+    with HybridIndex.open(folder, FakeEncoder(dim=32)) as index:
+        assert index.count() == COUNT
+
+
+def test_another_model_on_an_old_folder(tmp_path):
+    HybridIndex.open(tmp_path / "kb", FakeEncoder(dim=32)).close()
+    with pytest.raises(FingerprintMismatchError) as caught:
+        HybridIndex.open(tmp_path / "kb", FakeEncoder(dim=16))
+    assert "there 32, here 16" in str(caught.value)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("Dear reader,")
+    with pytest.raises(CollectionError, match="not an index"):
+        HybridIndex.open(tmp_path, FakeEncoder())
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_server_that_is_not_there():
+    from qdrant_client import QdrantClient
+
+    with pytest.warns(UserWarning, match="insecure"):
+        client = QdrantClient(
+            url="http://127.0.0.1:9", api_key="secret-key", timeout=1, check_compatibility=False
+        )
+    start = time.monotonic()
+    with pytest.raises(StoreUnavailableError) as caught:
+        HybridIndex.open(client, FakeEncoder(), collection="kb")
+    assert "secret-key" not in str(caught.value)
+    assert time.monotonic() - start < 60

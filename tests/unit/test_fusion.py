@@ -1,0 +1,107 @@
+"""Fusion against values computed by hand and against Qdrant's own implementation."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trivec.errors import InputError
+from trivec.fusion import (
+    distribution_based_fusion,
+    maximal_marginal_relevance,
+    reciprocal_rank_fusion,
+    weighted_sum_fusion,
+)
+
+RANKINGS = [[("a", 9.0), ("b", 3.0)], [("b", 0.5), ("c", 0.4)]]
+
+rankings = st.lists(
+    st.dictionaries(st.integers(0, 20), st.floats(-5, 5, width=32), max_size=8).map(
+        lambda scores: sorted(scores.items(), key=lambda item: -item[1])
+    ),
+    max_size=4,
+)
+
+
+def test_rrf_by_hand_counts_ranks_from_0():
+    fused = dict(reciprocal_rank_fusion(RANKINGS, k=61))
+    assert fused == pytest.approx({"a": 1 / 61, "b": 1 / 62 + 1 / 61, "c": 1 / 62})
+
+
+def test_rrf_of_the_paper_with_60_is_61_here():
+    paper = {"a": 1 / (60 + 1), "b": 1 / (60 + 2) + 1 / (60 + 1), "c": 1 / (60 + 2)}
+    assert dict(reciprocal_rank_fusion(RANKINGS, k=61)) == pytest.approx(paper)
+
+
+def test_a_weight_divides_the_rank():
+    fused = dict(reciprocal_rank_fusion(RANKINGS, k=2, weights=[2.0, 0.0]))
+    assert fused == pytest.approx({"a": 1 / (1 / 2 + 1), "b": 1 / (2 / 2 + 1), "c": 0.0})
+
+
+def test_dbsf_by_hand():
+    [(first, score), (second, other)] = distribution_based_fusion([[("a", 3.0), ("b", 1.0)]])
+    sigma = math.sqrt(2.0)
+    assert (first, second) == ("a", "b")
+    assert score == pytest.approx((3 - (2 - 3 * sigma)) / (6 * sigma))
+    assert other == pytest.approx((1 - (2 - 3 * sigma)) / (6 * sigma))
+
+
+@pytest.mark.parametrize("ranking", [[("a", 7.0)], [("a", 2.0), ("b", 2.0)]])
+def test_dbsf_without_spread_counts_a_half(ranking):
+    assert all(score == 0.5 for _, score in distribution_based_fusion([ranking]))
+
+
+def test_weighted_sum_counts_absence_as_0():
+    fused = weighted_sum_fusion(RANKINGS, [1.0, 10.0])
+    assert fused == [("a", 9.0), ("b", pytest.approx(8.0)), ("c", pytest.approx(4.0))]
+
+
+def test_ties_keep_the_order_of_first_appearance():
+    assert [name for name, _ in weighted_sum_fusion([[("z", 1.0), ("a", 1.0)]])] == ["z", "a"]
+
+
+@pytest.mark.parametrize("fuse", [reciprocal_rank_fusion, weighted_sum_fusion])
+def test_weights_must_fit_the_rankings(fuse):
+    with pytest.raises(InputError, match="1 weights for 2 rankings"):
+        fuse(RANKINGS, weights=[1.0])
+
+
+@given(rankings, st.integers(2, 80))
+def test_agrees_with_qdrant(lists, k):
+    from qdrant_client import models
+    from qdrant_client.hybrid import fusion as theirs
+
+    def points():
+        return [
+            [models.ScoredPoint(id=key, version=0, score=score) for key, score in ranking]
+            for ranking in lists
+        ]
+
+    rrf = {p.id: p.score for p in theirs.reciprocal_rank_fusion(points(), 99, k)}
+    assert dict(reciprocal_rank_fusion(lists, k=k)) == pytest.approx(rrf)
+    if all(len({score for _, score in ranking}) in (0, len(ranking)) for ranking in lists):
+        dbsf = {p.id: p.score for p in theirs.distribution_based_score_fusion(points(), 99)}
+        assert dict(distribution_based_fusion(lists)) == pytest.approx(dbsf, abs=1e-4)
+
+
+def test_mmr_trades_relevance_for_diversity():
+    query = np.array([1.0, 0.0], dtype=np.float32)
+    candidates = np.array([[1.0, 0.1], [1.0, 0.11], [0.6, -0.8]], dtype=np.float32)
+    assert maximal_marginal_relevance(query, candidates, lambda_mult=1.0, k=2) == [0, 1]
+    assert maximal_marginal_relevance(query, candidates, lambda_mult=0.3, k=2) == [0, 2]
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_mmr_of_nothing(k):
+    assert maximal_marginal_relevance(np.ones(2), np.ones((3, 2)), lambda_mult=0.5, k=k) == []
+    assert maximal_marginal_relevance(np.ones(2), np.empty((0, 2)), lambda_mult=0.5, k=3) == []
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.floats(0, 1))
+def test_mmr_never_repeats(count, k, lambda_mult):
+    rng = np.random.default_rng(count)
+    candidates = rng.standard_normal((count, 5)).astype(np.float32)
+    chosen = maximal_marginal_relevance(candidates[0], candidates, lambda_mult=lambda_mult, k=k)
+    assert len(chosen) == len(set(chosen)) == min(k, count)
