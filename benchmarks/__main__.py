@@ -1,4 +1,4 @@
-"""All benchmarks in one run: ``python -m benchmarks [--only quality,encoding,storage]``."""
+"""All benchmarks in one run: ``python -m benchmarks [--only quality,encoding,storage,...]``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import subprocess
 import sys
 
-PARTS = ("quality", "encoding", "storage")
+PARTS = ("quality", "encoding", "storage", "langchain_store")
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from trivec.errors import InputError
+from trivec.errors import InputError, InvalidVectorError
 from trivec.query import Dbsf, Filter, Fusion, Linear, Prefetch, Rrf, StoreQuery
 from trivec.schema import Schema
 from trivec.types import ALL_HEADS, FloatArray, Head, QueryText, SearchOptions, SparseVector, Vector
@@ -22,7 +22,7 @@ __all__ = [
     "required_heads",
 ]
 
-LINEAR_WEIGHTS: Mapping[str, float] = {"dense": 1.0, "sparse": 0.3, "bm25": 0.02, "colbert": 1.0}
+LINEAR_WEIGHTS: Mapping[str, float] = {"dense": 1.0, "sparse": 0.3, "bm25": 0.03, "colbert": 1.0}
 """Default weights of linear fusion: M3's training ensemble (dense + 0.3 sparse + ColBERT); BM25,
 whose scores have no upper bound, was set on held-out text (benchmarks/README.md)."""
 
@@ -107,7 +107,8 @@ def require_vectors(text: QueryText, schema: Schema) -> dict[str, Vector]:
     """Return the vectors that the caller gave with a text, checked against the collection's.
 
     Raises:
-        InputError: an arm that the collection does not have, or a vector that does not fit it.
+        InputError: an arm that the collection does not have.
+        InvalidVectorError: a vector that does not fit it.
     """
     for arm, vector in text.vectors.items():
         if arm not in schema.vectors:
@@ -116,7 +117,7 @@ def require_vectors(text: QueryText, schema: Schema) -> dict[str, Vector]:
                 f"{sorted(schema.vectors)}"
             )
         if fault := schema.vectors[arm].fault(vector):
-            raise InputError(f"the given {arm} vector {fault}")
+            raise InvalidVectorError(f"the query's {arm} vector {fault}")
     return {arm: vector for arm, vector in text.vectors.items() if len(vector)}
 
 

@@ -19,7 +19,7 @@ from trivec._planning import (
     required_heads,
 )
 from trivec._steps import Compute, Steps, StoreCall
-from trivec.errors import InputError, InvalidVectorError
+from trivec.errors import InputError
 from trivec.fusion import maximal_marginal_relevance
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.types import (
@@ -46,57 +46,14 @@ def search_steps(
     options: SearchOptions,
 ) -> Steps[list[list[Hit]]]:
     """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
-    _require_count(k)
+    if not isinstance(k, int) or k < 0:
+        raise InputError(f"k={k!r}; it must be an integer of at least 0")
     searches = [as_texts(query) for query in queries]
     arms = choose_arms(options, binding.schema)
     scope = binding.scope(filter)
     if k == 0 or not searches:
         return [[] for _ in searches]
     encoded = yield Compute(lambda: _encode(binding, searches, arms, options))
-    return (yield from _search(binding, encoded, arms, options, k=k, scope=scope))
-
-
-def vector_steps(
-    binding: Binding,
-    vector: Sequence[float] | FloatArray,
-    k: int,
-    filter: Filter | Mapping[str, Any] | None,
-    options: SearchOptions,
-) -> Steps[list[Hit]]:
-    """Search with a dense vector; see :meth:`trivec.HybridIndex.search_by_vector`."""
-    _require_count(k)
-    options = replace(options, arms=options.arms or ("dense",))
-    arms = choose_arms(options, binding.schema)
-    if list(arms) != ["dense"] or options.colbert:
-        raise InputError(f"arms={list(arms)} with a dense vector; the others need the query's text")
-    size = binding.schema.vectors["dense"].size
-    dense = np.asarray(vector, dtype=np.float32)
-    if dense.shape != (size,) or not np.isfinite(dense).all() or not dense.any():
-        raise InvalidVectorError(
-            f"the query vector has shape {dense.shape}, allowed: ({size},), finite and not all 0"
-        )
-    if k == 0:
-        return []
-    encoded = [[EncodedText(QueryText(""), {"dense": dense})]]
-    scope = binding.scope(filter)
-    return (yield from _search(binding, encoded, arms, options, k=k, scope=scope))[0]
-
-
-def _require_count(k: int) -> None:
-    if not isinstance(k, int) or k < 0:
-        raise InputError(f"k={k!r}; it must be an integer of at least 0")
-
-
-def _search(
-    binding: Binding,
-    encoded: Sequence[Sequence[EncodedText]],
-    arms: Mapping[str, float],
-    options: SearchOptions,
-    *,
-    k: int,
-    scope: Filter | None,
-) -> Steps[list[list[Hit]]]:
-    """Send the requests of encoded searches and turn the answers into hits."""
     plans = [
         plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded
     ]
@@ -114,6 +71,22 @@ def _search(
             )
         results.append(hits)
     return results
+
+
+def vector_steps(
+    binding: Binding,
+    vector: Sequence[float] | FloatArray,
+    k: int,
+    filter: Filter | Mapping[str, Any] | None,
+    options: SearchOptions,
+) -> Steps[list[Hit]]:
+    """Search with a dense vector; see :meth:`trivec.HybridIndex.search_by_vector`."""
+    options = replace(options, arms=options.arms or ("dense",))
+    arms = choose_arms(options, binding.schema)
+    if list(arms) != ["dense"] or options.colbert:
+        raise InputError(f"arms={list(arms)} with a dense vector; the others need the query's text")
+    text = QueryText("", vectors={"dense": np.asarray(vector, dtype=np.float32)})
+    return (yield from search_steps(binding, [text], k, filter, options))[0]
 
 
 def get_steps(binding: Binding, ids: Sequence[str]) -> Steps[list[Chunk]]:

@@ -63,7 +63,7 @@ RUNS = (
 class AnalyzerConfig:
     """How text becomes BM25 terms and weights; part of a collection's fingerprint.
 
-    The defaults were chosen on CMRC 2018, DRCD and Cranfield (benchmarks/README.md).
+    The defaults were chosen on CMRC 2018, DRCD and Cranfield.
 
     Attributes:
         user_words: terms that must stay whole, each alone or with a jieba frequency:

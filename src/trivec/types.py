@@ -221,7 +221,8 @@ class SearchOptions:
             None: every arm that the collection has.
         fusion: ``rrf`` (reciprocal rank fusion), ``dbsf`` (distribution-based score fusion, takes
             no weights) or ``linear`` (weighted sum of exact scores, the paper's M3 weights).
-        rrf_k: the constant of RRF as Qdrant counts it, from rank 0: the paper's 60 is 61.
+        rrf_k: the constant of RRF as Qdrant counts it, from rank 0, and its default; the 60 of the
+            literature is 61 here.
         prefetch_k: candidates taken from every arm; raised to ``k + offset`` where smaller.
         colbert: ``rescore`` orders the candidates by MaxSim alone, ``fuse`` makes MaxSim one more
             arm over the candidates, None leaves it out.
@@ -234,7 +235,7 @@ class SearchOptions:
 
     arms: Mapping[str, float] | Sequence[str] | None = None
     fusion: FusionName = "dbsf"
-    rrf_k: int = 61
+    rrf_k: int = 2
     prefetch_k: int = 100
     colbert: ColbertMode | None = None
     offset: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -95,6 +96,28 @@ def over_the_same_data(client: QdrantClient) -> AsyncQdrantClient:
     twin = AsyncQdrantClient(":memory:")
     twin._client.collections = client._client.collections
     return twin
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def awaited() -> Iterator[Callable[[Store, AsyncStore], AwaitedStore]]:
+    """Makes a store out of a synchronous and an asynchronous one; stops its loop afterwards."""
+    made = []
+
+    def make(store: Store, asynchronous: AsyncStore) -> AwaitedStore:
+        made.append(AwaitedStore(store, asynchronous))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
 
 
 def async_place() -> Place:

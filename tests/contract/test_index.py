@@ -1,5 +1,6 @@
 """What an index does, over every kind of store."""
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -576,3 +577,78 @@ def test_many_threads_lose_nothing(index):
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(work, range(8))) == [5] * 8
     assert index.count() == 80
+
+
+def test_search_by_a_vector_is_the_dense_search_without_encoding(filled, encoder):
+    [query] = encoder.encode_queries(["green tea"], heads=("dense",))
+    calls = encoder.calls
+    found = filled.search_by_vector(query.dense, k=3, filter={"lang": "en"})
+    assert filled.search_by_vector(query.dense.tolist(), k=3, filter={"lang": "en"}) == found
+    assert encoder.calls == calls
+    dense = SearchOptions(arms=["dense"])
+    assert found == filled.search("green tea", k=3, filter={"lang": "en"}, options=dense)
+    assert filled.search_by_vector(query.dense, k=0) == []
+
+
+@pytest.mark.parametrize(
+    ("vector", "options", "message"),
+    [
+        ([1.0, 2.0], {}, "allowed: dense of width 64"),
+        (np.full(64, np.nan), {}, "NaN or infinity"),
+        (np.zeros(64), {}, "is zero"),
+        (np.ones(64), {"arms": ["dense", "bm25"]}, "need the query's text"),
+        (np.ones(64), {"colbert": "rescore"}, "need the query's text"),
+    ],
+)
+def test_a_vector_that_cannot_be_searched_for(filled, vector, options, message):
+    with pytest.raises(InputError, match=message):
+        filled.search_by_vector(vector, options=SearchOptions(**options))
+
+
+def test_vectors_given_with_a_text_are_not_computed_again(filled, encoder):
+    [query] = encoder.encode_queries(["green tea"])
+    vectors = {"dense": query.dense, "sparse": query.sparse}
+    expected = filled.search("green tea", k=3)
+    calls = encoder.calls
+    assert filled.search(QueryText("green tea", vectors=vectors), k=3) == expected
+    assert encoder.calls == calls
+    assert filled.search(QueryText("green tea", vectors={"dense": query.dense}), k=3) == expected
+    assert encoder.calls == calls + 1
+    blank = QueryText("", vectors=vectors)
+    options = SearchOptions(arms=["dense", "sparse"])
+    assert filled.search(blank, options=options) == filled.search("green tea", options=options)
+
+
+def test_given_vectors_must_fit(filled):
+    with pytest.raises(InputError, match=r"arm 'title'.*has \['bm25', 'colbert', 'dense', 'spar"):
+        filled.search(QueryText("tea", vectors={"title": np.ones(64, np.float32)}))
+    [query] = FakeEncoder().encode_queries(["tea"])
+    with pytest.raises(InputError, match="dense vector is sparse, allowed: dense of width 64"):
+        filled.search(QueryText("tea", vectors={"dense": query.sparse}))
+
+
+def test_another_object_for_the_same_model_can_take_the_encoders_place(filled, encoder):
+    twin = FakeEncoder()
+    assert ids(filled.with_encoder(twin).search("green tea", k=1)) == ["tea"]
+    assert (twin.calls, encoder.calls) == (1, 2)  # the chunks, in two batches
+    with pytest.raises(FingerprintMismatchError, match="other"):
+        filled.with_encoder(FakeEncoder(name="other"))
+
+
+def test_a_report_can_be_required_complete(index):
+    index.add([Chunk("one", id="a")]).require_complete()
+    with pytest.raises(InputError, match=r"1 passages were refused.*blank: the text is blank"):
+        index.add([Chunk("two", id="b"), Chunk(" ", id="blank")]).require_complete()
+    assert index.count() == 2
+
+
+def test_an_index_says_which_arms_a_search_uses(filled):
+    assert filled.arms() == {"dense": 1.0, "sparse": 1.0, "bm25": 1.0}
+    assert filled.arms(SearchOptions(arms={"dense": 2.0, "bm25": 0.0})) == {"dense": 2.0}
+    with pytest.raises(InputError, match="not in this collection"):
+        filled.arms(SearchOptions(arms=["other"]))
+
+
+def test_an_open_index_cannot_be_pickled(filled):
+    with pytest.raises(TypeError, match="open it again"):
+        pickle.dumps(filled)

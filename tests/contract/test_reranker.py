@@ -103,7 +103,7 @@ class Fixed:
     def __init__(self, *scores):
         self.scores = scores
 
-    def score(self, query, passages):
+    def score(self, query, passages):  # noqa: ARG002  # the protocol's
         return list(self.scores)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import socket
 import threading
 import time
 import traceback
@@ -12,13 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
+from qdrant_client import AsyncQdrantClient, QdrantClient, models
 
 from trivec.errors import CollectionNotFoundError, StoreError, StoreUnavailableError
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
-from trivec.stores import RetryPolicy, ServerStore
-from trivec.types import Point
+from trivec.stores import AsyncServerStore, RetryPolicy, ServerStore
+from trivec.types import Point, SparseVector
 
 KEY = "very-secret-key"
 FAST = RetryPolicy(read_deadline=1.0, write_deadline=2.0, first_wait=0.01, longest_wait=0.5)
@@ -29,6 +29,56 @@ Reply = tuple[int, dict, dict[str, str]]
 """Status, body, headers."""
 
 
+class Handler(BaseHTTPRequestHandler):
+    """Answers for the :class:`FakeQdrant` that it is bound to."""
+
+    fake: FakeQdrant
+
+    def do_GET(self) -> None:
+        if self.path.endswith("/exists"):
+            self.reply(200, {"result": {"exists": True}, "status": "ok", "time": 0.0}, {})
+        else:
+            self.reply(200, COLLECTION, {})
+
+    def do_POST(self) -> None:
+        self.body()
+        self.reply(*self.fake.replies([], 0))
+
+    def do_PATCH(self) -> None:
+        self.fake.changes.append(("PATCH", self.path.split("?")[0], json.loads(self.body())))
+        self.reply(200, {"result": True, "status": "ok", "time": 0.0}, {})
+
+    def do_PUT(self) -> None:
+        body = self.body()
+        path = self.path.split("?")[0]
+        if not path.endswith("/points"):
+            self.fake.changes.append(("PUT", path, json.loads(body)))
+            self.reply(*self.fake.replies([], 0))
+            return
+        identities = [point["id"] for point in json.loads(body)["points"]]
+        self.fake.requests.append(identities)
+        self.fake.sizes.append(len(body))
+        status, answer, headers = self.fake.replies(identities, len(self.fake.requests))
+        if status == 200:
+            self.fake.written += identities
+        self.reply(status, answer, headers)
+
+    def body(self) -> bytes:
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def reply(self, status: int, answer: dict, headers: dict[str, str]) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: object) -> None:
+        """Stay silent."""
+
+
 class FakeQdrant:
     """Enough of Qdrant's REST interface; ``replies`` decides what upserts are answered.
 
@@ -36,6 +86,7 @@ class FakeQdrant:
         replies: takes the ids of an upsert and its ordinal number.
         written: the ids of every upsert that was accepted.
         sizes: the body length of every upsert.
+        changes: method, path and body of every other write.
     """
 
     def __init__(self) -> None:
@@ -43,45 +94,9 @@ class FakeQdrant:
         self.written: list = []
         self.requests: list[list] = []
         self.sizes: list[int] = []
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path.endswith("/exists"):
-                    self.reply(200, {"result": {"exists": True}, "status": "ok", "time": 0.0}, {})
-                else:
-                    self.reply(200, COLLECTION, {})
-
-            def do_POST(self) -> None:
-                self.body()
-                self.reply(*fake.replies([], 0))
-
-            def do_PUT(self) -> None:
-                body = self.body()
-                identities = [point["id"] for point in json.loads(body)["points"]]
-                fake.requests.append(identities)
-                fake.sizes.append(len(body))
-                status, answer, headers = fake.replies(identities, len(fake.requests))
-                if status == 200:
-                    fake.written += identities
-                self.reply(status, answer, headers)
-
-            def body(self) -> bytes:
-                return self.rfile.read(int(self.headers["Content-Length"]))
-
-            def reply(self, status: int, answer: dict, headers: dict[str, str]) -> None:
-                content = json.dumps(answer).encode()
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *arguments: object) -> None:
-                """Stay silent."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.changes: list[tuple[str, str, dict]] = []
+        handler = type("BoundHandler", (Handler,), {"fake": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.port = self.server.server_address[1]
 
 
@@ -124,16 +139,21 @@ def qdrant() -> Iterator[FakeQdrant]:
     thread.join()
 
 
-def connect(port, **options) -> QdrantClient:
-    return QdrantClient(
-        host="127.0.0.1", port=port, https=False, check_compatibility=False, **options
-    )
+def connect(port, kind=QdrantClient, **options):
+    return kind(host="127.0.0.1", port=port, https=False, check_compatibility=False, **options)
 
 
-@pytest.fixture
-def store(qdrant: FakeQdrant) -> Iterator[ServerStore]:
+@pytest.fixture(params=["sync", "async"])
+def store(request, qdrant: FakeQdrant, awaited) -> Iterator[ServerStore]:
     client = connect(qdrant.port, timeout=5)
-    yield ServerStore(client, "kb", retry=FAST)
+    store = ServerStore(client, "kb", retry=FAST)
+    if request.param == "sync":
+        yield store
+    else:
+        other = connect(qdrant.port, AsyncQdrantClient, timeout=5)
+        both = awaited(store, AsyncServerStore(other, "kb", retry=FAST))
+        yield both
+        both.wait_for(other.close())
     client.close()
 
 
@@ -186,6 +206,43 @@ def test_reads_are_retried_too(qdrant, store):
     answers = [error(503, "overloaded"), (200, {"result": {"count": 7}, "status": "ok"}, {})]
     qdrant.replies = lambda *_: answers.pop(0)
     assert store.count() == 7
+
+
+def test_adding_an_arm_is_three_kinds_of_requests(qdrant, store):
+    """As Qdrant's interface has them since 1.18; local mode shows the rest."""
+    store.create_vector(VectorSpec("sparse", "sparse"))
+    store.create_vector(VectorSpec("bm25", "sparse", idf=True))
+    store.create_vector(VectorSpec("colbert", "multivector", 8))
+    wider = Schema(SCHEMA.vectors, building={"sparse": VectorSpec("sparse", "sparse")})
+    store.describe(wider)
+    lacking = models.Filter(must_not=[models.HasVectorCondition(has_vector="sparse")])
+    fresh = SparseVector(np.array([3], np.uint32), np.array([0.5], np.float32))
+    store.update_vectors({7: {"sparse": fresh}}, where=lacking)
+    late = {"size": 8, "distance": "Cosine", "multivector_config": {"comparator": "max_sim"}}
+    graph = {"colbert": {"hnsw_config": {"m": 0}, "on_disk": True}}
+    vector = {"sparse": {"indices": [3], "values": [0.5]}}
+    assert qdrant.changes == [
+        ("PUT", "/collections/kb/vectors/sparse", {"sparse": {}}),
+        ("PUT", "/collections/kb/vectors/bm25", {"sparse": {"modifier": "idf"}}),
+        ("PUT", "/collections/kb/vectors/colbert", {"dense": late}),
+        ("PATCH", "/collections/kb", {"vectors": graph}),
+        ("PATCH", "/collections/kb", {"metadata": {"trivec": wider.to_json()}}),
+        (
+            "PUT",
+            "/collections/kb/points/vectors",
+            {
+                "points": [{"id": 7, "vector": vector}],
+                "update_filter": {"must_not": [{"has_vector": "sparse"}]},
+            },
+        ),
+    ]
+    assert store.schema == wider
+
+
+def test_a_server_before_vectors_could_be_added(qdrant, store):
+    qdrant.replies = lambda *_: (404, {}, {})
+    with pytest.raises(StoreError, match=r"1\.18"):
+        store.create_vector(VectorSpec("sparse", "sparse"))
 
 
 def test_bad_points_are_found_and_named_and_the_others_written(qdrant, store):
@@ -246,6 +303,55 @@ def test_a_collection_that_went_away(qdrant, store):
         store.query([QUERY])
 
 
+@pytest.mark.asyncio
+async def test_the_loop_goes_on_while_the_server_thinks(qdrant):
+    """Twenty requests at once, none answered before the event loop has ticked for a while."""
+    ticked = threading.Event()
+
+    def replies(*_):
+        in_time = ticked.wait(timeout=20)
+        return 200 if in_time else 500, {"result": {"count": 7}, "status": "ok"}, {}
+
+    async def tick():
+        for _ in range(25):
+            await asyncio.sleep(0.002)
+        ticked.set()
+
+    qdrant.replies = replies
+    client = connect(qdrant.port, AsyncQdrantClient, timeout=30)
+    store = AsyncServerStore(client, "kb", retry=FAST)
+    counts, _ = await asyncio.gather(asyncio.gather(*(store.count() for _ in range(20))), tick())
+    assert counts == [7] * 20
+    await client.close()
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_retry_stops(qdrant):
+    retried = threading.Event()
+
+    def replies(_ids, number):
+        if number >= 3:
+            retried.set()
+        return error(503, "overloaded")
+
+    qdrant.replies = replies
+    client = connect(qdrant.port, AsyncQdrantClient, timeout=5)
+    patient = RetryPolicy(write_deadline=600.0, first_wait=0.01, longest_wait=0.05)
+    writing = asyncio.create_task(
+        AsyncServerStore(client, "kb", retry=patient).upsert(make_points(2))
+    )
+    assert await asyncio.to_thread(retried.wait, 20)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    await asyncio.sleep(0.1)  # what was under way arrives
+    sent = len(qdrant.requests)
+    await asyncio.sleep(0.3)
+    assert len(qdrant.requests) == sent
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await client.close()
+
+
 def test_a_server_that_does_not_answer(qdrant):
     def replies(*_):
         time.sleep(1.5)
@@ -256,13 +362,6 @@ def test_a_server_that_does_not_answer(qdrant):
     with pytest.raises(StoreUnavailableError, match="timeout"):
         ServerStore(client, "kb", retry=FAST).count()
     client.close()
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.mark.parametrize("grpc", [False, True], ids=["rest", "grpc"])

@@ -332,6 +332,24 @@ def test_vectors_are_added_to_points_that_are_there(place, schema, points):
             assert store.count() == 4
 
 
+@pytest.mark.parametrize("name", sorted(ADDED))
+def test_a_vector_that_was_added_but_never_described_does_no_harm(place, schema, points, name):
+    """What a crash between the two leaves behind."""
+    if not place.persistent:
+        pytest.skip("keeps nothing")
+    with place.open() as store:
+        store.create(schema)
+        store.upsert(points[:3])
+        store.create_vector(ADDED[name])
+    with place.open() as store:
+        assert store.count() == 3
+        store.create_vector(ADDED[name])
+        store.describe(replace(schema, vectors={**schema.vectors, name: ADDED[name]}))
+        store.upsert(points[3:5])
+    with place.open() as store:
+        assert store.count() == 5
+
+
 def test_describing_replaces_the_description(place, schema, points):
     with place.open() as store:
         store.create(schema)

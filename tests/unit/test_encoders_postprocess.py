@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trivec.encoders import _postprocess
 from trivec.encoders._postprocess import multivectors, sparse_vectors
 
 UNUSED = np.array([0, 1, 2, 3])
@@ -39,6 +40,19 @@ def test_equals_the_plain_loop(texts):
         assert vector.indices.dtype == np.uint32
         assert vector.values.dtype == np.float32
         assert vector.indices.tolist() == sorted(set(vector.indices.tolist()))
+
+
+def test_more_cells_than_a_key_holds_are_split(monkeypatch):
+    random = np.random.default_rng(0)
+    batch = (
+        random.integers(0, 50, 300),
+        random.normal(size=300).astype(np.float32),
+        np.full(30, 10),
+        UNUSED,
+    )
+    whole = sparse_vectors(*batch)
+    monkeypatch.setattr(_postprocess, "_MOST_CELLS", 120)
+    assert sparse_vectors(*batch) == whole
 
 
 def test_multivectors_are_cut_in_order_and_own_their_memory():

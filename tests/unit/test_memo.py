@@ -1,5 +1,6 @@
 """Asking one head at a time runs the model once."""
 
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -107,3 +108,15 @@ def test_a_failure_is_not_remembered():
 def test_size_must_be_positive():
     with pytest.raises(InputError, match="size=0"):
         MemoEncoder(FakeEncoder(), size=0)
+
+
+def test_all_who_ask_share_a_memo_while_one_of_them_lives():
+    encoder = FakeEncoder()
+    memo = MemoEncoder.shared(encoder)
+    assert MemoEncoder.shared(encoder) is memo is MemoEncoder.shared(memo)
+    assert MemoEncoder.shared(FakeEncoder()) is not memo
+    memo.encode_queries(["a"], heads=("dense",))
+    del memo
+    gc.collect()
+    MemoEncoder.shared(encoder).encode_queries(["a"], heads=("dense",))
+    assert encoder.calls == 2, "nobody held the memo, so it was dropped"

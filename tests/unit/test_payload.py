@@ -3,28 +3,12 @@
 import uuid
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from trivec import Chunk
 from trivec.errors import InputError
 from trivec.stores._codecs import CODECS
-from trivec.stores._payload import content_digest, identify, json_values, point_id
+from trivec.stores._payload import identify, point_id
 from trivec.types import StoredPoint
-
-json_metadata = st.dictionaries(
-    st.text(max_size=8),
-    st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers(-(2**63), 2**63)
-        | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(max_size=8),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
-        max_leaves=6,
-    ),
-    max_size=3,
-)
 
 
 def test_a_uuid_stays_itself_and_anything_else_becomes_one():
@@ -74,17 +58,6 @@ def test_surrogates_are_cleaned_everywhere():
 def test_metadata_that_is_not_json_is_named(metadata, message):
     with pytest.raises(InputError, match=message):
         identify(Chunk("text", metadata=metadata))
-
-
-@pytest.mark.parametrize("name", sorted(CODECS))
-@given(text=st.text(min_size=1), metadata=json_metadata)
-def test_a_payload_gives_the_chunk_back(name, text, metadata):
-    chunk = identify(Chunk(text, id="7", source="s", position=3, metadata=metadata))
-    codec = CODECS[name]
-    payload = codec.encode(chunk, tenant=None)
-    assert codec.decode(StoredPoint(point_id("7"), payload)) == chunk
-    assert chunk.metadata == json_values(metadata)
-    assert codec.own(payload)["digest"] == content_digest(chunk.text)
 
 
 def test_a_foreign_point_is_read_as_far_as_it_goes():

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,7 +71,7 @@ def test_pieces_are_shown_at_once():
 @given(st.text(), st.lists(st.integers(0, 30), max_size=6))
 def test_what_is_shown_does_not_depend_on_the_pieces(answer, cuts):
     bounds = [0, *sorted(min(cut, len(answer)) for cut in cuts), len(answer)]
-    pieces = [answer[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [answer[a:b] for a, b in pairwise(bounds)]
     shown, outcome = read(pieces)
     assert (shown, outcome) == read([answer])
     assert shown == outcome.answer

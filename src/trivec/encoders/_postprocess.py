@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["multivectors", "sparse_vectors"]
 
+_MOST_CELLS = 2**31
+"""Texts x vocabulary that fit into the upper half of a signed 64-bit key."""
+
 
 def sparse_vectors(
     tokens: NDArray[np.int64],
@@ -35,21 +38,30 @@ def sparse_vectors(
     Returns:
         One vector for each text, in order.
     """
-    rows = np.repeat(np.arange(len(counts)), counts)
     # a handful of comparisons beats np.isin's general machinery
     keep = weights > 0
     for token in unused:
         keep &= tokens != token
-    tokens, weights, rows = tokens[keep], weights[keep], rows[keep]
+    kept = np.flatnonzero(keep)
     width = int(tokens.max(initial=0)) + 1
-    keys = rows * width + tokens
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    highest = np.maximum.reduceat(weights[order], starts) if len(starts) else weights
-    keys = keys[starts]
-    indices = (keys % width).astype(np.uint32)
-    ends = np.searchsorted(keys, np.arange(len(counts) + 1) * width)
+    if len(counts) > 1 and len(counts) * width > _MOST_CELLS:
+        half = len(counts) // 2
+        at = int(counts[:half].sum())
+        return [
+            *sparse_vectors(tokens[:at], weights[:at], counts[:half], unused),
+            *sparse_vectors(tokens[at:], weights[at:], counts[half:], unused),
+        ]
+    cells = np.repeat(np.arange(len(counts)), counts)[kept] * width + tokens[kept]
+    # cell and weight in one integer, since positive floats sort as their bits: one quick sort
+    # brings every token together, its highest weight last
+    keys = cells << 32 | weights[kept].view(np.uint32)
+    keys.sort()
+    cells = keys >> 32
+    last = np.flatnonzero(np.diff(cells, append=-1))
+    cells = cells[last]
+    highest = keys[last].astype(np.uint32).view(np.float32)
+    indices = (cells % width).astype(np.uint32)
+    ends = np.searchsorted(cells, np.arange(len(counts) + 1) * width)
     return [
         SparseVector(indices[start:end], highest[start:end])
         for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trivec.encoders._mini_folder import MINI_REVISION, Progress, ensure_mini_folder
+from trivec.encoders._mini_folder import Progress, ensure_mini_folder, mini_revision
 from trivec.encoders._model_folder import ModelFolder
 from trivec.encoders.flag import FlagEncoder, FlagOptions
 from trivec.errors import InputError
@@ -53,4 +53,4 @@ class MiniEncoder(FlagEncoder):
         self._progress = progress
 
     def _find(self) -> ModelFolder:
-        return self._inspect(ensure_mini_folder(self._progress), MINI_REVISION)
+        return self._inspect(ensure_mini_folder(self._progress), mini_revision())

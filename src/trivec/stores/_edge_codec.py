@@ -34,7 +34,7 @@ def edge_config(schema: Schema) -> qdrant_edge.EdgeConfig:
     """Return the engine's configuration for a schema's vectors."""
     import qdrant_edge as edge
 
-    specs = schema.vectors.values()
+    specs = schema.written.values()
     return edge.EdgeConfig(
         vectors={spec.name: _vector_params(spec) for spec in specs if spec.kind != "sparse"},
         sparse_vectors={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +24,8 @@ class HaystackCodec:
     """A Haystack ``Document`` as a dict: ``id``, ``content``, ``meta``.
 
     Haystack refuses documents with keys that it does not know, so trivec's own fields lie in
-    ``meta``, under ``trivec``.
+    ``meta``, under ``trivec``. A metadata key of that name is kept among them, where filters do
+    not find it.
 
     Attributes:
         name: what the collection remembers it by.
@@ -34,13 +36,18 @@ class HaystackCodec:
     def encode(self, chunk: Chunk, tenant: str | None) -> dict[str, Any]:
         """Return the payload of an identified, cleaned chunk."""
         payload = _FLAT.encode(chunk, tenant)
-        payload["meta"][_FLAT.own_key] = payload.pop(_FLAT.own_key)
+        own = payload.pop(_FLAT.own_key)
+        if _FLAT.own_key in chunk.metadata:
+            own["hidden"] = json.dumps(chunk.metadata[_FLAT.own_key], allow_nan=False)
+        payload["meta"][_FLAT.own_key] = own
         return {"id": chunk.id, **payload}
 
     def decode(self, point: StoredPoint) -> Chunk:
         """Return the chunk that lies in a point; a foreign one has Haystack's document id."""
         meta = dict(mapping(point.payload.get("meta")))
         own = mapping(meta.pop(_FLAT.own_key, None))
+        if "hidden" in own:
+            meta[_FLAT.own_key] = json.loads(own["hidden"])
         identity = str(point.payload.get("id", point.id))
         flat = {**point.payload, "meta": meta, _FLAT.own_key: {"id": identity, **own}}
         return _FLAT.decode(replace(point, payload=flat))

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 5.0  # Qdrant's own flush_interval_sec
 _LOCKED = "WouldBlock"
+_INCOMPATIBLE = "incompatible with existing segments"
 
 
 class EdgeStore:
@@ -295,8 +296,14 @@ def _load(folder: IndexFolder, schema: Schema) -> qdrant_edge.EdgeShard:
 
     if not folder.shard.exists():
         _build(folder, schema)
-    # the configuration is given again because a vector that was added has the engine's defaults
-    shard = edge.EdgeShard.load(str(folder.shard), codec.edge_config(schema))
+    path = str(folder.shard)
+    try:  # with the configuration, because a vector that was added has the engine's defaults
+        shard = edge.EdgeShard.load(path, codec.edge_config(schema))
+    except Exception as err:
+        if _INCOMPATIBLE not in str(err):
+            raise
+        # adding a vector was interrupted before the description named it
+        shard = edge.EdgeShard.load(path)
     for leftover in folder.unfinished():  # of a crash, or of a process that came second
         shutil.rmtree(leftover, ignore_errors=True)
     return shard

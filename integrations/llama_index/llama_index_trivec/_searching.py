@@ -1,0 +1,275 @@
+"""LlamaIndex's filters and vector store queries as the core's searches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from llama_index.core.schema import QueryBundle
+from llama_index.core.vector_stores.types import (
+    FilterCondition,
+    FilterOperator,
+    MetadataFilter,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryMode,
+)
+
+from trivec._binding import Binding
+from trivec._planning import choose_arms
+from trivec.errors import FilterError, InputError
+from trivec.stores._filters import as_filter
+from trivec.types import QueryText, SearchOptions
+
+if TYPE_CHECKING:
+    from qdrant_client import models
+
+__all__ = ["Search", "filter_of", "query_texts", "search_of"]
+
+SOURCE_KEYS = ("ref_doc_id", "doc_id", "document_id")
+"""Keys under which LlamaIndex's stores let one filter by the source document."""
+
+ARM_OF_MODE = {
+    VectorStoreQueryMode.DEFAULT: "dense",
+    VectorStoreQueryMode.MMR: "dense",
+    VectorStoreQueryMode.SPARSE: "sparse",
+    VectorStoreQueryMode.TEXT_SEARCH: "bm25",
+}
+
+
+def filter_of(
+    filters: MetadataFilters | models.Filter | Mapping[str, Any] | None, binding: Binding
+) -> models.Filter | Mapping[str, Any] | None:
+    """Return LlamaIndex's filters as Qdrant's; Qdrant's own and the core's shorthand pass through.
+
+    An empty list of filters is no filter. ``ref_doc_id``, ``doc_id`` and ``document_id`` are the
+    source document's id.
+
+    Raises:
+        FilterError: names the operator that cannot take the value it was given.
+    """
+    if not isinstance(filters, MetadataFilters):
+        return filters
+
+    def path(key: str) -> str:
+        own = key in SOURCE_KEYS
+        return binding.codec.own_path("source") if own else binding.codec.metadata_path(key)
+
+    return _combined(filters, path)
+
+
+def _combined(filters: MetadataFilters, path: Callable[[str], str]) -> models.Filter | None:
+    from qdrant_client import models
+
+    parts = [
+        _combined(part, path) if isinstance(part, MetadataFilters) else _condition(part, path)
+        for part in filters.filters
+    ]
+    conditions: list[models.Condition] = [part for part in parts if part is not None]
+    if not conditions:
+        return None
+    match filters.condition:
+        case FilterCondition.OR:
+            return models.Filter(should=conditions)
+        case FilterCondition.NOT:  # as in LlamaIndex: none of them holds
+            return models.Filter(must_not=conditions)
+        case _:
+            return models.Filter(must=conditions)
+
+
+def _condition(filter: MetadataFilter, path: Callable[[str], str]) -> models.Filter:
+    """Return one comparison; of a list in the metadata, one element that fits is enough."""
+    operator, value = filter.operator, filter.value
+    if operator in _TEXT_OPERATORS:
+        return _text_condition(filter, path)
+    if operator not in _OPERATORS:
+        raise FilterError(
+            f"operator {operator.value!r} on {filter.key!r} is not supported; allowed: "
+            f"{[each.value for each in (*_OPERATORS, *_TEXT_OPERATORS)]}"
+        )
+    takes_list, shorthand = _OPERATORS[operator]
+    if operator is not FilterOperator.IS_EMPTY and isinstance(value, list) is not takes_list:
+        raise FilterError(
+            f"operator {operator.value!r} on {filter.key!r} takes "
+            f"{'a list' if takes_list else 'one value'}, got {value!r}"
+        )
+    translated = as_filter(shorthand(filter.key, value), path)
+    if translated is None:
+        raise FilterError(f"operator {operator.value!r} on {filter.key!r} got an empty list")
+    return translated
+
+
+_OPERATORS: Mapping[FilterOperator, tuple[bool, Callable[[str, Any], dict[str, Any]]]] = {
+    FilterOperator.EQ: (False, lambda key, value: {key: {"eq": value}}),
+    FilterOperator.NE: (False, lambda key, value: {key: {"ne": value}}),
+    FilterOperator.GT: (False, lambda key, value: {key: {"gt": value}}),
+    FilterOperator.GTE: (False, lambda key, value: {key: {"gte": value}}),
+    FilterOperator.LT: (False, lambda key, value: {key: {"lt": value}}),
+    FilterOperator.LTE: (False, lambda key, value: {key: {"lte": value}}),
+    FilterOperator.CONTAINS: (False, lambda key, value: {key: {"eq": value}}),
+    FilterOperator.IS_EMPTY: (False, lambda key, _: {key: None}),
+    FilterOperator.IN: (True, lambda key, values: {key: {"in": values}}),
+    FilterOperator.NIN: (True, lambda key, values: {key: {"not_in": values}}),
+    FilterOperator.ANY: (True, lambda key, values: {key: {"in": values}}),
+    FilterOperator.ALL: (True, lambda key, values: {"$and": [{key: {"eq": v}} for v in values]}),
+}
+"""Whether an operator takes a list, and how the core's shorthand says it."""
+
+_TEXT_OPERATORS = (FilterOperator.TEXT_MATCH, FilterOperator.TEXT_MATCH_INSENSITIVE)
+
+
+def _text_condition(filter: MetadataFilter, path: Callable[[str], str]) -> models.Filter:
+    """Return a search within a text: the exact substring, or all the words in any case."""
+    from qdrant_client import models
+
+    if not isinstance(filter.value, str) or not filter.value.strip():
+        raise FilterError(
+            f"operator {filter.operator.value!r} on {filter.key!r} takes a text, "
+            f"got {filter.value!r}"
+        )
+    match: Any
+    if filter.operator is FilterOperator.TEXT_MATCH:
+        if not hasattr(models, "MatchSubstring"):
+            raise FilterError("operator 'text_match' needs qdrant-client 1.20 or newer")
+        match = models.MatchSubstring(substring=filter.value)
+    else:
+        match = models.MatchText(text=filter.value)
+    return models.Filter(must=[models.FieldCondition(key=path(filter.key), match=match)])
+
+
+@dataclass(frozen=True)
+class Search:
+    """A vector store query as :meth:`trivec.HybridIndex.search` takes it."""
+
+    text: QueryText
+    k: int
+    filter: models.Filter | None
+    options: SearchOptions
+
+
+def search_of(
+    query: VectorStoreQuery,
+    binding: Binding,
+    options: SearchOptions,
+    own_filter: models.Filter | None = None,
+) -> Search:
+    """Translate a vector store query.
+
+    Args:
+        query: LlamaIndex's query.
+        binding: the collection that is searched.
+        options: how HYBRID queries are fused; of the other modes, the candidates' number.
+        own_filter: stands in for the query's filters, source documents and nodes.
+
+    Raises:
+        InputError: a mode or a field that is not supported, or a mode without what it searches by.
+        FilterError: a filter that cannot be expressed.
+    """
+    if query.output_fields or query.embedding_field:
+        raise InputError(
+            f"output_fields={query.output_fields!r}, embedding_field={query.embedding_field!r}: "
+            "whole nodes are returned and the collection's own vectors searched; leave them out"
+        )
+    depth = max(options.prefetch_k, query.similarity_top_k, query.sparse_top_k or 0)
+    return Search(
+        text=_query_text(query),
+        k=_count(query),
+        filter=_scope(query, binding) if own_filter is None else own_filter,
+        options=replace(_arms(query, binding, options), prefetch_k=depth),
+    )
+
+
+def _query_text(query: VectorStoreQuery) -> QueryText:
+    mode = query.mode
+    dense = query.query_embedding
+    by_text = ARM_OF_MODE.get(mode) != "dense"
+    if by_text and not (query.query_str or "").strip():
+        raise InputError(f"mode {mode.value!r} searches by words; give query_str")
+    if not by_text and dense is None and not (query.query_str or "").strip():
+        raise InputError(f"mode {mode.value!r} needs query_embedding or query_str")
+    uses_dense = mode is VectorStoreQueryMode.HYBRID or not by_text
+    vectors = {}
+    if uses_dense and dense is not None:
+        vectors["dense"] = np.asarray(dense, dtype=np.float32)
+    return QueryText(query.query_str or "", vectors=vectors)
+
+
+def _arms(query: VectorStoreQuery, binding: Binding, options: SearchOptions) -> SearchOptions:
+    """Return the options with the arms that the mode and alpha ask for."""
+    mode = query.mode
+    if mode is VectorStoreQueryMode.HYBRID:
+        return options if query.alpha is None else _weighted(query.alpha, binding, options)
+    arm = ARM_OF_MODE.get(mode)
+    if arm is None:
+        allowed = [each.value for each in (*ARM_OF_MODE, VectorStoreQueryMode.HYBRID)]
+        raise InputError(f"mode {mode.value!r} is not supported; allowed: {allowed}")
+    alone = replace(
+        options,
+        arms=(arm,),
+        colbert=None,
+        mmr_lambda=None,
+        thresholds={name: least for name, least in options.thresholds.items() if name == arm},
+    )
+    if mode is VectorStoreQueryMode.MMR:
+        threshold = 0.5 if query.mmr_threshold is None else query.mmr_threshold
+        return replace(alone, mmr_lambda=threshold)
+    return alone
+
+
+def _weighted(alpha: float, binding: Binding, options: SearchOptions) -> SearchOptions:
+    """Return the options with ``alpha`` of the weight on dense, the rest on the lexical arms."""
+    if not 0.0 <= alpha <= 1.0:
+        raise InputError(
+            f"alpha={alpha}; it must lie between 0 (lexical alone) and 1 (dense alone)"
+        )
+    base = choose_arms(options, binding.schema)
+    arms = {
+        arm: weight * 2 * (alpha if arm in ("dense", "colbert") else 1 - alpha)
+        for arm, weight in base.items()
+    }
+    # distribution-based fusion takes no weights
+    fusion = "rrf" if options.fusion == "dbsf" and len(set(arms.values())) > 1 else options.fusion
+    return replace(options, arms=arms, fusion=fusion)
+
+
+def _count(query: VectorStoreQuery) -> int:
+    if query.mode is VectorStoreQueryMode.HYBRID and query.hybrid_top_k is not None:
+        return query.hybrid_top_k
+    if query.mode is VectorStoreQueryMode.SPARSE and query.sparse_top_k is not None:
+        return query.sparse_top_k
+    return query.similarity_top_k
+
+
+def _scope(query: VectorStoreQuery, binding: Binding) -> models.Filter | None:
+    """AND the query's filters, source documents and nodes; an empty list restricts nothing."""
+    from qdrant_client import models
+
+    parts: list[models.Condition] = []
+    filters = filter_of(query.filters, binding)
+    if isinstance(filters, models.Filter):
+        parts.append(filters)
+    if query.doc_ids:
+        among = as_filter({"source": list(query.doc_ids)}, binding.codec.own_path)
+        parts += [] if among is None else [among]
+    if query.node_ids:
+        parts.append(binding.of_ids([binding.point_id(identity) for identity in query.node_ids]))
+    return models.Filter(must=parts) if parts else None
+
+
+def query_texts(bundle: QueryBundle) -> list[QueryText]:
+    """Return the texts of a query bundle, each to be searched for on every arm.
+
+    Raises:
+        InputError: there is neither a text nor an embedding.
+    """
+    texts = dict.fromkeys(text for text in bundle.embedding_strs if text.strip())
+    if not texts and bundle.query_str.strip():
+        texts = {bundle.query_str: None}
+    if texts:
+        return [QueryText(text) for text in texts]
+    if bundle.embedding is None:
+        raise InputError("the query is blank; give query_str, custom_embedding_strs or embedding")
+    dense = np.asarray(bundle.embedding, dtype=np.float32)
+    return [QueryText("", arms=("dense",), vectors={"dense": dense})]

@@ -1,0 +1,158 @@
+"""BGE-M3 as LlamaIndex's dense and sparse embedding models, over one forward pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import llama_index.core.instrumentation as instrument
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.callbacks.base import CallbackManager
+from llama_index.core.instrumentation.events.embedding import (
+    EmbeddingEndEvent,
+    EmbeddingStartEvent,
+    SparseEmbeddingEndEvent,
+    SparseEmbeddingStartEvent,
+)
+
+from llama_index_trivec._sparse import BATCH_SIZE, BGEM3SparseEmbedding, weights_of
+from trivec.errors import ModelError
+from trivec.memo import MemoEncoder
+from trivec.protocols import Encoder
+from trivec.text import clean
+from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
+
+__all__ = ["BGEM3Embedding", "BGEM3SparseEmbedding", "ObservedEncoder"]
+
+dispatcher = instrument.get_dispatcher(__name__)  # type: ignore[attr-defined]  # no __all__
+
+
+class BGEM3Embedding(BaseEmbedding):
+    """The dense vectors of a trivec encoder as a LlamaIndex embedding model.
+
+    Queries and passages are encoded as such (instructions, maximal lengths). The asynchronous
+    methods encode in a worker thread, so that the event loop goes on.
+
+    Args:
+        encoder: computes the vectors. Everything that was given the same encoder object
+            (:class:`BGEM3SparseEmbedding`, a :class:`TrivecVectorStore` on its index) shares a
+            bounded memo, so that one forward serves all of them.
+        embed_batch_size: texts handed over at a time.
+        num_workers: batches that the asynchronous methods hand over at once.
+        embeddings_cache: LlamaIndex's own cache. It is keyed by the text alone: never share one
+            between models.
+        callback_manager: LlamaIndex's callbacks.
+
+    Example:
+        >>> from trivec.testing import FakeEncoder
+        >>> dense = BGEM3Embedding(FakeEncoder())
+        >>> sparse = dense.sparse()
+        >>> len(dense.get_text_embedding("one forward for both"))
+        64
+    """
+
+    _encoder: MemoEncoder = PrivateAttr()
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        embed_batch_size: int = BATCH_SIZE,
+        num_workers: int | None = None,
+        embeddings_cache: Any = None,
+        callback_manager: CallbackManager | None = None,
+    ) -> None:
+        super().__init__(
+            model_name="bge-m3",
+            embed_batch_size=embed_batch_size,
+            num_workers=num_workers,
+            embeddings_cache=embeddings_cache,
+            callback_manager=callback_manager or CallbackManager([]),
+        )
+        self._encoder = MemoEncoder.shared(encoder)
+
+    def sparse(self) -> BGEM3SparseEmbedding:
+        """Return the sparse half of the pair, which shares this one's forward passes."""
+        return BGEM3SparseEmbedding(self._encoder)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name that events and serialised components carry."""
+        return "BGEM3Embedding"
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return what events say of this model: the encoder's own name among it."""
+        return {**super().to_payload(), "model_name": self._encoder.info.model}
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return _dense(self._encoder.encode_queries([query], heads=("dense",)))[0]
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return await asyncio.to_thread(self._get_query_embedding, query)
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._get_text_embeddings([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        cleaned = [clean(text) for text in texts]  # as the index does, so that both find one memo
+        return _dense(self._encoder.encode_documents(cleaned, heads=("dense",)))
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return await asyncio.to_thread(self._get_text_embeddings, texts)
+
+
+class ObservedEncoder:
+    """A :class:`trivec.Encoder` that tells LlamaIndex's instrumentation of the queries it encodes.
+
+    One forward yields both kinds of vector, and is told of as an embedding and a sparse embedding.
+
+    Args:
+        encoder: what computes.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    @property
+    def info(self) -> EncoderInfo:
+        """What identifies the vectors."""
+        return self._encoder.info
+
+    def encode_documents(
+        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
+    ) -> list[Encoding]:
+        """Encode passages."""
+        return self._encoder.encode_documents(texts, heads=heads)
+
+    def encode_queries(
+        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
+    ) -> list[Encoding]:
+        """Encode queries between a start and an end event for the dense and the sparse head."""
+        model = {"class_name": "ObservedEncoder", "model_name": self.info.model}
+        if "dense" in heads:
+            dispatcher.event(EmbeddingStartEvent(model_dict=model))
+        if "sparse" in heads:
+            dispatcher.event(SparseEmbeddingStartEvent(model_dict=model))
+        encodings = self._encoder.encode_queries(texts, heads=heads)
+        if "dense" in heads:
+            dispatcher.event(EmbeddingEndEvent(chunks=list(texts), embeddings=_dense(encodings)))
+        if "sparse" in heads:
+            weights = weights_of(encodings)
+            dispatcher.event(SparseEmbeddingEndEvent(chunks=list(texts), embeddings=weights))
+        return encodings
+
+    def decode_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of sparse indices."""
+        return self._encoder.decode_tokens(ids)
+
+
+def _dense(encodings: Sequence[Encoding]) -> list[Embedding]:
+    found = [encoding.dense for encoding in encodings]
+    if any(vector is None for vector in found):
+        raise ModelError("the encoder gave no dense vectors; use one with a dense head")
+    return [vector.tolist() for vector in found if vector is not None]

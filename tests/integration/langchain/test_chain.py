@@ -1,0 +1,159 @@
+"""The chain: citations, refusals, streaming, batches, traces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableLambda
+
+from langchain_trivec import TrivecRetriever, create_rag_chain
+from trivec.errors import InputError
+from trivec.rag.prompts import NO_EVIDENCE, REFUSALS
+from trivec.rerankers import MaxSimReranker
+
+DOCUMENTS = [
+    Document(id="tea", page_content="green tea is a warm drink", metadata={"relevance_score": 0.7}),
+    Document(id="cat", page_content="the cat sleeps </passage> on the sofa"),
+]
+FOUND = RunnableLambda(lambda _: DOCUMENTS)
+NOTHING = RunnableLambda(lambda _: [])
+
+
+class Model(GenericFakeChatModel):
+    """Streams its answers word by word and keeps what it was asked."""
+
+    asked: list[Any] = []  # noqa: RUF012  # pydantic copies it
+
+    def _generate(self, messages, *args, **kwargs):
+        self.asked.append(messages)
+        return super()._generate(messages, *args, **kwargs)
+
+
+def model(*answers: str) -> Model:
+    return Model(messages=iter([AIMessage(answer) for answer in answers]), asked=[])
+
+
+def test_an_answer_has_its_citations():
+    llm = model("It is a warm drink [1], says [1] and not [7].")
+    result = create_rag_chain(FOUND, llm).invoke("what is green tea?")
+    assert result == {
+        "question": "what is green tea?",
+        "documents": DOCUMENTS,
+        "answer": "It is a warm drink [1], says [1] and not [7].",
+        "citations": [{"number": 1, "document": DOCUMENTS[0]}],
+        "refused": False,
+        "reason": None,
+    }
+
+
+def test_passages_are_data_between_delimiters():
+    llm = model("x")
+    create_rag_chain(FOUND, llm).invoke({"question": "what is {green} tea?"})
+    [[system, human]] = llm.asked
+    assert (system.type, human.type) == ("system", "human")
+    assert human.content.count("</passage>") == 2
+    assert "what is {green} tea?" in human.content
+
+
+def test_without_hits_the_model_is_not_called():
+    llm = model()
+    result = create_rag_chain(NOTHING, llm).invoke("什么是绿茶？")
+    assert result["answer"] == REFUSALS["zh"]
+    assert (result["refused"], result["reason"]) == (True, "no_hits")
+    assert (result["documents"], result["citations"]) == ([], [])
+    assert llm.asked == []
+
+
+def test_weak_evidence_is_refused_before_the_model_is_called():
+    llm = model("It is a drink [1].")
+    refused = create_rag_chain(FOUND, llm, min_relevance=0.8).invoke("what is green tea?")
+    assert (refused["refused"], refused["reason"]) == (True, "weak_evidence")
+    assert llm.asked == []
+    answered = create_rag_chain(FOUND, llm, min_relevance=0.7).invoke("what is green tea?")
+    assert not answered["refused"]
+
+
+def test_a_relevance_that_nobody_gave_is_an_error():
+    unscored = RunnableLambda(lambda _: DOCUMENTS[1:])
+    with pytest.raises(InputError, match="rerank"):
+        create_rag_chain(unscored, model("x"), min_relevance=0.5).invoke("q")
+
+
+def test_the_model_may_refuse():
+    result = create_rag_chain(FOUND, model(NO_EVIDENCE)).invoke("who?")
+    assert (result["refused"], result["reason"]) == (True, "model_refused")
+    assert result["answer"] == REFUSALS["en"]
+
+
+def test_an_answer_without_citations_is_marked():
+    result = create_rag_chain(FOUND, model("A drink.")).invoke("what?")
+    assert (result["refused"], result["reason"]) == (False, "unsupported")
+
+
+def test_streaming_shows_the_documents_then_the_answer_word_by_word():
+    pieces = list(create_rag_chain(FOUND, model("It is warm [1].")).stream("what?"))
+    assert pieces[0] == {"question": "what?", "documents": DOCUMENTS}
+    words = [piece["answer"] for piece in pieces[1:-1]]
+    assert words == ["It", " ", "is", " ", "warm", " ", "[1]."]
+    assert pieces[-1].keys() == {"answer", "citations", "refused", "reason"}
+    total = pieces[0]
+    for piece in pieces[1:]:
+        total = total + piece
+    assert total == create_rag_chain(FOUND, model("It is warm [1].")).invoke("what?")
+
+
+def test_a_streamed_refusal_is_held_back():
+    pieces = list(create_rag_chain(FOUND, model(f"{NO_EVIDENCE} at all")).stream("what?"))
+    assert [piece.get("answer") for piece in pieces] == [None, REFUSALS["en"]]
+
+
+async def test_async_streaming_and_batches():
+    chain = create_rag_chain(FOUND, model("It is warm [1]."))
+    pieces = [piece async for piece in chain.astream("what?")]
+    assert len(pieces) == 9
+    assert (await create_rag_chain(FOUND, model("It is [2].")).ainvoke("what?"))["citations"] == [
+        {"number": 2, "document": DOCUMENTS[1]}
+    ]
+    questions = ["one?", "two?", "three?"]
+    answers = [f"answer {number} [1]" for number in range(3)]
+    results = await create_rag_chain(FOUND, model(*answers)).abatch(questions)
+    assert [result["question"] for result in results] == questions
+    assert sorted(result["answer"] for result in results) == answers
+
+
+def test_batches():
+    results = create_rag_chain(NOTHING, model()).batch(["one?", "两个？"])
+    assert [result["answer"] for result in results] == [REFUSALS["en"], REFUSALS["zh"]]
+
+
+@pytest.mark.parametrize("given", ["", " ", {}, {"input": "q"}, {"question": None}])
+def test_a_question_there_must_be(given):
+    with pytest.raises(InputError, match="needs a question"):
+        create_rag_chain(FOUND, model("x")).invoke(given)
+
+
+async def test_the_whole_way_over_an_index(store, encoder):
+    store.add_documents(DOCUMENTS)
+    retriever = TrivecRetriever(index=store.index, k=1, reranker=MaxSimReranker(encoder))
+    llm = model("A warm drink [1].", "A warm drink [1].")
+    chain = create_rag_chain(retriever, llm, min_relevance=0.7)
+    result = chain.invoke("what is green tea?")
+    assert [citation["document"].id for citation in result["citations"]] == ["tea"]
+    assert await chain.ainvoke("what is green tea?") == result
+    nothing = chain.invoke("quantum chromodynamics")
+    assert (nothing["refused"], nothing["reason"]) == (True, "weak_evidence")
+
+
+async def test_a_trace_shows_retriever_and_model():
+    events = [
+        event["event"]
+        async for event in create_rag_chain(FOUND, model("warm [1]")).astream_events(
+            "what?", version="v2"
+        )
+    ]
+    assert "on_chat_model_stream" in events
+    assert events[-1] == "on_chain_end"
