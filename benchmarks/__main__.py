@@ -6,7 +6,7 @@ import argparse
 import subprocess
 import sys
 
-PARTS = ("quality", "encoding", "storage", "langchain_store")
+PARTS = ("quality", "encoding", "storage", "langchain_store", "reranking")
 
 
 def main() -> int:

@@ -39,3 +39,12 @@ def tiny_m3(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from trivec.testing import build_tiny_m3
 
     return build_tiny_m3(tmp_path_factory.mktemp("tiny_m3"))
+
+
+@pytest.fixture(scope="session")
+def tiny_reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random cross-encoder in bge-reranker's format; not to be changed."""
+    pytest.importorskip("FlagEmbedding")
+    from trivec.testing import build_tiny_reranker
+
+    return build_tiny_reranker(tmp_path_factory.mktemp("tiny_reranker"))

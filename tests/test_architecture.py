@@ -25,7 +25,7 @@ LAYERS = (
     {"errors"},
     {"types"},
     {"query", "schema"},
-    {"protocols", "text", "fusion", "colbert"},
+    {"protocols", "text", "fusion", "colbert", "models"},
     {"similarity", "encoders", "stores", "rerankers", "bm25", "memo"},
     {"testing"},
     {"index"},  # and the private modules beside it

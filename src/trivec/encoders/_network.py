@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import logging
-import re
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pickle import UnpicklingError  # what torch.load raises; nothing is unpickled here
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +11,8 @@ import numpy as np
 from trivec.encoders._model_folder import ModelFolder
 from trivec.encoders._postprocess import multivectors, sparse_vectors
 from trivec.encoders._tokens import TokenizedText
-from trivec.errors import MissingDependencyError, ModelError
+from trivec.models._batching import padded
+from trivec.models._loading import load_with_flag_embedding
 from trivec.types import Encoding, FloatArray, Head, SparseVector
 
 if TYPE_CHECKING:
@@ -24,10 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Network", "NetworkOptions"]
-
-logger = logging.getLogger(__name__)
-
-OLDEST_FLAG_EMBEDDING = (1, 4, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +132,9 @@ def _pad(
     texts: Sequence[TokenizedText], pad: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Return padded ids, the mask of real tokens and the mask of the text's own tokens."""
-    lengths = np.array([len(text.ids) for text in texts])
+    ids, real = padded([text.ids for text in texts], pad)
     starts = np.array([text.start for text in texts])
-    positions = np.arange(lengths.max())
-    real = positions < lengths[:, None]
-    ids = np.full(real.shape, pad, dtype=np.int64)
-    ids[real] = np.concatenate([text.ids for text in texts])
-    return ids, real, real & (positions >= starts[:, None])
+    return ids, real, real & (np.arange(ids.shape[1]) >= starts[:, None])
 
 
 def _to_numpy(tensor: torch.Tensor) -> FloatArray:
@@ -155,53 +143,17 @@ def _to_numpy(tensor: torch.Tensor) -> FloatArray:
 
 
 def _load(folder: ModelFolder, options: NetworkOptions) -> Any:
-    try:
-        from safetensors import SafetensorError
-
-        found = importlib.metadata.version("FlagEmbedding")
-    except ImportError as err:  # PackageNotFoundError is one
-        raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
-    if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < OLDEST_FLAG_EMBEDDING:
-        oldest = ".".join(map(str, OLDEST_FLAG_EMBEDDING))
-        raise ModelError(
-            f"FlagEmbedding {found} is installed, {oldest} or newer is needed (older ones do not "
-            f"work with today's transformers); run: pip install 'FlagEmbedding>={oldest}'"
-        )
-    try:
-        from FlagEmbedding import BGEM3FlagModel
-    except ImportError as err:
-        raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
-    logger.info("loading %s on %s in %s", folder.path, options.device, options.precision)
-    try:
-        with _no_progress_bars():
-            return BGEM3FlagModel(
-                str(folder.path),
-                normalize_embeddings=options.normalize,
-                pooling_method=options.pooling,
-                devices=options.device,
-                # on the CPU too: fp16 weights rounded and widened again are not fp32
-                use_fp16=options.precision == "fp16",
-                use_bf16=options.precision == "bf16",
-                colbert_dim=folder.colbert_dim,
-                trust_remote_code=False,
-            )
-    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as err:
-        raise ModelError(
-            f"FlagEmbedding cannot load {folder.path} ({type(err).__name__}: {err}); "
-            "check that the folder is complete, or download it again"
-        ) from err
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Keep transformers from drawing a bar for weights that are on the disk."""
-    from transformers.utils import logging as settings
-
-    if not settings.is_progress_bar_enabled():
-        yield
-        return
-    settings.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        settings.enable_progress_bar()  # type: ignore[no-untyped-call]
+    return load_with_flag_embedding(
+        folder.path,
+        lambda flag_embedding: flag_embedding.BGEM3FlagModel(
+            str(folder.path),
+            normalize_embeddings=options.normalize,
+            pooling_method=options.pooling,
+            devices=options.device,
+            # on the CPU too: fp16 weights rounded and widened again are not fp32
+            use_fp16=options.precision == "fp16",
+            use_bf16=options.precision == "bf16",
+            colbert_dim=folder.colbert_dim,
+            trust_remote_code=False,
+        ),
+    )

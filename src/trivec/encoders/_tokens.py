@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trivec.errors import InputError, ModelError
+from trivec.models._tokenizing import encodable, unlimited
 
 if TYPE_CHECKING:
     import tokenizers
@@ -37,8 +38,7 @@ class TokenizedText:
 class TextTokenizer:
     """The Hugging Face tokenizer of an M3 model, cut off in Python.
 
-    Truncation is a setting inside the Rust object, and changing it while another thread encodes
-    fails with "Already borrowed". Here the object is never changed, so threads need no lock.
+    The Rust object is never changed, so threads need no lock.
 
     Args:
         pretrained: a fast tokenizer of transformers, given up to this object.
@@ -48,14 +48,7 @@ class TextTokenizer:
     """
 
     def __init__(self, pretrained: Any) -> None:
-        backend: tokenizers.Tokenizer | None = getattr(pretrained, "backend_tokenizer", None)
-        if backend is None:
-            raise ModelError(
-                f"the model's tokenizer is a {type(pretrained).__name__}; a fast tokenizer is "
-                "needed: save one as tokenizer.json in the model's folder"
-            )
-        backend.no_truncation()
-        backend.no_padding()
+        backend = unlimited(pretrained)
         if pretrained.pad_token_id is None or len(backend.encode("").ids) != SPECIALS_AROUND:
             raise ModelError(
                 "the model's tokenizer must have a padding token and put one special token before "
@@ -71,7 +64,7 @@ class TextTokenizer:
         self, texts: Sequence[str], *, instruction: str, max_length: int
     ) -> list[TokenizedText]:
         """Tokenize texts behind an instruction, each cut to ``max_length`` tokens."""
-        texts = [_encodable(text) for text in texts]
+        texts = [encodable(text) for text in texts]
         if not instruction:  # no offsets needed, which is faster
             batch = self.backend.encode_batch_fast(texts)
             return [_cut(encoded.ids, 1, max_length) for encoded in batch]
@@ -117,12 +110,3 @@ def _first_of_text(encoded: tokenizers.Encoding, text: str, instruction: int) ->
         if token is not None:
             return token
     return len(encoded.ids) - 1
-
-
-def _encodable(text: str) -> str:
-    """Replace lone surrogates, which UTF-8 and so the tokenizer cannot express."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # through UTF-16, two halves of a pair become their character
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from trivec.encoders._batching import batch_size, is_out_of_memory
 from trivec.encoders._cache import combined_digest, file_digest
-from trivec.encoders._lazy import Lazy
-from trivec.encoders._model_folder import (
-    HubOptions,
-    ModelFolder,
-    inspect_folder,
-    locate_folder,
-)
+from trivec.encoders._model_folder import EXPECTED, ModelFolder, inspect_folder
 from trivec.encoders._network import Network, NetworkOptions
-from trivec.encoders._tokens import TextTokenizer, TokenizedText
+from trivec.encoders._tokens import TextTokenizer
 from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec.models._batching import Batching, run_in_batches
+from trivec.models._folder import HubOptions, locate_folder
+from trivec.models._lazy import Lazy
+from trivec.models._options import Precision, check_choice, check_least
 from trivec.similarity import Similarity, explain, similarity
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head, MatchedTerm
 
@@ -28,9 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FlagEncoder", "FlagOptions", "Pooling", "Precision"]
 
-logger = logging.getLogger(__name__)
-
-Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 Pooling: TypeAlias = Literal["cls", "mean"]
 
 
@@ -71,17 +64,11 @@ class FlagOptions:
     local_files_only: bool = False
 
     def __post_init__(self) -> None:
-        for name, allowed in (("precision", get_args(Precision)), ("pooling", get_args(Pooling))):
-            if getattr(self, name) not in allowed:
-                raise InputError(f"{name}={getattr(self, name)!r}; allowed: {', '.join(allowed)}")
-        for name, least in (
-            ("query_max_length", 3),
-            ("passage_max_length", 3),
-            ("max_batch_tokens", 1),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"{name}={value!r}; it must be an integer of at least {least}")
+        check_choice("precision", self.precision, Precision)
+        check_choice("pooling", self.pooling, Pooling)
+        check_least("query_max_length", self.query_max_length, 3)
+        check_least("passage_max_length", self.passage_max_length, 3)
+        check_least("max_batch_tokens", self.max_batch_tokens, 1)
 
 
 class FlagEncoder:
@@ -215,47 +202,23 @@ class FlagEncoder:
             return []
         self.load()
         read = self._tokenizer().read(texts, instruction=instruction, max_length=max_length)
-        order = sorted(range(len(read)), key=lambda index: -len(read[index].ids))
-        results = self._encode_sorted([read[index] for index in order], heads)
-        restored = sorted(zip(order, results, strict=True), key=lambda pair: pair[0])
-        return [encoding for _, encoding in restored]
-
-    def _encode_sorted(
-        self, texts: Sequence[TokenizedText], heads: Sequence[Head]
-    ) -> list[Encoding]:
-        """Encode texts of descending length; out of memory halves the batch from there on."""
         network, tokenizer = self._network(), self._tokenizer()
-        lengths = [len(text.ids) for text in texts]
-        budget = self._options.max_batch_tokens
-        results: list[Encoding] = []
-        while (done := len(results)) < len(texts):
-            count = batch_size(lengths[done:], budget)
-            batch = texts[done : done + count]
-            try:
-                results += network.encode(batch, heads, pad=tokenizer.pad, unused=tokenizer.unused)
-            except (MemoryError, RuntimeError) as err:
-                if not is_out_of_memory(err):
-                    raise
-                if count == 1:
-                    raise ModelError(
-                        f"one text of {lengths[done]} tokens does not fit into the memory of "
-                        f"{self._options.device}; lower passage_max_length, split the text into "
-                        "smaller chunks, or take precision='bf16'"
-                    ) from err
-                budget = count // 2 * lengths[done]
-                logger.warning(
-                    "out of memory at %d x %d tokens; going on with batches of %d tokens, "
-                    "set max_batch_tokens to it",
-                    count,
-                    lengths[done],
-                    budget,
-                )
-        return results
+        return run_in_batches(
+            read,
+            [len(text.ids) for text in read],
+            lambda batch: network.encode(batch, heads, pad=tokenizer.pad, unused=tokenizer.unused),
+            Batching(
+                self._options.max_batch_tokens,
+                self._options.device,
+                "lower passage_max_length, split the text into smaller chunks, or take "
+                "precision='bf16'",
+            ),
+        )
 
     def _find(self) -> ModelFolder:
         options = self._options
         hub = HubOptions(options.revision, options.cache_dir, options.local_files_only)
-        return self._inspect(*locate_folder(self._model, hub))
+        return self._inspect(*locate_folder(self._model, hub, expected=EXPECTED))
 
     def _inspect(self, path: Path, revision: str | None) -> ModelFolder:
         folder = inspect_folder(path, revision)

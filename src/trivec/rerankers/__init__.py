@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from trivec.rerankers._ranking import Ranked, RankingOptions, rank
+from trivec.rerankers.flag import FlagReranker, FlagRerankerOptions
 from trivec.rerankers.maxsim import MaxSimReranker
 
-__all__ = ["MaxSimReranker", "Ranked", "RankingOptions", "rank"]
+__all__ = [
+    "FlagReranker",
+    "FlagRerankerOptions",
+    "MaxSimReranker",
+    "Ranked",
+    "RankingOptions",
+    "rank",
+]

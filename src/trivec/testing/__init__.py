@@ -3,6 +3,7 @@
 - :class:`FakeEncoder`: dense, sparse and ColBERT vectors without a model.
 - :class:`MemoryStore`: a store without an engine.
 - :func:`build_tiny_m3`: a folder in BGE-M3's format with small random weights (needs torch).
+- :func:`build_tiny_reranker`: the same of a cross-encoder in bge-reranker's format.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from trivec.testing._store import MemoryStore
 
 if TYPE_CHECKING:
     from trivec.testing._m3_folder import build_tiny_m3
+    from trivec.testing._reranker_folder import build_tiny_reranker
 
-__all__ = ["FakeEncoder", "MemoryStore", "build_tiny_m3"]
+__all__ = ["FakeEncoder", "MemoryStore", "build_tiny_m3", "build_tiny_reranker"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,4 +26,8 @@ def __getattr__(name: str) -> Any:
         from trivec.testing._m3_folder import build_tiny_m3
 
         return build_tiny_m3
+    if name == "build_tiny_reranker":
+        from trivec.testing._reranker_folder import build_tiny_reranker
+
+        return build_tiny_reranker
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

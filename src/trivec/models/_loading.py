@@ -1,0 +1,74 @@
+"""Loads a model through FlagEmbedding; what can go wrong is one of our errors."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError  # what torch.load raises; nothing is unpickled here
+from types import ModuleType
+from typing import Any
+
+from trivec.errors import MissingDependencyError, ModelError
+
+__all__ = ["load_with_flag_embedding"]
+
+logger = logging.getLogger(__name__)
+
+OLDEST_FLAG_EMBEDDING = (1, 4, 2)
+
+
+def load_with_flag_embedding(path: Path, load: Callable[[ModuleType], Any]) -> Any:
+    """Return what ``load`` makes of the module ``FlagEmbedding``.
+
+    Args:
+        path: the model's folder, for messages.
+        load: called once, with progress bars off.
+
+    Raises:
+        MissingDependencyError: FlagEmbedding is not installed.
+        ModelError: FlagEmbedding is too old, or cannot load the folder.
+    """
+    try:
+        from safetensors import SafetensorError
+
+        found = importlib.metadata.version("FlagEmbedding")
+    except ImportError as err:  # PackageNotFoundError is one
+        raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
+    if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < OLDEST_FLAG_EMBEDDING:
+        oldest = ".".join(map(str, OLDEST_FLAG_EMBEDDING))
+        raise ModelError(
+            f"FlagEmbedding {found} is installed, {oldest} or newer is needed (older ones do not "
+            f"work with today's transformers); run: pip install 'FlagEmbedding>={oldest}'"
+        )
+    try:
+        import FlagEmbedding
+    except ImportError as err:
+        raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
+    logger.info("loading %s", path)
+    try:
+        with _no_progress_bars():
+            return load(FlagEmbedding)
+    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as err:
+        raise ModelError(
+            f"FlagEmbedding cannot load {path} ({type(err).__name__}: {err}); "
+            "check that the folder is complete, or download it again"
+        ) from err
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Keep transformers from drawing a bar for weights that are on the disk."""
+    from transformers.utils import logging as settings
+
+    if not settings.is_progress_bar_enabled():
+        yield
+        return
+    settings.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        settings.enable_progress_bar()  # type: ignore[no-untyped-call]
