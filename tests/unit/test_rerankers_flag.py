@@ -418,9 +418,14 @@ class TestModelFolders:
     def test_encoder_without_a_classifier(self, tiny_m3):
         self.refused(tiny_m3, ModelError, "no head that scores a pair")
 
-    def test_several_labels(self, folder):
-        self.change(folder, id2label={"0": "no", "1": "yes"})
+    @pytest.mark.parametrize("labels", [{"0": "no", "1": "yes"}, None])
+    def test_several_labels(self, folder, labels):
+        self.change(folder, id2label=labels)  # unnamed, they are two
         self.refused(folder, ModelError, "2 labels")
+
+    def test_labels_that_are_counted_only(self, folder):
+        self.change(folder, id2label=None, num_labels=1)
+        assert FlagReranker(folder).folder == folder
 
     def test_missing_weights(self, folder):
         (folder / "model.safetensors").unlink()

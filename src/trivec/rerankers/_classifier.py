@@ -52,7 +52,8 @@ def inspect_folder(path: Path) -> ClassifierFolder:
             f"{path} holds {kinds or 'a model without a named architecture'}, which has no head "
             f"that scores a pair; give {EXPECTED}"
         )
-    labels = len(config["id2label"]) if "id2label" in config else config.get("num_labels", 2)
+    named = config.get("id2label")
+    labels = len(named) if named else config.get("num_labels", 2)
     if labels != 1:  # 2 is what transformers takes where nothing is said
         raise ModelError(f"{path} tells {labels} labels apart; a reranker has exactly one output")
     weight_files(path)
