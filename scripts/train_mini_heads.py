@@ -331,7 +331,9 @@ def main() -> None:
     head = train(train_data, Settings(), unused)
     print(f"trained in {time.monotonic() - started:.0f} s")
     for part in held_out:
-        print(f"held out, {part.name}: nDCG@10 {ndcg_at_10(head, part, unused):.4f}")
+        print(f"held out, {part.name}: nDCG@10 {(found := ndcg_at_10(head, part, unused)):.4f}")
+        if not found:  # rectified weights can all become 0, from which no gradient leads back
+            raise SystemExit("the head is dead; lower the learning rate. Nothing was written")
     tensors = {"sparse.weight": head.weight.detach(), "sparse.bias": head.bias.detach()}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, arguments.out)
