@@ -51,7 +51,7 @@ def test_more_cells_than_a_key_holds_are_split(monkeypatch):
         UNUSED,
     )
     whole = sparse_vectors(*batch)
-    monkeypatch.setattr(_postprocess, "_MOST_CELLS", 120)
+    monkeypatch.setattr(_postprocess, "_MOST_CELLS", 400)
     assert sparse_vectors(*batch) == whole
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,34 +39,31 @@ def sparse_vectors(
     Returns:
         One vector for each text, in order.
     """
-    # a handful of comparisons beats np.isin's general machinery
-    keep = weights > 0
-    for token in unused:
-        keep &= tokens != token
-    kept = np.flatnonzero(keep)
-    width = int(tokens.max(initial=0)) + 1
-    if len(counts) > 1 and len(counts) * width > _MOST_CELLS:
+    bits = int(tokens.max(initial=0)).bit_length()
+    if len(counts) > 1 and len(counts) << bits > _MOST_CELLS:
         half = len(counts) // 2
         at = int(counts[:half].sum())
         return [
             *sparse_vectors(tokens[:at], weights[:at], counts[:half], unused),
             *sparse_vectors(tokens[at:], weights[at:], counts[half:], unused),
         ]
-    cells = np.repeat(np.arange(len(counts)), counts)[kept] * width + tokens[kept]
+    kept = np.flatnonzero(weights > 0)
+    texts = np.arange(len(counts) + 1) << bits
+    cells = np.repeat(texts[:-1], counts)[kept] | tokens[kept]
     # cell and weight in one integer, since positive floats sort as their bits: one quick sort
     # brings every token together, its highest weight last
     keys = cells << 32 | weights[kept].view(np.uint32)
     keys.sort()
     cells = keys >> 32
-    last = np.flatnonzero(np.diff(cells, append=-1))
-    cells = cells[last]
+    last = np.diff(cells, append=-1) != 0
+    # a handful of comparisons beats np.isin's general machinery
+    indices = cells & ((1 << bits) - 1)
+    for token in unused:
+        last &= indices != token
+    cells, indices = cells[last], indices[last].astype(np.uint32)
     highest = keys[last].astype(np.uint32).view(np.float32)
-    indices = (cells % width).astype(np.uint32)
-    ends = np.searchsorted(cells, np.arange(len(counts) + 1) * width)
-    return [
-        SparseVector(indices[start:end], highest[start:end])
-        for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
-    ]
+    ends = np.searchsorted(cells, texts).tolist()
+    return [SparseVector(indices[start:end], highest[start:end]) for start, end in pairwise(ends)]
 
 
 def multivectors(rows: FloatArray, counts: NDArray[np.int64]) -> list[FloatArray]:
