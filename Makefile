@@ -9,7 +9,7 @@ CONSTRAINTS := constraints.txt
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format bench train-mini-heads constraints clean
+.PHONY: help install demo test lint format bench train-mini-heads constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -29,11 +29,8 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 demo: $(INSTALLED) ## index the sample and ask it questions in two languages
 	$(BIN)/python scripts/demo.py
 
-test: $(INSTALLED) ## all tests but the slow ones
-	$(BIN)/python -m pytest -m 'not slow'
-
-test-slow: $(INSTALLED) ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+test: $(INSTALLED) ## all tests
+	$(BIN)/python -m pytest
 
 lint: $(INSTALLED) ## ruff, formatting, mypy
 	$(BIN)/ruff check .
