@@ -55,7 +55,8 @@ def sparse_vectors(
     keys = cells << 32 | weights[kept].view(np.uint32)
     keys.sort()
     cells = keys >> 32
-    last = np.diff(cells, append=-1) != 0
+    last = np.ones(len(cells), dtype=bool)
+    np.not_equal(cells[1:], cells[:-1], out=last[:-1])
     # a handful of comparisons beats np.isin's general machinery
     indices = cells & ((1 << bits) - 1)
     for token in unused:
