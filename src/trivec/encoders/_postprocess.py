@@ -58,10 +58,10 @@ def sparse_vectors(
     last = np.ones(len(cells), dtype=bool)
     np.not_equal(cells[1:], cells[:-1], out=last[:-1])
     # a handful of comparisons beats np.isin's general machinery
-    indices = cells & ((1 << bits) - 1)
+    found = cells & ((1 << bits) - 1)
     for token in unused:
-        last &= indices != token
-    cells, indices = cells[last], indices[last].astype(np.uint32)
+        last &= found != token
+    cells, indices = cells[last], found[last].astype(np.uint32)
     highest = keys[last].astype(np.uint32).view(np.float32)
     ends = np.searchsorted(cells, texts).tolist()
     return [SparseVector(indices[start:end], highest[start:end]) for start, end in pairwise(ends)]
