@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-EXTRAS := mini,eval,langchain,llama-index
+EXTRAS := mini,export,openai,eval,langchain,llama-index
 CONSTRAINTS := constraints.txt
 DATA ?=
 

@@ -23,10 +23,11 @@ from trivec.errors import (
     StoreUnavailableError,
     TrivecError,
 )
-from trivec.protocols import AsyncStore, ChatModel, Encoder, Reranker, Store
+from trivec.protocols import AsyncChatModel, AsyncStore, ChatModel, Encoder, Reranker, Store
 from trivec.schema import Fingerprint, Schema, VectorSpec
 from trivec.types import (
     AddReport,
+    ChatReply,
     Chunk,
     EncoderInfo,
     Encoding,
@@ -51,11 +52,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AddReport",
     "AnalyzerConfig",
+    "AsyncChatModel",
     "AsyncHybridIndex",
     "AsyncServerStore",
     "AsyncStore",
     "Bm25Analyzer",
     "ChatModel",
+    "ChatReply",
     "Chunk",
     "CollectionError",
     "CollectionLockedError",

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
-from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head, Point, PointId, StoredPoint, Vector
+from trivec.types import (
+    ALL_HEADS,
+    ChatReply,
+    EncoderInfo,
+    Encoding,
+    Head,
+    Point,
+    PointId,
+    StoredPoint,
+    Vector,
+)
 
-__all__ = ["AsyncStore", "ChatModel", "Encoder", "Reranker", "Store"]
+__all__ = ["AsyncChatModel", "AsyncStore", "ChatModel", "Encoder", "Reranker", "Store"]
 
 
 @runtime_checkable
@@ -53,10 +63,40 @@ class Reranker(Protocol):
 
 @runtime_checkable
 class ChatModel(Protocol):
-    """A language model that answers a list of ``{"role": ..., "content": ...}`` messages."""
+    """A language model that answers a list of ``{"role": ..., "content": ...}`` messages.
 
-    def chat(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Return the answer's text."""
+    Implementations are safe to call from several threads and open no connection before a call.
+    """
+
+    def chat(
+        self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
+    ) -> ChatReply:
+        """Return the whole answer.
+
+        Args:
+            messages: the conversation so far.
+            schema: a JSON schema that the answer's text should follow. A wish: what cannot
+                promise it answers freely, so that the caller reads the text tolerantly.
+        """
+        ...
+
+    def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
+        """Yield the answer piece by piece; the last piece may be empty and has the token counts."""
+        ...
+
+
+@runtime_checkable
+class AsyncChatModel(Protocol):
+    """A :class:`ChatModel` whose answers are awaited."""
+
+    async def achat(
+        self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
+    ) -> ChatReply:
+        """Return the whole answer; see :meth:`ChatModel.chat`."""
+        ...
+
+    def astream(self, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[ChatReply]:
+        """Yield the answer piece by piece; see :meth:`ChatModel.stream`."""
         ...
 
 

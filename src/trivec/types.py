@@ -14,6 +14,7 @@ from trivec.errors import InputError
 __all__ = [
     "ALL_HEADS",
     "AddReport",
+    "ChatReply",
     "Chunk",
     "ColbertMode",
     "EncoderInfo",
@@ -41,6 +42,24 @@ PointId: TypeAlias = int | str
 """What Qdrant takes: an unsigned integer, or a UUID in its canonical text form."""
 
 ALL_HEADS: tuple[Head, ...] = ("dense", "sparse", "colbert")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """What a language model wrote: a whole answer, or a piece of a streamed one.
+
+    Attributes:
+        text: the answer, or what this piece adds to it.
+        input_tokens: how many tokens it was asked with; None where the model does not say. Of a
+            stream, the last piece alone knows.
+        output_tokens: how many tokens it wrote, likewise.
+        truncated: True where it stopped at its limit of tokens, in the middle of what it said.
+    """
+
+    text: str
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

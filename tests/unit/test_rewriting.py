@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivec import InputError, ModelError, QueryText
+from trivec import ChatReply, InputError, ModelError, QueryText
 from trivec.rag.rewriting import KeywordRewriter, Rewrite, parse_keywords
 
 
@@ -19,11 +19,11 @@ class Chat:
         self.reply = reply
         self.messages = None
 
-    def chat(self, messages):
+    def chat(self, messages, *, schema=None):
         self.messages = list(messages)
         if isinstance(self.reply, Exception):
             raise self.reply
-        return self.reply
+        return ChatReply(self.reply)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import convert_to_messages
+
+from trivec.types import ChatReply
 
 __all__ = ["LLMChat"]
 
@@ -25,6 +28,9 @@ class LLMChat:
     def __init__(self, llm: BaseChatModel) -> None:
         self._llm = llm
 
-    def chat(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Return the answer's text."""
-        return str(self._llm.invoke(convert_to_messages([dict(each) for each in messages])).text)
+    def chat(
+        self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
+    ) -> ChatReply:
+        """Return the whole answer."""
+        told = convert_to_messages([dict(each) for each in messages])
+        return ChatReply(str(self._llm.invoke(told).text))

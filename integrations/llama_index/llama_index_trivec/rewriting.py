@@ -15,6 +15,7 @@ from llama_index.core.settings import Settings
 from llama_index_trivec._convert import chat_messages
 from trivec.rag.prompts import Language
 from trivec.rag.rewriting import KEYWORD_INSTRUCTIONS, KeywordRewriter
+from trivec.types import ChatReply
 
 __all__ = ["KeywordQueryTransform", "LLMChat"]
 
@@ -29,9 +30,11 @@ class LLMChat:
     def __init__(self, llm: LLM) -> None:
         self._llm = llm
 
-    def chat(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Return the answer's text."""
-        return self._llm.chat(chat_messages(messages)).message.content or ""
+    def chat(
+        self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
+    ) -> ChatReply:
+        """Return the whole answer."""
+        return ChatReply(self._llm.chat(chat_messages(messages)).message.content or "")
 
 
 class KeywordQueryTransform(BaseQueryTransform):

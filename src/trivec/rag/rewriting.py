@@ -128,7 +128,7 @@ class KeywordRewriter:
         if not question.strip():
             raise InputError("the question is blank; give it at least one word")
         try:
-            reply = self._chat.chat(self._messages(question))
+            reply = self._chat.chat(self._messages(question)).text
         except Exception as err:
             if self._on_error == "raise":
                 raise ModelError(f"the chat model failed: {type(err).__name__}") from err
