@@ -12,6 +12,7 @@ from trivec.encoders._model_folder import ModelFolder
 from trivec.encoders._postprocess import multivectors, sparse_vectors
 from trivec.encoders._tokens import TokenizedText
 from trivec.models._batching import padded
+from trivec.models._linear import pack_linears
 from trivec.models._loading import load_with_flag_embedding
 from trivec.types import Encoding, FloatArray, Head, SparseVector
 
@@ -51,6 +52,7 @@ class Network:
         # kept: FlagEmbedding's model moves its weights off the device when it is collected
         self._embedder = _load(folder, options)
         module = self._embedder.model.to(options.device).eval()
+        pack_linears(module)
         self.backbone: torch.nn.Module = module.model
         self._sparse_head: torch.nn.Module = module.sparse_linear
         self._colbert_head: torch.nn.Module = module.colbert_linear

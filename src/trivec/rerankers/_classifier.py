@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trivec.errors import ModelError
 from trivec.models._batching import padded
 from trivec.models._folder import positions, read_config, tokenizer_file, weight_files
+from trivec.models._linear import pack_linears
 from trivec.models._loading import load_with_flag_embedding
 from trivec.models._options import Precision
 from trivec.rerankers._pairs import TokenizedPair
@@ -89,6 +90,7 @@ class Classifier:
 
         types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         self.module: torch.nn.Module = self._reranker.model.to(device, types[precision]).eval()
+        pack_linears(self.module)
         self._device = device
 
     @property
