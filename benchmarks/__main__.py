@@ -6,7 +6,18 @@ import argparse
 import subprocess
 import sys
 
-PARTS = ("quality", "encoding", "storage", "langchain_store", "reranking")
+PARTS = (
+    "quality",
+    "encoding",
+    "storage",
+    "langchain_store",
+    "reranking",
+    "reranking_quality",
+    "refusal",
+    "questions",
+    "onnx",
+    "onnx_quality",
+)
 
 
 def main() -> int:

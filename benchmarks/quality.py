@@ -78,8 +78,9 @@ class Measurement:
 
 
 def read_corpora(folder: Path) -> list[Corpus]:
-    """Read every SQuAD-shaped ``*.json`` of a folder."""
-    corpora = [_read_squad(path) for path in sorted(folder.glob("*.json"))]
+    """Read every SQuAD-shaped ``*.json`` of a folder; of the shipped one, XQuAD."""
+    pattern = "xquad.*.json" if folder == SHIPPED else "*.json"
+    corpora = [_read_squad(path) for path in sorted(folder.glob(pattern))]
     if not corpora:
         raise SystemExit(f"{folder} holds no *.json file; give a folder of SQuAD-shaped files")
     return corpora

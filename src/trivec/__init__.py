@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from trivec.errors import (
+    AnswerInterruptedError,
     CollectionError,
     CollectionLockedError,
     CollectionNotFoundError,
@@ -19,11 +20,20 @@ from trivec.errors import (
     MissingDependencyError,
     MissingHeadError,
     ModelError,
+    ModelUnavailableError,
     StoreError,
     StoreUnavailableError,
     TrivecError,
 )
-from trivec.protocols import AsyncChatModel, AsyncStore, ChatModel, Encoder, Reranker, Store
+from trivec.protocols import (
+    AsyncChatModel,
+    AsyncStore,
+    ChatModel,
+    Encoder,
+    LongEncoder,
+    Reranker,
+    Store,
+)
 from trivec.schema import Fingerprint, Schema, VectorSpec
 from trivec.types import (
     AddReport,
@@ -42,24 +52,54 @@ from trivec.types import (
 if TYPE_CHECKING:
     from trivec.aio import AsyncHybridIndex
     from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
-    from trivec.encoders import FlagEncoder, FlagOptions, MiniEncoder, load_encoder
+    from trivec.encoders import (
+        FlagEncoder,
+        FlagOptions,
+        MiniEncoder,
+        OnnxEncoder,
+        OnnxOptions,
+        RemoteEncoder,
+        RemoteOptions,
+        load_encoder,
+    )
+    from trivec.exporting import ExportOptions, export_encoder, export_reranker
     from trivec.index import HybridIndex, IndexConfig
     from trivec.memo import MemoEncoder
-    from trivec.rerankers import FlagReranker, FlagRerankerOptions
+    from trivec.rag.answers import Answer, AnswerPiece, Evidence, Passage, RagOptions
+    from trivec.rag.calibration import Calibration, LabelledQuestion, calibrate
+    from trivec.rag.drafting import AnswerOptions
+    from trivec.rag.pipeline import RagPipeline
+    from trivec.rag.question_writing import QuestionPrompts
+    from trivec.rag.questions import QuestionIndex, QuestionOptions, QuestionReport
+    from trivec.rag.support import Claim
+    from trivec.rerankers import (
+        FlagReranker,
+        FlagRerankerOptions,
+        MiniReranker,
+        MiniRerankerOptions,
+        OnnxReranker,
+        OnnxRerankerOptions,
+    )
     from trivec.similarity import Similarity
     from trivec.stores import AsyncServerStore, EdgeStore, PayloadCodec, ServerStore
 
 __all__ = [
     "AddReport",
     "AnalyzerConfig",
+    "Answer",
+    "AnswerInterruptedError",
+    "AnswerOptions",
+    "AnswerPiece",
     "AsyncChatModel",
     "AsyncHybridIndex",
     "AsyncServerStore",
     "AsyncStore",
     "Bm25Analyzer",
+    "Calibration",
     "ChatModel",
     "ChatReply",
     "Chunk",
+    "Claim",
     "CollectionError",
     "CollectionLockedError",
     "CollectionNotFoundError",
@@ -67,6 +107,8 @@ __all__ = [
     "Encoder",
     "EncoderInfo",
     "Encoding",
+    "Evidence",
+    "ExportOptions",
     "FilterError",
     "Fingerprint",
     "FingerprintMismatchError",
@@ -79,15 +121,33 @@ __all__ = [
     "IndexConfig",
     "InputError",
     "InvalidVectorError",
+    "LabelledQuestion",
+    "LongEncoder",
     "MatchedTerm",
     "MemoEncoder",
     "MiniEncoder",
+    "MiniReranker",
+    "MiniRerankerOptions",
     "MissingDependencyError",
     "MissingHeadError",
     "ModelError",
+    "ModelUnavailableError",
+    "OnnxEncoder",
+    "OnnxOptions",
+    "OnnxReranker",
+    "OnnxRerankerOptions",
+    "Passage",
     "PayloadCodec",
     "QueryText",
+    "QuestionIndex",
+    "QuestionOptions",
+    "QuestionPrompts",
+    "QuestionReport",
+    "RagOptions",
+    "RagPipeline",
     "Refusal",
+    "RemoteEncoder",
+    "RemoteOptions",
     "Reranker",
     "Schema",
     "SearchOptions",
@@ -100,26 +160,55 @@ __all__ = [
     "TrivecError",
     "VectorSpec",
     "__version__",
+    "calibrate",
+    "export_encoder",
+    "export_reranker",
     "load_encoder",
 ]
 
 _MODULE_OF = {
     "AnalyzerConfig": "trivec.bm25",
+    "Answer": "trivec.rag.answers",
+    "AnswerOptions": "trivec.rag.drafting",
+    "AnswerPiece": "trivec.rag.answers",
     "AsyncHybridIndex": "trivec.aio",
     "AsyncServerStore": "trivec.stores",
     "Bm25Analyzer": "trivec.bm25",
+    "Calibration": "trivec.rag.calibration",
+    "Claim": "trivec.rag.support",
     "EdgeStore": "trivec.stores",
+    "Evidence": "trivec.rag.answers",
+    "ExportOptions": "trivec.exporting",
     "FlagEncoder": "trivec.encoders",
     "FlagOptions": "trivec.encoders",
     "FlagReranker": "trivec.rerankers",
     "FlagRerankerOptions": "trivec.rerankers",
     "HybridIndex": "trivec.index",
     "IndexConfig": "trivec.index",
+    "LabelledQuestion": "trivec.rag.calibration",
     "MemoEncoder": "trivec.memo",
     "MiniEncoder": "trivec.encoders",
+    "MiniReranker": "trivec.rerankers",
+    "MiniRerankerOptions": "trivec.rerankers",
+    "OnnxEncoder": "trivec.encoders",
+    "OnnxOptions": "trivec.encoders",
+    "OnnxReranker": "trivec.rerankers",
+    "OnnxRerankerOptions": "trivec.rerankers",
+    "Passage": "trivec.rag.answers",
     "PayloadCodec": "trivec.stores",
+    "QuestionIndex": "trivec.rag.questions",
+    "QuestionOptions": "trivec.rag.questions",
+    "QuestionPrompts": "trivec.rag.question_writing",
+    "QuestionReport": "trivec.rag.questions",
+    "RagOptions": "trivec.rag.answers",
+    "RagPipeline": "trivec.rag.pipeline",
+    "RemoteEncoder": "trivec.encoders",
+    "RemoteOptions": "trivec.encoders",
     "ServerStore": "trivec.stores",
     "Similarity": "trivec.similarity",
+    "calibrate": "trivec.rag.calibration",
+    "export_encoder": "trivec.exporting",
+    "export_reranker": "trivec.exporting",
     "load_encoder": "trivec.encoders",
 }
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Literal, TypeAlias
 
 from trivec._binding import Binding
+from trivec._contexts import Context, contexts, whole_documents
 from trivec._steps import Compute, InBackground, Join, Steps, StoreCall
 from trivec.colbert import pool_rows
 from trivec.errors import InputError
+from trivec.memo import MemoEncoder
+from trivec.protocols import Encoder, LongEncoder
 from trivec.query import Filter
 from trivec.schema import MAX_MULTIVECTOR_FLOATS
 from trivec.stores._payload import identify
@@ -33,11 +36,13 @@ class AddOptions:
         colbert_overflow: what becomes of more ColBERT rows than Qdrant takes: neighbouring rows
             are averaged (``pool``), or the chunk is refused.
         replace_sources: delete the points of every given source that it no longer holds.
+        late_chunking: encode the passages of a source in the light of all of them.
     """
 
     batch_size: int = 128
     colbert_overflow: ColbertOverflow = "pool"
     replace_sources: bool = False
+    late_chunking: bool = False
 
 
 @dataclass(slots=True)
@@ -91,8 +96,11 @@ def add_steps(
     """Add chunks to a bound collection; see :meth:`trivec.HybridIndex.add`."""
     tally = _Tally()
     written = _Batch()
+    windows = whole_documents if options.late_chunking else _windows
+    if options.late_chunking:
+        long_encoder(binding.encoder)  # refused before anything is read
     try:
-        for window in _windows(chunks, options.batch_size):
+        for window in windows(chunks, options.batch_size):
             batch = yield from _prepare(binding, window, written.current(), options, tally)
             yield InBackground(batch.writes())
             _report(progress, written)
@@ -133,7 +141,9 @@ def _prepare(
     tally: _Tally,
 ) -> Steps[_Batch]:
     """Sort a window into what is skipped, refused, rewritten and encoded."""
-    identified = {binding.point_id(str(chunk.id)): chunk for chunk in _acceptable(window, tally)}
+    acceptable = list(_acceptable(window, tally))
+    identified = {binding.point_id(str(chunk.id)): chunk for chunk in acceptable}
+    around = contexts(acceptable) if options.late_chunking else {}
     found: list[StoredPoint] = yield StoreCall("retrieve", (list(identified),))
     existing = {point.id: point.payload for point in found}
     existing.update((key, in_flight[key]) for key in identified if key in in_flight)
@@ -142,14 +152,15 @@ def _prepare(
     for key, chunk in identified.items():
         if chunk.source is not None:
             tally.seen[chunk.source].append(key)
-        if key not in existing or not binding.holds_text(existing[key], chunk.text):
+        context = _digest(around, chunk)
+        if key not in existing or not binding.holds_text(existing[key], chunk.text, context):
             fresh[key] = chunk
         elif binding.codec.decode(StoredPoint(key, existing[key])) == chunk:
             tally.skipped += 1
         else:
-            batch.payloads[key] = binding.codec.encode(chunk, binding.tenant)
+            batch.payloads[key] = binding.codec.encode(chunk, binding.tenant, context)
             tally.updated += 1
-    points: list[Point] = yield Compute(lambda: _encode(binding, fresh, options, tally))
+    points: list[Point] = yield Compute(lambda: _encode(binding, fresh, around, options, tally))
     for point in points:
         batch.points.append(point)
         if point.id in existing:
@@ -179,11 +190,18 @@ def _acceptable(window: Sequence[Chunk], tally: _Tally) -> Iterator[Chunk]:
 
 
 def _encode(
-    binding: Binding, fresh: Mapping[PointId, Chunk], options: AddOptions, tally: _Tally
+    binding: Binding,
+    fresh: Mapping[PointId, Chunk],
+    around: Mapping[str, Context],
+    options: AddOptions,
+    tally: _Tally,
 ) -> list[Point]:
     """Encode in one pass and keep the points that may be stored."""
-    texts = [chunk.text for chunk in fresh.values()]
-    encodings = binding.encoder.encode_documents(texts, heads=binding.heads) if texts else []
+    if options.late_chunking:
+        encodings = _encode_in_context(binding, list(fresh.values()), around)
+    else:
+        texts = [chunk.text for chunk in fresh.values()]
+        encodings = binding.encoder.encode_documents(texts, heads=binding.heads) if texts else []
     points = []
     for (key, chunk), encoding in zip(fresh.items(), encodings, strict=True):
         fitted = fit_colbert(encoding, options.colbert_overflow)
@@ -193,10 +211,45 @@ def _encode(
         if encoding.truncated:
             tally.truncated.append(str(chunk.id))
         vectors = binding.document_vectors(chunk.text, fitted)
-        points.append(Point(key, vectors, binding.codec.encode(chunk, binding.tenant)))
+        payload = binding.codec.encode(chunk, binding.tenant, _digest(around, chunk))
+        points.append(Point(key, vectors, payload))
     invalid = binding.schema.invalid(points)
     tally.refused.extend(Refusal(str(fresh[key].id), why) for key, why in invalid.items())
     return [point for point in points if point.id not in invalid]
+
+
+def _encode_in_context(
+    binding: Binding, chunks: Sequence[Chunk], around: Mapping[str, Context]
+) -> list[Encoding]:
+    """Encode every document once, for the passages of it that are wanted."""
+    encoder = long_encoder(binding.encoder)
+    encodings: list[Encoding] = []
+    for document, members in groupby(
+        (around[str(chunk.id)] for chunk in chunks), key=lambda context: context.document
+    ):
+        spans = [(context.start, context.end) for context in members]
+        encodings += encoder.encode_long(document, spans, heads=binding.heads)
+    return encodings
+
+
+def _digest(around: Mapping[str, Context], chunk: Chunk) -> str | None:
+    context = around.get(str(chunk.id))
+    return None if context is None else context.digest
+
+
+def long_encoder(encoder: Encoder) -> LongEncoder:
+    """Return an encoder as one that can do late chunking.
+
+    Raises:
+        InputError: it cannot.
+    """
+    inner = encoder.encoder if isinstance(encoder, MemoEncoder) else encoder
+    if not isinstance(inner, LongEncoder):
+        raise InputError(
+            f"late_chunking=True, but {type(inner).__name__} has no encode_long(); take a "
+            "FlagEncoder, an OnnxEncoder or MiniEncoder, or leave late_chunking out"
+        )
+    return inner
 
 
 def fit_colbert(encoding: Encoding, overflow: ColbertOverflow) -> Encoding | None:

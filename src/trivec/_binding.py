@@ -128,9 +128,16 @@ class Binding:
             return True
         return bool(self.codec.own(point.payload).get("tenant") == self.tenant)
 
-    def holds_text(self, payload: Mapping[str, Any], text: str) -> bool:
-        """Say whether a stored payload's vectors are of this text; of a foreign one, never sure."""
-        return bool(self.codec.own(payload).get("digest") == content_digest(text))
+    def holds_text(self, payload: Mapping[str, Any], text: str, context: str | None = None) -> bool:
+        """Say whether a stored payload's vectors are of this text; of a foreign one, never sure.
+
+        Args:
+            payload: what is stored.
+            text: the passage.
+            context: the digest of the document that the vectors should know of, if any.
+        """
+        own = self.codec.own(payload)
+        return own.get("digest") == content_digest(text) and own.get("context") == context
 
     def document_vectors(self, text: str, encoding: Encoding) -> dict[str, Vector]:
         """Return a passage's vectors by their names in the collection; empty ones are left out."""

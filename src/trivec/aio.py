@@ -45,10 +45,13 @@ class AsyncHybridIndex:
         chunks: Iterable[Chunk],
         *,
         replace_sources: bool = False,
+        late_chunking: bool = False,
         progress: Progress | None = None,
     ) -> AddReport:
         """Add passages or update them; see :meth:`trivec.HybridIndex.add`."""
-        options = self._index.add_options(replace_sources=replace_sources)
+        options = self._index.add_options(
+            replace_sources=replace_sources, late_chunking=late_chunking
+        )
         return await self._run(add_steps(self._index.binding, chunks, options, progress))
 
     async def search(

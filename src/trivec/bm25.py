@@ -170,6 +170,15 @@ class Bm25Analyzer:
         words, _ = self._words(text)
         return [self._term(word) for word in words]
 
+    def named_terms(self, text: str) -> list[tuple[str, str]]:
+        """Return the whole words of a text in order, each after the term that it counts as.
+
+        Unlike :meth:`terms` without the parts of words and the pairs across their boundaries: what
+        a person would read as the text's words, without case.
+        """
+        words = self._loaded().split_whole(_normalize(text))
+        return [(self._term(word), word) for word in words if word not in self._stop_words]
+
     def document(self, text: str) -> SparseVector:
         """Return a passage's term weights without IDF; empty for a text without words."""
         words, length = self._words(text)
@@ -288,6 +297,14 @@ class _Tools:
                 if kind == "user":
                     words += self._parts(run)
         return words, length
+
+    def split_whole(self, text: str) -> list[str]:
+        """Return the words of a normalised text in order, without parts and pairs."""
+        words: list[str] = []
+        for match in self._user_runs.finditer(text):
+            han = match.lastgroup == "han"
+            words += self._jieba.cut(match[0], hmm=False) if han else [match[0]]
+        return words
 
     def _parts(self, user_word: str) -> list[str]:
         parts: list[str] = []

@@ -8,7 +8,9 @@ Every message says what was given, what is allowed and what to do::
     │   └── InvalidVectorError              NaN, infinity, zero, wrong size, duplicate index
     ├── MissingDependencyError (ImportError)
     ├── ModelError                          a model that cannot be loaded or used
-    │   └── MissingHeadError                a head file is absent or has the wrong shape
+    │   ├── AnswerInterruptedError          a chat model failed in the middle of its answer
+    │   ├── MissingHeadError                a head file is absent or has the wrong shape
+    │   └── ModelUnavailableError           its server cannot be reached, or failed
     ├── CollectionError                     a collection or folder that cannot be used
     │   ├── CollectionNotFoundError         nothing is there
     │   ├── FingerprintMismatchError        another model wrote it
@@ -20,6 +22,7 @@ Every message says what was given, what is allowed and what to do::
 from __future__ import annotations
 
 __all__ = [
+    "AnswerInterruptedError",
     "CollectionError",
     "CollectionLockedError",
     "CollectionNotFoundError",
@@ -30,6 +33,7 @@ __all__ = [
     "MissingDependencyError",
     "MissingHeadError",
     "ModelError",
+    "ModelUnavailableError",
     "StoreError",
     "StoreUnavailableError",
     "TrivecError",
@@ -70,8 +74,28 @@ class ModelError(TrivecError):
     """A model cannot be loaded or used."""
 
 
+class AnswerInterruptedError(ModelError):
+    """A chat model failed in the middle of its answer; the cause is the error it failed with.
+
+    Args:
+        partial: what it wrote before.
+        cause: what happened, for the message.
+    """
+
+    def __init__(self, partial: str, cause: str) -> None:
+        super().__init__(
+            f"the chat model failed after {len(partial)} characters of its answer ({cause}); "
+            "they are in the attribute 'partial', unchecked; ask again for a whole answer"
+        )
+        self.partial = partial
+
+
 class MissingHeadError(ModelError):
     """``sparse_linear.pt`` or ``colbert_linear.pt`` is absent or has the wrong shape."""
+
+
+class ModelUnavailableError(ModelError):
+    """A model's server cannot be reached, is overloaded or failed; later it may answer."""
 
 
 class CollectionError(TrivecError):

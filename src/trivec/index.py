@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from trivec._adding import AddOptions, Progress, add_steps, delete_steps
 from trivec._adopting import adopted_schema
 from trivec._binding import Binding
+from trivec._mixed_precision import query_encoder
 from trivec._opening import (
     IndexConfig,
     new_schema,
@@ -74,6 +75,7 @@ class HybridIndex:
         config: IndexConfig | None = None,
         create: bool = True,
         adopt: bool = False,
+        mixed_precision: bool = False,
         tenant: str | None = None,
     ) -> Self:
         """Open an index, or create it where there is none.
@@ -88,6 +90,9 @@ class HybridIndex:
                 dense vectors are believed to be; sparse vectors are left alone unless
                 ``IndexConfig.vectors`` names them. The collection remembers that it was adopted.
                 Where its points are numbered, an id of digits is such a number.
+            mixed_precision: search a collection that was written in float32 by the same model in
+                int8, where the agreement that was measured at its export allows it; nothing can
+                be added then.
             tenant: keep to this tenant's points; every operation is confined to them.
 
         Raises:
@@ -105,6 +110,8 @@ class HybridIndex:
         if adopting:
             schema = adopted_schema(store, encoder.info, config, place)
         if schema is not None:
+            if mixed_precision:
+                encoder = query_encoder(encoder, schema, place)
             require_fitting(schema, encoder, config, place)
         elif create:
             schema = new_schema(encoder.info, config, tenant)
@@ -162,6 +169,7 @@ class HybridIndex:
         chunks: Iterable[Chunk],
         *,
         replace_sources: bool = False,
+        late_chunking: bool = False,
         progress: Progress | None = None,
     ) -> AddReport:
         """Add passages or update them; nothing that is there unchanged is encoded again.
@@ -174,6 +182,10 @@ class HybridIndex:
             chunks: the passages.
             replace_sources: afterwards delete the points of every source among the chunks that
                 it no longer holds; give each source whole.
+            late_chunking: encode the passages of each source together, in order, so that each
+                vector knows the whole document (experimental; the encoder must have
+                ``encode_long``). Give each source whole and without overlap between passages; a
+                source that changed is encoded again whole.
             progress: called with the number of chunks dealt with.
 
         Returns:
@@ -182,8 +194,9 @@ class HybridIndex:
         Raises:
             StoreError: the engine failed; what was stored before stays.
             ModelError: the model cannot be loaded.
+            InputError: the encoder cannot do late chunking.
         """
-        options = self.add_options(replace_sources=replace_sources)
+        options = self.add_options(replace_sources=replace_sources, late_chunking=late_chunking)
         return self._run(add_steps(self._binding, chunks, options, progress))
 
     def search(
@@ -360,12 +373,13 @@ class HybridIndex:
         """Release the folder; a client that was given stays open. Closing twice is fine."""
         self._binding.store.close()
 
-    def add_options(self, *, replace_sources: bool) -> AddOptions:
+    def add_options(self, *, replace_sources: bool, late_chunking: bool = False) -> AddOptions:
         """Return how this index adds chunks."""
         return AddOptions(
             batch_size=self._config.batch_size,
             colbert_overflow=self._config.colbert_overflow,
             replace_sources=replace_sources,
+            late_chunking=late_chunking,
         )
 
     def _run(self, steps: Steps[T]) -> T:
@@ -398,5 +412,5 @@ def _moved(point: StoredPoint, mine: Binding, theirs: Binding, names: Mapping[st
     return Point(
         theirs.point_id(str(chunk.id)),
         {names[name]: vector for name, vector in point.vectors.items()},
-        theirs.codec.encode(chunk, theirs.tenant),
+        theirs.codec.encode(chunk, theirs.tenant, mine.codec.own(point.payload).get("context")),
     )

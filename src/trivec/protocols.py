@@ -19,7 +19,15 @@ from trivec.types import (
     Vector,
 )
 
-__all__ = ["AsyncChatModel", "AsyncStore", "ChatModel", "Encoder", "Reranker", "Store"]
+__all__ = [
+    "AsyncChatModel",
+    "AsyncStore",
+    "ChatModel",
+    "Encoder",
+    "LongEncoder",
+    "Reranker",
+    "Store",
+]
 
 
 @runtime_checkable
@@ -49,6 +57,21 @@ class Encoder(Protocol):
 
     def decode_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the text of sparse indices."""
+        ...
+
+
+@runtime_checkable
+class LongEncoder(Encoder, Protocol):
+    """An :class:`Encoder` that can read a whole document for each of its passages."""
+
+    def encode_long(
+        self,
+        document: str,
+        spans: Sequence[tuple[int, int]],
+        *,
+        heads: Sequence[Head] = ALL_HEADS,
+    ) -> list[Encoding]:
+        """Encode a document once; one encoding for each span of characters, in order."""
         ...
 
 

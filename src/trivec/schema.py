@@ -161,10 +161,12 @@ class Schema:
             table = "\n".join(
                 f"  {name}: there {there!r}, here {here!r}" for name, there, here in rows
             )
+            advice = "open it with the model that wrote it, or index again into a new place"
+            if [name for name, _, _ in rows] == ["precision"]:
+                advice += "; mixed_precision=True searches it where the two are near enough"
             raise FingerprintMismatchError(
                 f"{where} was written by {self.fingerprint.encoder.model!r} and is opened with "
-                f"{mine.encoder.model!r}, whose vectors are not comparable:\n{table}\n"
-                "open it with the model that wrote it, or index again into a new place"
+                f"{mine.encoder.model!r}, whose vectors are not comparable:\n{table}\n{advice}"
             )
 
     def invalid(self, points: Sequence[Point]) -> dict[PointId, str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from semantic_text_splitter import MarkdownSplitter, TextSplitter
     from tokenizers import Tokenizer
 
-__all__ = ["Span", "clean", "is_blank", "split"]
+__all__ = ["Span", "clean", "is_blank", "split", "token_counter"]
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 LINE_END = re.compile("\r\n?|[\x0b\x0c\x85]")
@@ -92,7 +92,7 @@ def split(
         raise InputError(f"max_tokens={max_tokens}; it must be at least 1")
     if not 0 <= overlap < max_tokens:
         raise InputError(f"overlap={overlap}; it must be 0 or more, and below {max_tokens=}")
-    splitter = _Splitter(_counter(tokenizer), max_tokens, overlap, markdown=markdown)
+    splitter = _Splitter(token_counter(tokenizer), max_tokens, overlap, markdown=markdown)
     spans = (Span(text[start:end], start, end) for start, end in splitter.pieces(text))
     return [span for span in spans if not is_blank(span.text)]
 
@@ -157,7 +157,7 @@ class _Splitter:
         return self._count(piece) <= self._max_tokens
 
 
-def _counter(tokenizer: Tokenizer | Callable[[str], int]) -> Callable[[str], int]:
+def token_counter(tokenizer: Tokenizer | Callable[[str], int]) -> Callable[[str], int]:
     """Return a function that counts tokens, whatever truncation the tokenizer is set to."""
     if callable(tokenizer):
         return tokenizer

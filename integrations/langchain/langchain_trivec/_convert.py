@@ -16,7 +16,7 @@ from langchain_core.embeddings import Embeddings
 
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
-from trivec.types import ALL_HEADS, AddReport, Chunk, EncoderInfo, Encoding, Head, SearchOptions
+from trivec.types import ALL_HEADS, Chunk, EncoderInfo, Encoding, Head, SearchOptions
 
 __all__ = [
     "EmbeddingsEncoder",
@@ -25,7 +25,6 @@ __all__ = [
     "chunk_of",
     "document_of",
     "floats",
-    "require_all_stored",
     "search_options",
 ]
 
@@ -161,20 +160,6 @@ def document_of(chunk: Chunk) -> Document:
     if chunk.source is not None:
         metadata.setdefault("source", chunk.source)
     return Document(page_content=chunk.text, metadata=metadata, id=chunk.id)
-
-
-def require_all_stored(report: AddReport) -> None:
-    """Raise where documents were refused.
-
-    Raises:
-        InputError: names them, with the reasons.
-    """
-    if report.refused:
-        listing = "; ".join(f"{refusal.id}: {refusal.reason}" for refusal in report.refused)
-        raise InputError(
-            f"{len(report.refused)} documents were refused, the others are stored: {listing}. "
-            "Mend or leave out these; adding the rest again does no harm"
-        )
 
 
 def search_options(options: SearchOptions, overrides: Mapping[str, Any]) -> SearchOptions:

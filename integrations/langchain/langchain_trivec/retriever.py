@@ -21,7 +21,7 @@ from trivec.aio import AsyncHybridIndex
 from trivec.errors import InputError
 from trivec.index import DEFAULT_SEARCH, HybridIndex
 from trivec.protocols import Reranker
-from trivec.rag.rewriting import KeywordRewriter
+from trivec.rag.rewriting import Rewriter
 from trivec.rerankers import RankingOptions, rank
 from trivec.types import ColbertMode, FusionName, Hit, QueryText, SearchOptions
 
@@ -56,8 +56,9 @@ class TrivecRetriever(BaseRetriever):
         rerank_candidates: how many the reranker reads; raised to ``k`` where smaller.
         rerank_threshold: the least relevance score that is returned.
         normalize: turn the reranker's logits into probabilities.
-        rewriter: a :class:`trivec.rag.rewriting.KeywordRewriter`, or a function from the question
-            to the texts that are searched for, each with its arms and weight.
+        rewriter: a :class:`trivec.rag.rewriting.Rewriter` such as ``KeywordRewriter``, or a
+            function from the question to the texts that are searched for, each with its arms and
+            weight. ``ainvoke`` awaits a rewriter, and runs a function in a thread.
         metadata_key: the key that says how a document was found; None leaves metadata alone.
     """
 
@@ -77,7 +78,7 @@ class TrivecRetriever(BaseRetriever):
     rerank_candidates: int = Field(default=50, ge=1)
     rerank_threshold: float | None = None
     normalize: bool = False
-    rewriter: KeywordRewriter | Callable[[str], Sequence[QueryText]] | None = Field(
+    rewriter: Rewriter | Callable[[str], Sequence[QueryText]] | None = Field(
         default=None, exclude=True
     )
     metadata_key: str | None = "trivec"
@@ -102,7 +103,7 @@ class TrivecRetriever(BaseRetriever):
     ) -> list[Document]:
         del run_manager
         k, filter, options = self._arguments(arguments)
-        texts = await run_in_executor(None, self._texts, query) if self.rewriter else query
+        texts = await self._atexts(query)
         index = self.async_index or AsyncHybridIndex(self.index)
         hits = await index.search(texts, self._depth(k), filter=filter, options=options)
         if self.reranker is None:
@@ -136,9 +137,14 @@ class TrivecRetriever(BaseRetriever):
     def _texts(self, query: str) -> str | Sequence[QueryText]:
         if self.rewriter is None:
             return query
-        if isinstance(self.rewriter, KeywordRewriter):
+        if isinstance(self.rewriter, Rewriter):
             return self.rewriter.rewrite(query).query_texts()
         return self.rewriter(query)
+
+    async def _atexts(self, query: str) -> str | Sequence[QueryText]:
+        if isinstance(self.rewriter, Rewriter):
+            return (await self.rewriter.arewrite(query)).query_texts()
+        return query if self.rewriter is None else await run_in_executor(None, self._texts, query)
 
     def _depth(self, k: int) -> int:
         return k if self.reranker is None or k == 0 else max(k, self.rerank_candidates)

@@ -1,23 +1,32 @@
-"""LangChain's chat models for trivec's keyword rewriting."""
+"""LangChain's chat models for trivec's keyword rewriting and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import convert_to_messages
+from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages
+from langchain_core.messages.ai import UsageMetadata, add_usage
 
+from trivec.rag.chat import response_format
 from trivec.types import ChatReply
 
 __all__ = ["LLMChat"]
 
+CUT_OFF = frozenset({"length", "max_tokens", "MAX_TOKENS"})
+"""How providers say that an answer came to its limit of tokens."""
+
 
 class LLMChat:
-    """A LangChain chat model as a :class:`trivec.ChatModel`.
+    """A LangChain chat model as a :class:`trivec.ChatModel` and :class:`trivec.AsyncChatModel`.
+
+    Token counts are those of ``usage_metadata``, where the model gives it.
 
     Args:
         llm: any chat model.
+        structured: pass a JSON schema on as OpenAI's ``response_format``, which ``ChatOpenAI`` and
+            its kin take; without it the model is asked in words alone.
 
     Example:
         >>> from trivec.rag.rewriting import KeywordRewriter
@@ -25,12 +34,76 @@ class LLMChat:
         >>> TrivecRetriever(index=index, rewriter=rewriter)  # doctest: +SKIP
     """
 
-    def __init__(self, llm: BaseChatModel) -> None:
+    def __init__(self, llm: BaseChatModel, *, structured: bool = False) -> None:
         self._llm = llm
+        self._structured = structured
+
+    def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
+        """Yield the answer piece by piece."""
+        seen = _Seen()
+        for message in self._llm.stream(_told(messages)):
+            if text := seen.text_of(message):
+                yield ChatReply(text)
+        yield seen.last()
 
     def chat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
         """Return the whole answer."""
-        told = convert_to_messages([dict(each) for each in messages])
-        return ChatReply(str(self._llm.invoke(told).text))
+        return _reply(self._llm.invoke(_told(messages), **self._format(schema)))
+
+    async def achat(
+        self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
+    ) -> ChatReply:
+        """Return the whole answer."""
+        return _reply(await self._llm.ainvoke(_told(messages), **self._format(schema)))
+
+    async def astream(self, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[ChatReply]:
+        """Yield the answer piece by piece."""
+        seen = _Seen()
+        async for message in self._llm.astream(_told(messages)):
+            if text := seen.text_of(message):
+                yield ChatReply(text)
+        yield seen.last()
+
+    def _format(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        if schema is None or not self._structured:
+            return {}
+        return {"response_format": response_format(schema)}
+
+
+class _Seen:
+    """What the messages of a stream have said besides their text."""
+
+    def __init__(self) -> None:
+        self._usage: UsageMetadata | None = None
+        self._cut_off = False
+
+    def text_of(self, message: AIMessage) -> str:
+        if message.usage_metadata is not None:
+            self._usage = add_usage(self._usage, message.usage_metadata)
+        self._cut_off |= _cut_off(message)
+        return str(message.text)
+
+    def last(self) -> ChatReply:
+        return _counted("", self._usage, truncated=self._cut_off)
+
+
+def _told(messages: Sequence[Mapping[str, str]]) -> list[BaseMessage]:
+    return convert_to_messages([dict(each) for each in messages])
+
+
+def _reply(message: AIMessage) -> ChatReply:
+    return _counted(str(message.text), message.usage_metadata, truncated=_cut_off(message))
+
+
+def _counted(text: str, usage: UsageMetadata | None, *, truncated: bool) -> ChatReply:
+    if usage is None:
+        return ChatReply(text, truncated=truncated)
+    return ChatReply(text, usage["input_tokens"], usage["output_tokens"], truncated)
+
+
+def _cut_off(message: AIMessage) -> bool:
+    said = message.response_metadata
+    keys = ("finish_reason", "stop_reason", "done_reason")
+    return any(said.get(key) in CUT_OFF for key in keys)

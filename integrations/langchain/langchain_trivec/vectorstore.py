@@ -15,7 +15,6 @@ from langchain_trivec._convert import (
     as_encoder,
     chunk_of,
     document_of,
-    require_all_stored,
 )
 from langchain_trivec._searching import SearchMethods
 from trivec.aio import AsyncHybridIndex
@@ -245,7 +244,7 @@ class TrivecVectorStore(SearchMethods):
                 named with the reason after all others were stored; a wrong number of ids.
         """
         chunks = _chunks(documents, ids, unknown)
-        require_all_stored(self._index.add(chunks))
+        self._index.add(chunks).require_complete()
         return [str(chunk.id) for chunk in chunks]
 
     async def aadd_documents(
@@ -258,7 +257,7 @@ class TrivecVectorStore(SearchMethods):
     ) -> list[str]:
         """Add documents; see :meth:`add_documents`."""
         chunks = _chunks(documents, ids, unknown)
-        require_all_stored(await self._async_index.add(chunks))
+        (await self._async_index.add(chunks)).require_complete()
         return [str(chunk.id) for chunk in chunks]
 
     def delete(

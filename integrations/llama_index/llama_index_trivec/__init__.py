@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from trivec._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from llama_index_trivec.chain import CitedSynthesizer, create_query_engine
+    from llama_index_trivec.chain import CitedAnswer, CitedSynthesizer, create_query_engine
     from llama_index_trivec.embeddings import BGEM3Embedding, BGEM3SparseEmbedding
     from llama_index_trivec.reranker import TrivecRerank
     from llama_index_trivec.retriever import TrivecRetriever
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BGEM3Embedding",
     "BGEM3SparseEmbedding",
+    "CitedAnswer",
     "CitedSynthesizer",
     "KeywordQueryTransform",
     "LLMChat",
@@ -32,6 +33,7 @@ __all__ = [
 _MODULE_OF = {
     "BGEM3Embedding": "embeddings",
     "BGEM3SparseEmbedding": "embeddings",
+    "CitedAnswer": "chain",
     "CitedSynthesizer": "chain",
     "KeywordQueryTransform": "rewriting",
     "LLMChat": "rewriting",

@@ -26,7 +26,7 @@ from trivec.types import QueryText, SearchOptions
 if TYPE_CHECKING:
     from qdrant_client import models
 
-__all__ = ["Search", "filter_of", "query_texts", "search_of"]
+__all__ = ["RewrittenQuery", "Search", "filter_of", "query_texts", "search_of"]
 
 SOURCE_KEYS = ("ref_doc_id", "doc_id", "document_id")
 """Keys under which LlamaIndex's stores let one filter by the source document."""
@@ -137,6 +137,18 @@ def _text_condition(filter: MetadataFilter, path: Callable[[str], str]) -> model
     else:
         match = models.MatchText(text=filter.value)
     return models.Filter(must=[models.FieldCondition(key=path(filter.key), match=match)])
+
+
+@dataclass
+class RewrittenQuery(QueryBundle):
+    """A query bundle that remembers which arms each of its texts is for, and what it counts.
+
+    Attributes:
+        texts: what :class:`TrivecRetriever` searches for in place of ``custom_embedding_strs``,
+            which hold the same texts for retrievers that know no arms.
+    """
+
+    texts: tuple[QueryText, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -261,9 +273,13 @@ def _scope(query: VectorStoreQuery, binding: Binding) -> models.Filter | None:
 def query_texts(bundle: QueryBundle) -> list[QueryText]:
     """Return the texts of a query bundle, each to be searched for on every arm.
 
+    Those of a :class:`RewrittenQuery` keep their own arms and weights.
+
     Raises:
         InputError: there is neither a text nor an embedding.
     """
+    if isinstance(bundle, RewrittenQuery) and bundle.texts:
+        return list(bundle.texts)
     texts = dict.fromkeys(text for text in bundle.embedding_strs if text.strip())
     if not texts and bundle.query_str.strip():
         texts = {bundle.query_str: None}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import llama_index.core.instrumentation as instrument
@@ -27,15 +28,20 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.prompts.mixin import PromptDictType
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers.base import BaseSynthesizer
-from llama_index.core.schema import MetadataMode, NodeWithScore, QueryType
+from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, QueryType
 from llama_index.core.types import RESPONSE_TEXT_TYPE, TokenAsyncGen, TokenGen
+from llama_index.core.workflow import Event, StartEvent, StopEvent, Workflow, step
 
 from llama_index_trivec._convert import chat_messages
+from llama_index_trivec.retriever import TrivecRetriever
 from trivec.errors import InputError
-from trivec.rag.answering import AnswerReader, Outcome, refusal
-from trivec.rag.prompts import Language, answer_messages, language_of
+from trivec.protocols import Encoder
+from trivec.rag.answering import Outcome
+from trivec.rag.drafting import AnswerOptions, Draft, Standards
+from trivec.rag.packing import counter_of
+from trivec.rag.prompts import Language, answer_messages
 
-__all__ = ["CitedSynthesizer", "create_query_engine"]
+__all__ = ["CitedAnswer", "CitedSynthesizer", "RetrievedNodes", "create_query_engine"]
 
 dispatcher = instrument.get_dispatcher(__name__)  # type: ignore[attr-defined]  # no __all__
 
@@ -43,21 +49,40 @@ OUTCOME = "trivec"
 """The key of a response's metadata that says what it cites and whether it refuses."""
 
 
+DEFAULT_OPTIONS = AnswerOptions()
+
+
+class RetrievedNodes(Event):
+    """What :class:`CitedAnswer` found for a question."""
+
+    query: QueryBundle
+    nodes: list[NodeWithScore]
+
+
 class CitedSynthesizer(BaseSynthesizer):
     """Answers from numbered passages, checks what is cited, and refuses without evidence.
 
-    ``response.metadata["trivec"]`` holds ``citations`` (a list of ``number`` and ``node_id``),
-    ``unknown`` (cited numbers that no passage has), ``refused`` and ``reason``; see
-    :class:`trivec.rag.answering.Outcome`. A streamed response has it once the stream has ended.
-    The node's own metadata stand beside it, by node id, as in LlamaIndex's own responses.
+    As many nodes as the budget of tokens holds become passages. ``response.metadata["trivec"]``
+    holds ``citations`` (a list of ``number`` and ``node_id``), ``unknown`` (cited numbers that no
+    passage has), ``claims`` (the answer's sentences as dicts of :class:`trivec.Claim`), ``refused``
+    and ``reason``; see :class:`trivec.rag.answering.Outcome`. A streamed response has it once the
+    stream has ended. The node's own metadata stand beside it, by node id, as in LlamaIndex's own
+    responses.
 
     Args:
         llm: any LlamaIndex LLM; None takes ``Settings.llm``.
         min_relevance: refuse when no node scores at least this. Give it with a reranker only: a
-            fused retrieval score says nothing about relevance.
+            fused retrieval score says nothing about relevance. It takes the place of
+            ``options.min_evidence``.
         language: of instructions and refusals, ``en`` or ``zh``; None follows the question.
+        options: the budget of tokens, thresholds of evidence and support, and refusal; the same as
+            of :class:`trivec.RagPipeline`.
+        encoder: measures evidence and support; None measures neither.
         streaming: whether responses are streams.
         callback_manager: LlamaIndex's callbacks.
+
+    Raises:
+        InputError: a threshold in the options, and no encoder to measure with.
     """
 
     def __init__(
@@ -66,12 +91,16 @@ class CitedSynthesizer(BaseSynthesizer):
         *,
         min_relevance: float | None = None,
         language: Language | None = None,
+        options: AnswerOptions = DEFAULT_OPTIONS,
+        encoder: Encoder | None = None,
         streaming: bool = False,
         callback_manager: CallbackManager | None = None,
     ) -> None:
         super().__init__(llm=llm, streaming=streaming, callback_manager=callback_manager)
         self._min_relevance = min_relevance
-        self._language = language
+        self._options = options if language is None else replace(options, language=language)
+        self._standards = Standards.of(self._options, encoder)
+        self._count = counter_of(encoder)
 
     def _get_prompts(self) -> PromptDictType:
         return {}
@@ -105,16 +134,16 @@ class CitedSynthesizer(BaseSynthesizer):
         **response_kwargs: Any,
     ) -> RESPONSE_TYPE:
         """Answer a query from nodes; the model is not called without evidence."""
-        draft = self._draft(query, nodes, additional_source_nodes)
         with self._reported(query) as report:
-            if draft.refused is not None:
-                text = draft.close(draft.refused)
+            turn = self._begin(str(query), nodes, additional_source_nodes)
+            if turn.refused is not None:
+                text = turn.close(turn.refused)
                 stream = _once(text)
-                return report(draft.streamed(stream) if self._streaming else draft.whole(text))
-            reply = self.get_response(draft.question, draft.passages, **response_kwargs)
+                return report(turn.streamed(stream) if self._streaming else turn.whole(text))
+            reply = self.get_response(str(query), turn.draft.passages, **response_kwargs)
             if isinstance(reply, Generator):
-                return report(draft.streamed(_read(reply, draft)))
-            return report(draft.whole(draft.finish(str(reply))))
+                return report(turn.streamed(_read(reply, turn)))
+            return report(turn.whole(turn.finish(str(reply))))
 
     async def asynthesize(
         self,
@@ -124,45 +153,43 @@ class CitedSynthesizer(BaseSynthesizer):
         **response_kwargs: Any,
     ) -> RESPONSE_TYPE:
         """Answer a query from nodes; see :meth:`synthesize`."""
-        draft = self._draft(query, nodes, additional_source_nodes)
         with self._reported(query) as report:
-            if draft.refused is not None:
-                text = draft.close(draft.refused)
+            turn = await asyncio.to_thread(self._begin, str(query), nodes, additional_source_nodes)
+            if turn.refused is not None:
+                text = turn.close(turn.refused)
                 stream = _aonce(text)
-                return report(draft.astreamed(stream) if self._streaming else draft.whole(text))
-            reply = await self.aget_response(draft.question, draft.passages, **response_kwargs)
+                return report(turn.astreamed(stream) if self._streaming else turn.whole(text))
+            reply = await self.aget_response(str(query), turn.draft.passages, **response_kwargs)
             if isinstance(reply, AsyncGenerator):
-                return report(draft.astreamed(_aread(reply, draft)))
-            return report(draft.whole(draft.finish(str(reply))))
+                return report(turn.astreamed(_aread(reply, turn)))
+            return report(turn.whole(await asyncio.to_thread(turn.finish, str(reply))))
 
-    def _draft(
+    def _begin(
         self,
-        query: QueryType,
+        question: str,
         nodes: list[NodeWithScore],
         additional: Sequence[NodeWithScore] | None,
-    ) -> _Draft:
-        question = str(query)
-        language = self._language or language_of(question)
-        return _Draft(
-            question=question,
+    ) -> _Turn:
+        """Pack the nodes and weigh them; where there is no evidence no model is asked."""
+        texts = [each.node.get_content(MetadataMode.LLM) for each in nodes]
+        draft = Draft(question, texts, self._options, self._count)
+        standards = self._standards.for_one_answer()
+        if self._min_relevance is not None and nodes:
+            best = max(each.get_score() for each in nodes)
+            refused = draft.refusal(best, self._min_relevance)
+        else:
+            refused = draft.weighed(standards)
+        return _Turn(
+            draft=draft,
             nodes=nodes,
             sources=[*nodes, *(additional or ())],
-            language=language,
-            refused=self._refused(nodes, language),
+            standards=standards,
+            refused=refused,
             metadata=self._get_metadata_for_response([each.node for each in nodes]) or {},
         )
 
-    def _refused(self, nodes: Sequence[NodeWithScore], language: Language) -> Outcome | None:
-        """Return a refusal where there is no evidence."""
-        if not nodes:
-            return refusal("no_hits", language)
-        best = max(each.get_score() for each in nodes)
-        if self._min_relevance is not None and best < self._min_relevance:
-            return refusal("weak_evidence", language)
-        return None
-
     def _messages(self, question: str, passages: Sequence[str]) -> list[ChatMessage]:
-        return chat_messages(answer_messages(question, passages, self._language))
+        return chat_messages(answer_messages(question, passages, self._options.language))
 
     @contextmanager
     def _reported(self, query: QueryType) -> Iterator[Callable[[RESPONSE_TYPE], RESPONSE_TYPE]]:
@@ -180,37 +207,38 @@ class CitedSynthesizer(BaseSynthesizer):
 
 
 @dataclass(slots=True)
-class _Draft:
+class _Turn:
     """A response in the making: what it is made from, and what it will say of itself."""
 
-    question: str
+    draft: Draft
     nodes: Sequence[NodeWithScore]
     sources: list[NodeWithScore]
-    language: Language
+    standards: Standards
     refused: Outcome | None
     metadata: dict[str, Any]
 
-    @property
-    def passages(self) -> list[str]:
-        return [each.node.get_content(MetadataMode.LLM) for each in self.nodes]
-
-    def reader(self) -> AnswerReader:
-        return AnswerReader(len(self.nodes), self.language)
-
     def finish(self, reply: str) -> str:
-        """Read a whole reply; return what the user is told."""
-        reader = self.reader()
+        """Read a whole reply and check it; return what the user is told."""
+        reader = self.draft.reader()
         reader.feed(reply)
-        return self.close(reader.finish()[1])
+        return self.close(self.draft.checked(reader.finish()[1], self.standards))
+
+    def ending(self, unshown: str, outcome: Outcome) -> str:
+        """Check a reply that was streamed; return what the user is still to see."""
+        checked = self.draft.checked(outcome, self.standards)
+        self.close(checked)
+        return self.draft.rest(unshown, checked)
 
     def close(self, outcome: Outcome) -> str:
         """Note the outcome in the metadata; return what the user is told."""
+        packed = self.draft.packed
         self.metadata[OUTCOME] = {
             "citations": [
-                {"number": number, "node_id": self.nodes[number - 1].node_id}
+                {"number": number, "node_id": self.nodes[packed[number - 1].position].node_id}
                 for number in outcome.citations
             ],
             "unknown": list(outcome.unknown),
+            "claims": [asdict(claim) for claim in outcome.claims],
             "refused": outcome.refused,
             "reason": outcome.reason,
         }
@@ -233,6 +261,8 @@ def create_query_engine(
     node_postprocessors: Sequence[BaseNodePostprocessor] = (),
     min_relevance: float | None = None,
     language: Language | None = None,
+    options: AnswerOptions = DEFAULT_OPTIONS,
+    encoder: Encoder | None = None,
     streaming: bool = False,
     callback_manager: CallbackManager | None = None,
 ) -> RetrieverQueryEngine:
@@ -244,6 +274,9 @@ def create_query_engine(
         node_postprocessors: run over what was found, a :class:`TrivecRerank` for instance.
         min_relevance: refuse when no node scores at least this, without asking the model.
         language: of instructions and refusals, ``en`` or ``zh``; None follows the question.
+        options: the budget of tokens, thresholds of evidence and support, and refusal.
+        encoder: measures evidence and support; None takes that of a :class:`TrivecRetriever`, and
+            measures neither with any other retriever.
         streaming: whether responses are streams.
         callback_manager: LlamaIndex's callbacks.
 
@@ -251,7 +284,8 @@ def create_query_engine(
         A ``RetrieverQueryEngine`` with a :class:`CitedSynthesizer`.
 
     Raises:
-        InputError: ``min_relevance`` without a postprocessor: a fused score is no relevance.
+        InputError: ``min_relevance`` without a postprocessor: a fused score is no relevance; or a
+            threshold in the options, and no encoder to measure with.
 
     Example:
         >>> engine = create_query_engine(TrivecRetriever(index), llm)  # doctest: +SKIP
@@ -267,6 +301,8 @@ def create_query_engine(
         llm,
         min_relevance=min_relevance,
         language=language,
+        options=options,
+        encoder=_encoder_of(retriever) if encoder is None else encoder,
         streaming=streaming,
         callback_manager=callback_manager,
     )
@@ -275,26 +311,77 @@ def create_query_engine(
     )
 
 
-def _read(pieces: TokenGen, draft: _Draft) -> TokenGen:
+class CitedAnswer(Workflow):
+    """A LlamaIndex workflow: a question is searched for, and answered by a synthesizer.
+
+    ``await workflow.run(query=...)`` gives the response that a query engine would. Each of its two
+    steps can be replaced in a subclass, or the class nested in a workflow of your own.
+
+    Args:
+        retriever: any LlamaIndex retriever, usually a :class:`TrivecRetriever`.
+        synthesizer: usually a :class:`CitedSynthesizer`.
+        node_postprocessors: run over what was found, a :class:`TrivecRerank` for instance.
+        timeout: seconds for the whole; None sets no limit.
+
+    Example:
+        >>> synthesizer = CitedSynthesizer(llm, encoder=encoder)  # doctest: +SKIP
+        >>> workflow = CitedAnswer(TrivecRetriever(index), synthesizer)  # doctest: +SKIP
+        >>> response = await workflow.run(query="Which has more?")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        retriever: BaseRetriever,
+        synthesizer: BaseSynthesizer,
+        *,
+        node_postprocessors: Sequence[BaseNodePostprocessor] = (),
+        timeout: float | None = 60.0,
+    ) -> None:
+        super().__init__(timeout=timeout)
+        self._retriever = retriever
+        self._synthesizer = synthesizer
+        self._node_postprocessors = list(node_postprocessors)
+
+    @step
+    async def retrieve(self, event: StartEvent) -> RetrievedNodes:
+        """Find nodes for ``event.query`` and postprocess them."""
+        query = event.get("query")
+        if not isinstance(query, (str, QueryBundle)) or not str(query).strip():
+            raise InputError("the workflow needs a question: run(query=...)")
+        bundle = QueryBundle(query) if isinstance(query, str) else query
+        nodes = await self._retriever.aretrieve(bundle)
+        for postprocessor in self._node_postprocessors:
+            nodes = await postprocessor.apostprocess_nodes(nodes, query_bundle=bundle)
+        return RetrievedNodes(query=bundle, nodes=nodes)
+
+    @step
+    async def synthesize(self, event: RetrievedNodes) -> StopEvent:
+        """Answer from the nodes; the workflow's result is the response."""
+        response = await self._synthesizer.asynthesize(event.query, event.nodes)
+        return StopEvent(result=response)
+
+
+def _encoder_of(retriever: BaseRetriever) -> Encoder | None:
+    """Return the encoder of a :class:`TrivecRetriever`; None of any other."""
+    return retriever.index.encoder if isinstance(retriever, TrivecRetriever) else None
+
+
+def _read(pieces: TokenGen, turn: _Turn) -> TokenGen:
     """Yield what may be shown of a reply; a refusal is known by its first words."""
-    reader = draft.reader()
+    reader = turn.draft.reader()
     for piece in pieces:
         if shown := reader.feed(piece):
             yield shown
-    rest, outcome = reader.finish()
-    draft.close(outcome)
-    if rest:
+    if rest := turn.ending(*reader.finish()):
         yield rest
 
 
-async def _aread(pieces: TokenAsyncGen, draft: _Draft) -> TokenAsyncGen:
-    reader = draft.reader()
+async def _aread(pieces: TokenAsyncGen, turn: _Turn) -> TokenAsyncGen:
+    reader = turn.draft.reader()
     async for piece in pieces:
         if shown := reader.feed(piece):
             yield shown
-    rest, outcome = reader.finish()
-    draft.close(outcome)
-    if rest:
+    if rest := await asyncio.to_thread(turn.ending, *reader.finish()):
         yield rest
 
 

@@ -85,6 +85,11 @@ class TrivecRetriever(BaseRetriever):
         self._options = options or SearchOptions()
         self._query_transform = query_transform
 
+    @property
+    def index(self) -> HybridIndex:
+        """The index that is searched."""
+        return self._index
+
     def _get_prompt_modules(self) -> PromptMixinType:
         return {} if self._query_transform is None else {"query_transform": self._query_transform}
 

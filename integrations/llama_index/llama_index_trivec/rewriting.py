@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from llama_index.core.base.llms.types import ChatResponse
+from llama_index.core.callbacks.token_counting import get_tokens_from_response
 from llama_index.core.indices.query.query_transform.base import BaseQueryTransform
 from llama_index.core.llms import LLM
 from llama_index.core.prompts import PromptTemplate
@@ -13,37 +15,99 @@ from llama_index.core.schema import QueryBundle
 from llama_index.core.settings import Settings
 
 from llama_index_trivec._convert import chat_messages
+from llama_index_trivec._searching import RewrittenQuery, query_texts
+from trivec.rag.chat import response_format
 from trivec.rag.prompts import Language
-from trivec.rag.rewriting import KEYWORD_INSTRUCTIONS, KeywordRewriter
+from trivec.rag.rewriting import (
+    DEFAULT_WEIGHTS,
+    KEYWORD_INSTRUCTIONS,
+    KeywordRewriter,
+    RewriteExample,
+    RewriteWeights,
+)
+from trivec.rag.vocabulary import CorpusVocabulary
 from trivec.types import ChatReply
 
 __all__ = ["KeywordQueryTransform", "LLMChat"]
 
 
 class LLMChat:
-    """A LlamaIndex LLM as a :class:`trivec.ChatModel`.
+    """A LlamaIndex LLM as a :class:`trivec.ChatModel` and :class:`trivec.AsyncChatModel`.
+
+    Token counts are those of the provider's raw response, where the LLM hands it on.
 
     Args:
         llm: any LlamaIndex LLM.
+        structured: hand a JSON schema on as OpenAI's ``response_format``, which LlamaIndex's
+            ``OpenAI`` and ``OpenAILike`` take; without it the LLM is asked in words alone.
     """
 
-    def __init__(self, llm: LLM) -> None:
+    def __init__(self, llm: LLM, *, structured: bool = False) -> None:
         self._llm = llm
+        self._structured = structured
 
     def chat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
         """Return the whole answer."""
-        return ChatReply(self._llm.chat(chat_messages(messages)).message.content or "")
+        response = self._llm.chat(chat_messages(messages), **self._options(schema))
+        return _reply(response.message.content or "", response)
+
+    def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
+        """Yield the answer piece by piece."""
+        response: ChatResponse | None = None
+        for response in self._llm.stream_chat(chat_messages(messages)):
+            if response.delta:
+                yield ChatReply(response.delta)
+        yield _reply("", response)
+
+    async def achat(
+        self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
+    ) -> ChatReply:
+        """Return the whole answer."""
+        response = await self._llm.achat(chat_messages(messages), **self._options(schema))
+        return _reply(response.message.content or "", response)
+
+    async def astream(self, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[ChatReply]:
+        """Yield the answer piece by piece."""
+        response: ChatResponse | None = None
+        async for response in await self._llm.astream_chat(chat_messages(messages)):
+            if response.delta:
+                yield ChatReply(response.delta)
+        yield _reply("", response)
+
+    def _options(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {"response_format": response_format(schema)} if schema and self._structured else {}
+
+
+def _reply(text: str, response: ChatResponse | None) -> ChatReply:
+    """Return a reply with what the last response says of the whole answer."""
+    if response is None:
+        return ChatReply(text)
+    try:
+        read, wrote = get_tokens_from_response(response)
+    except (TypeError, ValueError):  # a raw response in a form that LlamaIndex does not know
+        return ChatReply(text)
+    return ChatReply(text, read or None, wrote or None, truncated=_cut_off(response.raw))
+
+
+def _cut_off(raw: Any) -> bool:
+    """Say whether an OpenAI-compatible response came to its limit of tokens."""
+    choices = raw.get("choices") if isinstance(raw, Mapping) else getattr(raw, "choices", None)
+    if not isinstance(choices, Sequence) or not choices:
+        return False
+    first = choices[0]
+    named = isinstance(first, Mapping)
+    return bool((first.get("finish_reason") if named else first.finish_reason) == "length")
 
 
 class KeywordQueryTransform(BaseQueryTransform):
     """Adds the domain's words for a question, found by an LLM, to the query.
 
-    ``query_str`` stays the question. ``custom_embedding_strs`` becomes the question and its
-    keywords: :class:`TrivecRetriever` searches for both on every arm, sparse and BM25 included
-    (LlamaIndex's own retrievers average their dense vectors and leave the sparse arm out). What a
-    transform before this one put there stays.
+    ``query_str`` stays the question. :class:`TrivecRetriever` searches for it on every arm, for
+    the keywords on the lexical arms and for sub-questions on every arm, weighted as told.
+    ``custom_embedding_strs`` hold the same texts (LlamaIndex's own retrievers average their dense
+    vectors). What a transform before this one put there stays.
 
     Its prompts, ``keyword_instructions_en`` and ``keyword_instructions_zh``, can be read and
     updated as LlamaIndex's own; ``{count}`` in them is the most keywords.
@@ -51,9 +115,15 @@ class KeywordQueryTransform(BaseQueryTransform):
     Args:
         llm: any LlamaIndex LLM; None takes ``Settings.llm``.
         max_keywords: how many are used at most.
+        max_sub_questions: how many sub-questions are used at most; 0 asks for none.
+        domain: a few words that say what the documents are about.
+        examples: questions rewritten as they should be; None takes two about other things.
+        vocabulary: offers the LLM the corpus's own words to choose from.
+        weights: what question, keywords and sub-questions count.
         language: of the instructions; None follows the question.
         on_error: what becomes of an LLM that fails: ``raise``, or ``question`` searches for the
             question alone.
+        structured: hand the JSON schema of a reply on; see :class:`LLMChat`.
     """
 
     def __init__(
@@ -61,25 +131,35 @@ class KeywordQueryTransform(BaseQueryTransform):
         llm: LLM | None = None,
         *,
         max_keywords: int = 8,
+        max_sub_questions: int = 0,
+        domain: str | None = None,
+        examples: Sequence[RewriteExample] | None = None,
+        vocabulary: CorpusVocabulary | None = None,
+        weights: RewriteWeights = DEFAULT_WEIGHTS,
         language: Language | None = None,
         on_error: Literal["raise", "question"] = "raise",
+        structured: bool = False,
     ) -> None:
         super().__init__()
-        self._chat = LLMChat(llm or Settings.llm)
-        self._max_keywords = max_keywords
-        self._language = language
-        self._on_error = on_error
-        self._instructions: dict[Language, str] = dict(KEYWORD_INSTRUCTIONS)
-        self._rewriter = self._build()
+        chat = LLMChat(llm or Settings.llm, structured=structured)
 
-    def _build(self) -> KeywordRewriter:
-        return KeywordRewriter(
-            self._chat,
-            max_keywords=self._max_keywords,
-            instructions=self._instructions,
-            language=self._language,
-            on_error=self._on_error,
-        )
+        def build(instructions: Mapping[Language, str]) -> KeywordRewriter:
+            return KeywordRewriter(
+                chat,
+                domain=domain,
+                examples=examples,
+                max_keywords=max_keywords,
+                max_sub_questions=max_sub_questions,
+                vocabulary=vocabulary,
+                weights=weights,
+                instructions=instructions,
+                language=language,
+                on_error=on_error,
+            )
+
+        self._build = build
+        self._instructions: dict[Language, str] = dict(KEYWORD_INSTRUCTIONS)
+        self._rewriter = build(self._instructions)
 
     def _get_prompts(self) -> PromptDictType:
         return {
@@ -91,14 +171,17 @@ class KeywordQueryTransform(BaseQueryTransform):
         for language in self._instructions:
             if (prompt := prompts.get(f"keyword_instructions_{language}")) is not None:
                 self._instructions[language] = prompt.get_template()
-        self._rewriter = self._build()
+        self._rewriter = self._build(self._instructions)
 
     def _run(self, query_bundle: QueryBundle, metadata: dict[str, Any]) -> QueryBundle:  # noqa: ARG002
-        rewrite = self._rewriter.rewrite(query_bundle.query_str)
-        earlier = query_bundle.custom_embedding_strs or []
-        texts = dict.fromkeys([rewrite.question, *earlier, *rewrite.texts[1:]])
-        return QueryBundle(
+        question, *added = self._rewriter.rewrite(query_bundle.query_str).query_texts()
+        earlier = [
+            text for text in query_texts(query_bundle) if text.text and text.text != question.text
+        ]
+        texts = (question, *earlier, *added)
+        return RewrittenQuery(
             query_str=query_bundle.query_str,
             image_path=query_bundle.image_path,
-            custom_embedding_strs=list(texts),
+            custom_embedding_strs=list(dict.fromkeys(text.text for text in texts)),
+            texts=texts,
         )

@@ -1,4 +1,4 @@
-"""The command line: ``trivec index``, ``trivec search``, ``trivec info``.
+"""The command line: ``trivec index``, ``search``, ``ask``, ``questions``, ``feedback``, ``info``.
 
 Results go to stdout, progress and warnings to stderr; with ``--json`` stdout is one JSON document.
 The exit code is 0, 1 for an error (one line on stderr), or 2 for wrong usage.
@@ -6,11 +6,9 @@ The exit code is 0, 1 for an error (one line on stderr), or 2 for wrong usage.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +16,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from trivec.cli._arguments import (
+    CollectionOption,
+    DeviceOption,
+    JsonOption,
+    PlaceArgument,
+    complain,
+    metadata_filter,
+    print_json,
+)
+from trivec.cli._ask import ask
+from trivec.cli._export import export
 from trivec.cli._place import chosen_encoder, open_place
+from trivec.cli._progress import passages_counted
+from trivec.cli._questions import feedback, questions, searched
 from trivec.cli._rendering import hit_json, hit_table, schema_table, summary
 from trivec.errors import TrivecError
 from trivec.types import SearchOptions
@@ -38,15 +49,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-PlaceArgument = Annotated[
-    str, typer.Argument(metavar="PLACE", help="An index folder, or a Qdrant server's URL.")
-]
-CollectionOption = Annotated[
-    str | None, typer.Option(help="The collection, where PLACE is a URL. Key: QDRANT_API_KEY.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
-
 
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
@@ -56,9 +58,9 @@ def main() -> None:
         if logging.getLogger("trivec").isEnabledFor(logging.DEBUG):
             raise
         if isinstance(err, TrivecError):
-            _complain("error", str(err))
+            complain("error", str(err))
             sys.exit(1)
-        _complain("error", f"{type(err).__name__}: {err} (unexpected; 'trivec --debug' shows more)")
+        complain("error", f"{type(err).__name__}: {err} (unexpected; 'trivec --debug' shows more)")
         sys.exit(UNEXPECTED)
 
 
@@ -92,6 +94,9 @@ def index(
     colbert: Annotated[bool, typer.Option(help="Store ColBERT vectors in a new index.")] = False,
     chunk_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a passage.")] = 256,
     overlap: Annotated[int, typer.Option(min=0, help="Tokens repeated of the one before.")] = 0,
+    late_chunking: Annotated[
+        bool, typer.Option(help="Let every passage's vectors know its whole file (experimental).")
+    ] = False,
     root: Annotated[
         Path | None, typer.Option(help="What sources are relative to. Default: this folder.")
     ] = None,
@@ -113,7 +118,10 @@ def index(
     with open_place(to, collection) as place:
         encoder = chosen_encoder(place.schema(), model, device)
         config = IndexConfig(arms=ALL_ARMS if colbert else None)
-        with place.open(encoder, config=config) as target, _progress(quiet=quiet) as progress:
+        with (
+            place.open(encoder, config=config) as target,
+            passages_counted(quiet=quiet) as progress,
+        ):
             report = target.add(
                 chunks(
                     paths,
@@ -125,13 +133,14 @@ def index(
                     on_skip=lambda path, reason: left_out.append((path, reason)),
                 ),
                 replace_sources=True,
+                late_chunking=late_chunking,
                 progress=progress,
             )
             target.optimize()
     seconds = perf_counter() - start
     if as_json:
         skipped = [{"path": path.as_posix(), "reason": reason} for path, reason in left_out]
-        _print_json({"place": to, **asdict(report), "left_out": skipped, "seconds": seconds})
+        print_json({"place": to, **asdict(report), "left_out": skipped, "seconds": seconds})
         return
     for label, listing in (
         ("left out", [f"{path}: {reason}" for path, reason in left_out]),
@@ -164,24 +173,36 @@ def search(
     explain: Annotated[
         bool, typer.Option("--explain", help="Every arm's score and the words that matched.")
     ] = False,
+    with_questions: Annotated[
+        bool, typer.Option("--questions", help="Search the passages' questions and feedback too.")
+    ] = False,
     collection: CollectionOption = None,
     model: Annotated[str | None, typer.Option(help="Default: the one that wrote it.")] = None,
     device: DeviceOption = "cpu",
+    mixed_precision: Annotated[
+        bool,
+        typer.Option(
+            "--mixed-precision", help="Let an exported --model in int8 search an index in fp32."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find the passages that answer a question."""
     options = SearchOptions(arms=_arms(arms), fusion=fusion, colbert=colbert, explain=explain)
-    conditions = _filter(filter_json)
+    conditions = metadata_filter(filter_json)
     with open_place(place, collection) as where:
         schema = where.require_schema()
-        with where.open(chosen_encoder(schema, model, device), create=False) as source:
+        with (
+            where.open(chosen_encoder(schema, model, device), create=False) as opened,
+            searched(opened, questions=with_questions) as source,
+        ):
             hits = source.search(query, k, filter=conditions, options=options)
     if as_json:
-        _print_json({"query": query, "hits": [hit_json(hit) for hit in hits]})
+        print_json({"query": query, "hits": [hit_json(hit) for hit in hits]})
     elif hits:
         _print(hit_table(hits))
     else:
-        _complain("note", "no passage matches")
+        complain("note", "no passage matches")
 
 
 @app.command()
@@ -196,9 +217,15 @@ def info(
         schema = where.require_schema()
         passages = where.count()
     if as_json:
-        _print_json({"place": place, "passages": passages, "schema": schema.to_json()})
+        print_json({"place": place, "passages": passages, "schema": schema.to_json()})
     else:
         _print(schema_table(place, passages, schema))
+
+
+app.command()(ask)
+app.command()(questions)
+app.command()(feedback)
+app.command()(export)
 
 
 def _arms(text: str | None) -> dict[str, float] | None:
@@ -214,48 +241,14 @@ def _arms(text: str | None) -> dict[str, float] | None:
     return arms
 
 
-def _filter(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError as err:
-        raise typer.BadParameter(f"--filter is not JSON: {err}") from err
-    if not isinstance(value, dict):
-        raise typer.BadParameter(f"--filter must be a JSON object, not {text}")
-    return value
-
-
-def _complain(kind: str, message: str) -> None:
-    line = "; ".join(part.strip() for part in message.splitlines() if part.strip())
-    typer.echo(f"{kind}: {line}", err=True)
-
-
 def _complain_each(label: str, listing: Sequence[str]) -> None:
     for line in listing[:LISTED]:
-        _complain(label, line)
+        complain(label, line)
     if len(listing) > LISTED:
-        _complain(label, f"{len(listing) - LISTED} more; --json lists all")
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+        complain(label, f"{len(listing) - LISTED} more; --json lists all")
 
 
 def _print(what: Any) -> None:
     from rich.console import Console
 
     Console().print(what, highlight=False, soft_wrap=isinstance(what, str), markup=False)
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.completed} passages"), TimeElapsedColumn())
-    disabled = quiet or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=disabled) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda count: progress.advance(task, count)

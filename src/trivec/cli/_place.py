@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,10 +16,9 @@ from trivec.errors import CollectionNotFoundError
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-    from trivec.encoders import FlagEncoder
-    from trivec.encoders.flag import Precision
+    from trivec.encoders import FlagEncoder, OnnxEncoder
     from trivec.index import HybridIndex
-    from trivec.protocols import Store
+    from trivec.protocols import Encoder, Store
     from trivec.schema import Schema
 
 __all__ = ["Place", "chosen_encoder", "open_place"]
@@ -58,7 +57,7 @@ class Place:
         with closing(self._store()) as store:
             return store.count()
 
-    def open(self, encoder: FlagEncoder, **settings: Any) -> HybridIndex:
+    def open(self, encoder: Encoder, **settings: Any) -> HybridIndex:
         """Open the index, with the arguments of :meth:`trivec.HybridIndex.open`."""
         from trivec.index import HybridIndex
 
@@ -94,8 +93,13 @@ def open_place(text: str, collection: str | None) -> Iterator[Place]:
         yield Place(client, collection)
 
 
-def chosen_encoder(schema: Schema | None, model: str | None, device: str) -> FlagEncoder:
-    """Return the encoder that was asked for, else the one that wrote the index."""
+def chosen_encoder(
+    schema: Schema | None, model: str | None, device: str, *, mixed_precision: bool = False
+) -> FlagEncoder | OnnxEncoder:
+    """Return the encoder that was asked for, else the one that wrote the index.
+
+    It computes in the precision of the index, unless that may be mixed with what is fastest.
+    """
     from trivec.encoders import load_encoder
 
     written_by = schema.fingerprint.encoder if schema and schema.fingerprint else None
@@ -103,5 +107,5 @@ def chosen_encoder(schema: Schema | None, model: str | None, device: str) -> Fla
         model = written_by.model if written_by else NEW_INDEX_MODEL
     elif model != "mini" and Path(model).is_dir():
         model = str(Path(model).resolve())  # the index remembers it, from any working directory
-    precision = cast("Precision", written_by.precision if written_by else "fp32")
+    precision = written_by.precision if written_by and not mixed_precision else None
     return load_encoder(model, device=device, precision=precision)

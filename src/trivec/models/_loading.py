@@ -14,7 +14,7 @@ from typing import Any
 
 from trivec.errors import MissingDependencyError, ModelError
 
-__all__ = ["load_with_flag_embedding"]
+__all__ = ["load_with_flag_embedding", "no_progress_bars"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def load_with_flag_embedding(path: Path, load: Callable[[ModuleType], Any]) -> A
         raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
     logger.info("loading %s", path)
     try:
-        with _no_progress_bars():
+        with no_progress_bars():
             return load(FlagEmbedding)
     except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as err:
         raise ModelError(
@@ -60,7 +60,7 @@ def load_with_flag_embedding(path: Path, load: Callable[[ModuleType], Any]) -> A
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
     """Keep transformers from drawing a bar for weights that are on the disk."""
     from transformers.utils import logging as settings
 

@@ -6,19 +6,17 @@ their model writes and pass on what comes out.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from trivec.errors import InputError
+from trivec.rag.citations import cited_numbers
 from trivec.rag.prompts import NO_EVIDENCE, REFUSALS, Language
+from trivec.rag.support import Claim
 
 __all__ = ["AnswerReader", "Outcome", "Reason", "cited_numbers", "refusal"]
 
 Reason: TypeAlias = Literal["no_hits", "weak_evidence", "model_refused", "unsupported"]
-
-_CITATION = re.compile(r"[\[【]\s*(\d{1,4}(?:\s*[,，、;；\-–]\s*\d{1,4})*)\s*[\]】]")
-_PART = re.compile(r"(\d+)(?:\s*[\-–]\s*(\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,9 @@ class Outcome:
         refused: True when there is no answer.
         reason: why there is none: ``no_hits`` nothing was found, ``weak_evidence`` what was found
             is not relevant enough, ``model_refused`` the model found no answer in it. On an
-            answer that stands: ``unsupported`` says that it cites no passage, else None.
+            answer that stands: ``unsupported`` says that it cites no passage, or none that
+            supports what it says; else None.
+        claims: the answer's sentences, each with what supports it, once they were checked.
     """
 
     answer: str
@@ -40,18 +40,7 @@ class Outcome:
     unknown: tuple[int, ...] = ()
     refused: bool = False
     reason: Reason | None = None
-
-
-def cited_numbers(answer: str) -> tuple[int, ...]:
-    """Return the numbers cited as ``[1]``, ``[1, 3]``, ``[2-4]`` or ``【1】``, each once."""
-    numbers: dict[int, None] = {}
-    for citation in _CITATION.finditer(answer):
-        for first, last in _PART.findall(citation[1]):
-            start, stop = int(first), int(last or first)
-            # a range that ends before it starts, or is absurdly long, is read as two numbers
-            listed = range(start, stop + 1) if start <= stop < start + 100 else (start, stop)
-            numbers.update(dict.fromkeys(listed))
-    return tuple(numbers)
+    claims: tuple[Claim, ...] = ()
 
 
 def refusal(reason: Reason, language: Language) -> Outcome:
@@ -67,6 +56,7 @@ class AnswerReader:
     Args:
         passages: how many passages the model was given.
         language: of the refusal.
+        withhold: show nothing before the end, for answers that are checked first.
 
     Example:
         >>> reader = AnswerReader(passages=2, language="en")
@@ -76,24 +66,35 @@ class AnswerReader:
         (2,)
     """
 
-    def __init__(self, passages: int, language: Language) -> None:
+    def __init__(self, passages: int, language: Language, *, withhold: bool = False) -> None:
         if passages < 1:
             raise InputError(f"passages={passages}; without any, refuse before asking a model")
         self._passages = passages
         self._language = language
+        self._withhold = withhold
         self._text = ""
         self._shown = 0
 
     def feed(self, piece: str) -> str:
         """Take the next piece of the answer; return what may be shown now, perhaps nothing."""
         self._text += piece
+        if self._withhold:
+            return ""
         begun = self._text.lstrip()
         if not self._shown and NO_EVIDENCE.startswith(begun[: len(NO_EVIDENCE)]):
             return ""
         return self._release()
 
+    @property
+    def text(self) -> str:
+        """What the model wrote so far."""
+        return self._text
+
     def finish(self) -> tuple[str, Outcome]:
-        """Return what is left to show, and the outcome."""
+        """Return what is left to show, and the outcome.
+
+        With ``withhold`` that is everything, and whether it is shown is for the caller to decide.
+        """
         if not self._shown and self._is_refusal():
             outcome = refusal("model_refused", self._language)
             return outcome.answer, outcome

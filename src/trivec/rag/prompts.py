@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from trivec.errors import InputError
+from trivec.text import clean
 
 __all__ = [
     "NO_EVIDENCE",
@@ -14,6 +15,7 @@ __all__ = [
     "Language",
     "answer_messages",
     "language_of",
+    "passage_block",
     "passages_block",
 ]
 
@@ -45,7 +47,27 @@ REFUSALS: dict[Language, str] = {
 }
 
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
-_DELIMITER = re.compile(r"<(?=\s*/?\s*passage)", re.IGNORECASE)
+
+# Characters that nobody sees and no script needs: they would hide a delimiter from the patterns
+# below, or carry a text that only the model reads (the tag characters from U+E0000).
+_UNSEEN: dict[int, str | None] = dict.fromkeys(
+    [0x00AD, 0x200B, 0x2060, 0xFEFF, *range(0xE0000, 0xE0080)]
+)
+_UNSEEN |= {0x2028: "\n", 0x2029: "\n"}  # line ends that the patterns do not know
+_TAG_NAMES = (
+    "passages?|contexts?|documents?|sources?|data|questions?|answers?|instructions?|system|user|"
+    "assistant|human|developer|tool|think|s|start_of_turn|end_of_turn"
+)
+# our own delimiters, what other prompts use for theirs, and the special tokens of chat templates
+_TAG = re.compile(rf"[<＜](?=\s*[/／]?\s*(?:{_TAG_NAMES})\b|[|｜]|<\s*/?\s*SYS)", re.IGNORECASE)
+_TAG_END = re.compile(r"(?<=[|｜])[>＞]")
+_TEMPLATE = re.compile(r"\[(?=\s*/?\s*INST\s*\])", re.IGNORECASE)
+_ROLE = re.compile(
+    r"^(?=(?:[^\S\n]|[#*>_])*(?:system|user|assistant|human|developer|instructions?|question|answer|"
+    r"系统|系統|用户|用戶|助手|问题|問題|回答|指令)[^\S\n]*[*_]*[:：])",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NUMBER_IN_BRACKETS = re.compile(r"[\[【]([\s\d,，、;；\-–]*\d[\s\d,，、;；\-–]*)[\]】]")
 
 
 def language_of(question: str) -> Language:
@@ -56,13 +78,26 @@ def language_of(question: str) -> Language:
 def passages_block(passages: Sequence[str]) -> str:
     """Return the passages numbered from 1, each between delimiters that none of them can fake.
 
-    A passage's own ``<passage`` or ``</passage`` loses its angle bracket to a similar character.
+    What a passage says stays readable, but what could be taken for the prompt's own structure is
+    written with similar characters: ``<passage``, ``</context>`` and their like, the special
+    tokens of chat templates (``<|im_end|>``, ``[INST]``), a line that begins with a role
+    (``System:``), and numbers in square brackets, which would look like citations.
     """
-    quoted = (_DELIMITER.sub("‹", passage) for passage in passages)
-    return "\n".join(
-        f'<passage number="{number}">\n{passage}\n</passage>'
-        for number, passage in enumerate(quoted, start=1)
-    )
+    return "\n".join(passage_block(passage, number) for number, passage in enumerate(passages, 1))
+
+
+def passage_block(passage: str, number: int) -> str:
+    """Return one passage between its delimiters; see :func:`passages_block`."""
+    quoted = _ROLE.sub("› ", _without_structure(passage))
+    quoted = _NUMBER_IN_BRACKETS.sub(r"［\1］", quoted)
+    return f'<passage number="{number}">\n{quoted}\n</passage>'
+
+
+def _without_structure(text: str) -> str:
+    """Return a text in which nothing can be read as a delimiter or special token."""
+    text = clean(text).translate(_UNSEEN)
+    text = _TAG_END.sub("›", _TAG.sub("‹", text))
+    return _TEMPLATE.sub("［", text)
 
 
 def answer_messages(
@@ -81,7 +116,7 @@ def answer_messages(
     chosen = language or language_of(question)
     if chosen not in INSTRUCTIONS:
         raise InputError(f"language={chosen!r}; allowed: {sorted(INSTRUCTIONS)}")
-    asked = f"{passages_block(passages)}\n\n{QUESTION[chosen]}: {question}"
+    asked = f"{passages_block(passages)}\n\n{QUESTION[chosen]}: {_without_structure(question)}"
     return [
         {"role": "system", "content": INSTRUCTIONS[chosen]},
         {"role": "user", "content": asked},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ __all__ = ["Ranked", "RankingOptions", "logistic", "rank"]
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A passage that was kept: where it stood in what was given, and its score."""
+    """A passage that was kept: where it stood in what was given, and the reranker's score."""
 
     position: int
     score: float
@@ -29,30 +30,57 @@ class RankingOptions:
         threshold: the least score that is kept, after ``normalize``; None keeps all.
         normalize: turn scores, where they are logits as a cross-encoder's raw ones, into
             probabilities by the logistic function.
+        retrieval_weight: how much the scores of the retrieval count beside the reranker's in the
+            order of the passages. Both are standardised over the passages first, so that 1 gives
+            them equal say. The scores that are returned, and the threshold, stay the reranker's.
     """
 
     top_n: int | None = None
     threshold: float | None = None
     normalize: bool = False
+    retrieval_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.top_n is not None and self.top_n < 0:
             raise InputError(f"top_n={self.top_n}; it must be at least 0, or None for all")
         if self.normalize and self.threshold is not None and not 0 <= self.threshold <= 1:
             raise InputError(f"threshold={self.threshold}; a probability lies between 0 and 1")
+        if not 0 <= self.retrieval_weight < math.inf:
+            raise InputError(f"retrieval_weight={self.retrieval_weight}; it must be at least 0")
 
 
 KEEP_ALL = RankingOptions()
 
 
 def rank(
-    reranker: Reranker, query: str, passages: Sequence[str], options: RankingOptions = KEEP_ALL
+    reranker: Reranker,
+    query: str,
+    passages: Sequence[str],
+    options: RankingOptions = KEEP_ALL,
+    *,
+    retrieved: Sequence[float] | None = None,
 ) -> list[Ranked]:
-    """Score passages and return those that are kept, best first; equal scores keep their order.
+    """Score passages and return those that are kept, best first; equal ones keep their order.
+
+    Args:
+        reranker: scores the passages.
+        query: what was asked.
+        passages: what was found.
+        options: what is kept, and how it is ordered.
+        retrieved: the passages' scores of the retrieval, higher is better; needed where
+            ``options.retrieval_weight`` is not 0.
 
     Raises:
+        InputError: the scores of the retrieval are needed and not given, or not one for each.
         ModelError: the reranker did not give one number for each passage.
     """
+    weight = options.retrieval_weight
+    if weight and (retrieved is None or len(retrieved) != len(passages)):
+        given = "none" if retrieved is None else len(retrieved)
+        raise InputError(
+            f"retrieval_weight={weight} with {given} scores for {len(passages)} passages; give "
+            "rank(..., retrieved=[hit.score for hit in hits])"
+        )
     if not passages or options.top_n == 0:
         return []
     scores = [float(score) for score in reranker.score(query, passages)]
@@ -61,15 +89,25 @@ def rank(
             f"the reranker gave {len(scores)} scores for {len(passages)} passages, or NaN; "
             "it must give one number for each"
         )
+    order = scores
+    if weight and retrieved is not None:
+        pairs = zip(_standardised(scores), _standardised(retrieved), strict=True)
+        order = [score + weight * found for score, found in pairs]
     if options.normalize:
         scores = [logistic(score) for score in scores]
+    best_first = sorted(range(len(order)), key=order.__getitem__, reverse=True)
     kept = [
-        Ranked(position, score)
-        for position, score in enumerate(scores)
-        if options.threshold is None or score >= options.threshold
+        Ranked(position, scores[position])
+        for position in best_first
+        if options.threshold is None or scores[position] >= options.threshold
     ]
-    kept.sort(key=lambda ranked: ranked.score, reverse=True)
     return kept[: options.top_n]
+
+
+def _standardised(scores: Sequence[float]) -> list[float]:
+    """Return scores with mean 0 and standard deviation 1; all 0 where they are equal."""
+    mean, deviation = statistics.fmean(scores), statistics.pstdev(scores)
+    return [(score - mean) / deviation if deviation else 0.0 for score in scores]
 
 
 def logistic(logit: float) -> float:

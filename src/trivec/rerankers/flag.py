@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivec.errors import InputError
-from trivec.models._batching import Batching, run_in_batches
+from trivec.models._batching import Batching
 from trivec.models._folder import HubOptions, locate_folder
 from trivec.models._lazy import Lazy
 from trivec.models._options import Precision, check_choice, check_least
 from trivec.rerankers._classifier import EXPECTED, Classifier, ClassifierFolder, inspect_folder
 from trivec.rerankers._pairs import PairLengths, PairTokenizer
+from trivec.rerankers._scoring import check_arguments, score_pairs
 
 __all__ = ["FlagReranker", "FlagRerankerOptions"]
 
@@ -95,6 +96,11 @@ class FlagReranker:
         return self._options
 
     @property
+    def model(self) -> str | Path:
+        """The folder or hub id that it was built with."""
+        return self._model
+
+    @property
     def folder(self) -> Path:
         """The model's folder; a hub model that is not there yet is downloaded.
 
@@ -120,33 +126,22 @@ class FlagReranker:
             ModelError: the model cannot be loaded, or not even one pair fits into memory.
             MissingDependencyError: the extra ``flag`` is not installed.
         """
-        _check_arguments(query, passages)
+        check_arguments(query, passages)
         if not passages:
             return []
-        distinct = list(dict.fromkeys(passages))
-        scores = dict(zip(distinct, self._score(query, distinct), strict=True))
-        return [scores[passage] for passage in passages]
-
-    def _score(self, query: str, passages: Sequence[str]) -> list[float]:
         options, classifier, tokenizer = self._options, self._classifier(), self._tokenizer()
-        pairs = tokenizer.read(
+        batching = Batching(
+            options.max_batch_tokens,
+            options.device,
+            "lower max_length, or take precision='bf16'",
+        )
+        return score_pairs(
             options.query_instruction + query,
             [options.passage_instruction + passage for passage in passages],
-        )
-        logits = run_in_batches(
-            pairs,
-            [len(pair.ids) for pair in pairs],
+            tokenizer,
             lambda batch: classifier.score(batch, pad=tokenizer.pad, has_types=tokenizer.has_types),
-            Batching(
-                options.max_batch_tokens,
-                options.device,
-                "lower max_length, or take precision='bf16'",
-            ),
+            batching,
         )
-        windows: list[list[float]] = [[] for _ in passages]
-        for pair, logit in zip(pairs, logits, strict=True):
-            windows[pair.passage].append(logit)
-        return [max(scores) for scores in windows]
 
     def _find(self) -> ClassifierFolder:
         options = self._options
@@ -175,13 +170,3 @@ class FlagReranker:
 
     def __repr__(self) -> str:
         return f"FlagReranker({str(self._model)!r})"
-
-
-def _check_arguments(query: str, passages: Sequence[str]) -> None:
-    if isinstance(passages, str):
-        raise InputError("passages is one text; give a list")
-    for text in (query, *passages):
-        if not isinstance(text, str):
-            raise InputError(
-                f"query and passages must be strings; there is a {type(text).__name__}"
-            )

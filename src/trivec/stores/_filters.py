@@ -44,9 +44,11 @@ def as_filter(value: FilterLike, path: Path) -> models.Filter | None:
     Raises:
         FilterError: an unknown operator, a value that Qdrant cannot compare, an empty ``$or``.
     """
+    if value is None:  # a search without a filter never imports the client, which takes a second
+        return None
     from qdrant_client import models
 
-    if value is None or isinstance(value, models.Filter):
+    if isinstance(value, models.Filter):
         return value
     if not isinstance(value, Mapping):
         raise FilterError(
@@ -62,11 +64,11 @@ def all_of(*filters: models.Filter | None) -> models.Filter | None:
 
     The filters are nested whole: a ``should`` of one never widens another.
     """
-    from qdrant_client import models
-
     given = [each for each in filters if each is not None]
     if len(given) < 2:
         return given[0] if given else None
+    from qdrant_client import models
+
     return models.Filter(must=list(given))
 
 

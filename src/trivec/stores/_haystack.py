@@ -33,9 +33,11 @@ class HaystackCodec:
 
     name: str = "haystack"
 
-    def encode(self, chunk: Chunk, tenant: str | None) -> dict[str, Any]:
+    def encode(
+        self, chunk: Chunk, tenant: str | None, context: str | None = None
+    ) -> dict[str, Any]:
         """Return the payload of an identified, cleaned chunk."""
-        payload = _FLAT.encode(chunk, tenant)
+        payload = _FLAT.encode(chunk, tenant, context)
         own = payload.pop(_FLAT.own_key)
         if _FLAT.own_key in chunk.metadata:
             own["hidden"] = json.dumps(chunk.metadata[_FLAT.own_key], allow_nan=False)

@@ -55,9 +55,11 @@ class LlamaIndexCodec:
 
     name: str = "llama_index"
 
-    def encode(self, chunk: Chunk, tenant: str | None) -> dict[str, Any]:
+    def encode(
+        self, chunk: Chunk, tenant: str | None, context: str | None = None
+    ) -> dict[str, Any]:
         """Return the payload of an identified, cleaned chunk."""
-        own = own_fields(chunk, tenant)
+        own = own_fields(chunk, tenant, context)
         extra = dict(chunk.extra)
         content, kind = extra.pop(NODE_CONTENT, None), extra.pop(NODE_TYPE, None)
         node = _parsed(content)

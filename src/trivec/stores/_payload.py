@@ -41,8 +41,10 @@ class Codec(Protocol):
         """What a collection remembers the layout by."""
         ...
 
-    def encode(self, chunk: Chunk, tenant: str | None) -> dict[str, Any]:
-        """Return the payload of an identified, cleaned chunk."""
+    def encode(
+        self, chunk: Chunk, tenant: str | None, context: str | None = None
+    ) -> dict[str, Any]:
+        """Return the payload of an identified, cleaned chunk; see :func:`own_fields`."""
         ...
 
     def decode(self, point: StoredPoint) -> Chunk:
@@ -90,9 +92,11 @@ class PayloadCodec:
         if len(set(keys)) < len(keys) or not all(keys):
             raise InputError(f"the codec's keys are {keys}; they must differ from each other")
 
-    def encode(self, chunk: Chunk, tenant: str | None) -> dict[str, Any]:
-        """Return the payload of an identified, cleaned chunk."""
-        own = own_fields(chunk, tenant)
+    def encode(
+        self, chunk: Chunk, tenant: str | None, context: str | None = None
+    ) -> dict[str, Any]:
+        """Return the payload of an identified, cleaned chunk; see :func:`own_fields`."""
+        own = own_fields(chunk, tenant, context)
         if _has_fragile_float(chunk.metadata):
             own["exact"] = json.dumps(chunk.metadata, allow_nan=False)
         if chunk.extra:
@@ -135,15 +139,22 @@ class PayloadCodec:
         return point_id(identity)
 
 
-def own_fields(chunk: Chunk, tenant: str | None) -> dict[str, Any]:
-    """Return what every layout keeps of a chunk beside its text and metadata."""
+def own_fields(chunk: Chunk, tenant: str | None, context: str | None = None) -> dict[str, Any]:
+    """Return what every layout keeps of a chunk beside its text and metadata.
+
+    Args:
+        chunk: identified and cleaned.
+        tenant: whose it is.
+        context: the digest of the document that its vectors were computed in; None, of it alone.
+    """
     own: dict[str, Any] = {
         "id": chunk.id,
         "source": chunk.source,
         "position": chunk.position,
         "digest": content_digest(chunk.text),
     }
-    return own if tenant is None else {**own, "tenant": tenant}
+    optional = {"tenant": tenant, "context": context}
+    return {**own, **{key: value for key, value in optional.items() if value is not None}}
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

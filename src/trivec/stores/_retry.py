@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from trivec.errors import CollectionNotFoundError, StoreError, StoreUnavailableError, TrivecError
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
+from trivec.models._retrying import TRANSIENT_STATUS, Backoff, attempts
 
 __all__ = [
     "RetryPolicy",
@@ -25,7 +23,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-_TRANSIENT_HTTP = frozenset({408, 429, 500, 502, 503, 504})
 _REFUSED_HTTP = frozenset({400, 413})
 _TRANSIENT_GRPC = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})
 _REFUSED_GRPC = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE"})
@@ -79,21 +76,8 @@ async def call_async(action: Callable[[], Awaitable[T]], policy: RetryPolicy, de
 
 def _attempts(policy: RetryPolicy, deadline: float) -> dict[str, Any]:
     """Return when a request is tried again, as tenacity takes it."""
-    import tenacity
-
-    jitter = tenacity.wait_random_exponential(multiplier=policy.first_wait, max=policy.longest_wait)
-
-    def wait(state: RetryCallState) -> float:
-        failure = state.outcome.exception() if state.outcome is not None else None
-        asked = retry_delay(failure)
-        return float(jitter(state)) if asked is None else min(asked, policy.longest_wait)
-
-    return {
-        "retry": tenacity.retry_if_exception(is_transient),
-        "wait": wait,
-        "stop": tenacity.stop_before_delay(deadline),
-        "reraise": True,
-    }
+    backoff = Backoff(deadline, policy.first_wait, policy.longest_wait)
+    return attempts(backoff, is_transient, retry_delay)
 
 
 @contextmanager
@@ -116,7 +100,7 @@ def is_transient(err: BaseException) -> bool:
         return True
     return (
         _is_unreachable(err)
-        or _http_status(err) in _TRANSIENT_HTTP
+        or _http_status(err) in TRANSIENT_STATUS
         or (_grpc_status(err) in _TRANSIENT_GRPC)
     )
 

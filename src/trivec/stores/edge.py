@@ -247,6 +247,10 @@ class EdgeStore:
                     shard.flush()
                     shard.close()
 
+    def sibling(self, name: str) -> EdgeStore:
+        """Return the store of another index that lies in this one's folder, under a name."""
+        return EdgeStore(self._folder.path / name)
+
     def _require_open(self) -> None:
         if self._closed:
             raise StoreError(f"{self!r} is closed; open the folder again with a new store")

@@ -153,6 +153,13 @@ class ServerStore:
     def optimize(self) -> None:
         """Do nothing: a server optimises by itself."""
 
+    def sibling(self, name: str) -> ServerStore:
+        """Return the store of the collection ``<this one>_<name>`` behind the same client."""
+        collection = f"{self._operations.collection}_{name}"
+        store = ServerStore(self._client, collection, retry=self._retry)
+        store._local = self._local  # it guards the client, which both use
+        return store
+
     def close(self) -> None:
         """End the use of the store; the client is left open."""
         self._closed = True

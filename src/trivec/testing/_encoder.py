@@ -7,6 +7,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 _END = "</s>"
 _SPECIAL_TOKENS = 2  # begin and end
+CONTEXT_WEIGHT = 0.5
 
 
 class FakeEncoder:
@@ -31,6 +33,8 @@ class FakeEncoder:
     - ``dense``: the normalised sum of the token vectors, of an end token besides.
     - ``sparse``: a hash of each token, weighted ``1 + ln(count)``; equal hashes keep the greater.
     - ``colbert``: one row for each token and one for the end, so that no text is without.
+
+    Late chunking adds half of the document's dense vector to each passage's own.
 
     Args:
         dim: width of the dense vector and of a ColBERT row.
@@ -99,6 +103,22 @@ class FakeEncoder:
         """Encode queries, exactly as passages."""
         return self._encode(texts, heads)
 
+    def encode_long(
+        self,
+        document: str,
+        spans: Sequence[tuple[int, int]],
+        *,
+        heads: Sequence[Head] = ALL_HEADS,
+    ) -> list[Encoding]:
+        """Encode the spans of a document; each dense vector leans towards the whole document's."""
+        if not spans:
+            return []
+        for start, end in spans:
+            if not 0 <= start < end <= len(document):
+                raise InputError(f"the span ({start}, {end}) does not lie in the document")
+        whole, *parts = self._encode([document, *(document[a:b] for a, b in spans)], ALL_HEADS)
+        return [self._in_context(part, whole, heads) for part in parts]
+
     def decode_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the text of sparse indices; those this encoder never made are ``<unknown>``."""
         with self._lock:
@@ -127,6 +147,17 @@ class FakeEncoder:
             colbert=rows if "colbert" in heads else None,
             tokens=len(tokens) + _SPECIAL_TOKENS,
             truncated=truncated,
+        )
+
+    def _in_context(self, part: Encoding, whole: Encoding, heads: Sequence[Head]) -> Encoding:
+        if part.dense is None or whole.dense is None:  # both were asked for
+            raise AssertionError
+        leaning = part.dense + CONTEXT_WEIGHT * whole.dense
+        return replace(
+            part,
+            dense=leaning / np.linalg.norm(leaning) if "dense" in heads else None,
+            sparse=part.sparse if "sparse" in heads else None,
+            colbert=part.colbert if "colbert" in heads else None,
         )
 
     def _row(self, token: str) -> FloatArray:

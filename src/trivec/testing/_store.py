@@ -45,6 +45,7 @@ class MemoryStore:
         self._points: dict[PointId, Point] = {}
         self._lock = threading.RLock()
         self._closed = False
+        self._siblings: dict[str, MemoryStore] = {}
 
     @property
     def schema(self) -> Schema | None:
@@ -197,6 +198,13 @@ class MemoryStore:
     def optimize(self) -> None:
         """Do nothing: there is no index."""
         self._require_open()
+
+    def sibling(self, name: str) -> MemoryStore:
+        """Return another store, the same one for the same name while that is open."""
+        with self._lock:
+            if name not in self._siblings or self._siblings[name]._closed:  # noqa: SLF001
+                self._siblings[name] = MemoryStore()
+            return self._siblings[name]
 
     def close(self) -> None:
         """Forget everything; the store cannot be used afterwards."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
@@ -12,6 +13,7 @@ from langchain_core.runnables import RunnableLambda
 
 from langchain_trivec import TrivecRetriever, create_rag_chain
 from trivec.errors import InputError
+from trivec.rag.drafting import AnswerOptions
 from trivec.rag.prompts import NO_EVIDENCE, REFUSALS
 from trivec.rerankers import MaxSimReranker
 
@@ -45,6 +47,15 @@ def test_an_answer_has_its_citations():
         "documents": DOCUMENTS,
         "answer": "It is a warm drink [1], says [1] and not [7].",
         "citations": [{"number": 1, "document": DOCUMENTS[0]}],
+        "claims": [
+            {
+                "sentence": "It is a warm drink [1], says [1] and not [7].",
+                "citations": (1,),
+                "unknown": (7,),
+                "support": None,  # this retriever has no encoder
+                "supported": None,
+            }
+        ],
         "refused": False,
         "reason": None,
     }
@@ -99,7 +110,7 @@ def test_streaming_shows_the_documents_then_the_answer_word_by_word():
     assert pieces[0] == {"question": "what?", "documents": DOCUMENTS}
     words = [piece["answer"] for piece in pieces[1:-1]]
     assert words == ["It", " ", "is", " ", "warm", " ", "[1]."]
-    assert pieces[-1].keys() == {"answer", "citations", "refused", "reason"}
+    assert pieces[-1].keys() == {"answer", "citations", "claims", "refused", "reason"}
     total = pieces[0]
     for piece in pieces[1:]:
         total = total + piece
@@ -146,6 +157,74 @@ async def test_the_whole_way_over_an_index(store, encoder):
     assert await chain.ainvoke("what is green tea?") == result
     nothing = chain.invoke("quantum chromodynamics")
     assert (nothing["refused"], nothing["reason"]) == (True, "weak_evidence")
+
+
+async def test_claims_are_checked_by_the_retrievers_encoder(store):
+    store.add_documents(DOCUMENTS)
+    retriever = TrivecRetriever(index=store.index, k=2)
+    reply = "Green tea is a warm drink [1]. Cheese tastes quite salty [1]."
+    judging = AnswerOptions(min_support=0.6)
+    chain = create_rag_chain(retriever, model(reply, reply), options=judging)
+    result = chain.invoke("what is green tea?")
+    assert [claim["supported"] for claim in result["claims"]] == [True, False]
+    assert result["claims"][0]["support"] > 0.6 > result["claims"][1]["support"]
+    assert result["reason"] is None
+    assert await chain.ainvoke("what is green tea?") == result
+
+
+async def test_an_unsupported_answer_is_refused_where_that_is_asked_for(store):
+    store.add_documents(DOCUMENTS)
+    options = AnswerOptions(min_support=0.6, refuse_unsupported=True)
+    reply = "Cheese tastes quite salty [1]."
+    chain = create_rag_chain(
+        TrivecRetriever(index=store.index), model(reply, reply), options=options
+    )
+    pieces = list(chain.stream("what is green tea?"))
+    assert [piece.get("answer") for piece in pieces] == [None, REFUSALS["en"]]
+    assert (pieces[-1]["refused"], pieces[-1]["reason"]) == (True, "unsupported")
+    assert pieces[-1]["claims"][0]["sentence"] == reply
+    assert (await chain.ainvoke("what is green tea?"))["reason"] == "unsupported"
+
+
+async def test_weak_evidence_needs_no_reranker(store):
+    store.add_documents(DOCUMENTS)
+    llm = model("warm [1]", "warm [1]")
+    options = AnswerOptions(min_evidence=0.3)
+    chain = create_rag_chain(TrivecRetriever(index=store.index), llm, options=options)
+    refused = chain.invoke("quantum chromodynamics")
+    assert (refused["refused"], refused["reason"]) == (True, "weak_evidence")
+    assert (await chain.ainvoke("quantum chromodynamics"))["reason"] == "weak_evidence"
+    assert llm.asked == []
+    assert not chain.invoke("green tea is a warm drink")["refused"]
+
+
+def test_a_threshold_needs_something_to_measure_with():
+    with pytest.raises(InputError, match="ColBERT head"):
+        create_rag_chain(FOUND, model("x"), options=AnswerOptions(min_evidence=0.5))
+
+
+def test_what_does_not_fit_the_budget_is_not_shown_to_the_model():
+    twin = [DOCUMENTS[0], DOCUMENTS[0], DOCUMENTS[1]]
+    llm = model("It sleeps [2].", "It is warm [1].")
+    found = RunnableLambda(lambda _: twin)
+    result = create_rag_chain(found, llm).invoke("who sleeps?")
+    assert result["citations"] == [{"number": 2, "document": DOCUMENTS[1]}]  # twins count once
+    small = AnswerOptions(max_passages=1)
+    create_rag_chain(found, llm, options=small).invoke("who sleeps?")
+    assert llm.asked[1][1].content.count("</passage>") == 1
+    assert len(result["documents"]) == 3
+
+
+def test_callbacks_and_tags_reach_the_model():
+    seen = []
+
+    class Watch(BaseCallbackHandler):
+        def on_chat_model_start(self, serialized, messages, *, tags=None, **_):  # noqa: ARG002
+            seen.append(tags)
+
+    chain = create_rag_chain(FOUND, model("warm [1]"))
+    chain.invoke("what?", {"callbacks": [Watch()], "tags": ["mine"]})
+    assert ["mine" in tags for tags in seen] == [True]
 
 
 async def test_a_trace_shows_retriever_and_model():

@@ -128,7 +128,7 @@ def test_documents_that_cannot_be_stored_are_named_and_the_others_stored(store):
         Document(id="odd", page_content="tea", metadata={"when": object()}),
         Document(id="keys", page_content="tea", metadata={1: "x", "a": 2}),
     ]
-    with pytest.raises(InputError, match="3 documents were refused") as failure:
+    with pytest.raises(InputError, match="3 passages were refused") as failure:
         store.add_documents(documents)
     for name in ("blank", "odd", "keys"):
         assert name in str(failure.value)

@@ -6,11 +6,19 @@ import pytest
 from llama_index.core.chat_engine import CondenseQuestionChatEngine
 from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata, MockLLM
 from llama_index.core.memory import ChatMemoryBuffer
+from llama_index.core.schema import QueryBundle
 from pydantic import Field
 from tests.integration.llama_index.corpus import NAMES, TEXTS
 
-from llama_index_trivec import TrivecRerank, TrivecRetriever, create_query_engine
+from llama_index_trivec import (
+    CitedAnswer,
+    CitedSynthesizer,
+    TrivecRerank,
+    TrivecRetriever,
+    create_query_engine,
+)
 from trivec import InputError
+from trivec.rag.drafting import AnswerOptions
 from trivec.rag.prompts import NO_EVIDENCE, REFUSALS
 from trivec.rerankers import MaxSimReranker
 
@@ -130,3 +138,90 @@ async def test_in_a_chat_engine(retriever, llm):
     )
     assert chat.chat("what is green tea?").response == llm.reply
     assert (await chat.achat("and now?")).response == llm.reply
+
+
+SALTY = "Cheese tastes quite salty [1]."
+
+
+async def test_claims_are_checked_by_the_retrievers_encoder(retriever, llm):
+    options = AnswerOptions(min_support=0.5)
+    llm.reply = f"It is {TEXTS['tea']} [1]. {SALTY}"
+    engine = create_query_engine(retriever, llm, options=options)
+    streaming = create_query_engine(retriever, llm, options=options, streaming=True)
+    streamed = streaming.query("green tea")
+    assert "".join(streamed.response_gen).strip() == llm.reply
+    astreamed = await streaming.aquery("green tea")
+    assert [piece async for piece in astreamed.response_gen]
+    for response in (
+        engine.query("green tea"),
+        await engine.aquery("green tea"),
+        streamed,
+        astreamed,
+    ):
+        claims = response.metadata["trivec"]["claims"]
+        assert [claim["supported"] for claim in claims] == [True, False]
+        assert claims[0]["support"] > 0.5 > claims[1]["support"]
+        assert response.metadata["trivec"]["reason"] is None
+
+
+async def test_an_unsupported_answer_is_refused_where_that_is_asked_for(retriever):
+    options = AnswerOptions(min_support=0.5, refuse_unsupported=True)
+    llm = Reply(reply=SALTY)
+    engine = create_query_engine(retriever, llm, options=options)
+    streaming = create_query_engine(retriever, llm, options=options, streaming=True)
+    streamed = streaming.query("green tea")
+    assert list(streamed.response_gen) == [REFUSALS["en"]]
+    for response in (engine.query("green tea"), await engine.aquery("green tea"), streamed):
+        told = response.metadata["trivec"]
+        assert (told["refused"], told["reason"]) == (True, "unsupported")
+        assert told["claims"][0]["sentence"] == SALTY
+    assert engine.query("green tea").response == REFUSALS["en"]
+
+
+async def test_weak_evidence_needs_no_reranker(retriever, llm):
+    engine = create_query_engine(retriever, llm, options=AnswerOptions(min_evidence=0.5))
+    for response in (engine.query("quantum physics"), await engine.aquery("quantum physics")):
+        assert response.metadata["trivec"]["reason"] == "weak_evidence"
+    assert llm.prompts == []
+    assert not engine.query(TEXTS["tea"]).metadata["trivec"]["refused"]
+
+
+def test_a_threshold_needs_something_to_measure_with(index, llm):
+    with pytest.raises(InputError, match="ColBERT head"):
+        CitedSynthesizer(llm, options=AnswerOptions(min_support=0.5))
+
+
+def test_the_budget_of_passages_is_kept(retriever, llm):
+    engine = create_query_engine(retriever, llm, options=AnswerOptions(max_passages=1))
+    response = engine.query("green tea")
+    assert llm.prompts[-1].count("</passage>") == 1
+    assert len(response.source_nodes) == 2
+
+
+async def test_a_workflow_gives_what_a_query_engine_does(retriever, llm, encoder):
+    synthesizer = CitedSynthesizer(llm, encoder=retriever.index.encoder)
+    rerank = TrivecRerank(MaxSimReranker(encoder))
+    engine = create_query_engine(retriever, llm, node_postprocessors=[rerank])
+    workflow = CitedAnswer(retriever, synthesizer, node_postprocessors=[rerank])
+    expected = await engine.aquery("green tea")
+    for query in ("green tea", QueryBundle("green tea")):
+        response = await workflow.run(query=query)
+        assert response.response == expected.response
+        assert response.metadata == expected.metadata
+        assert [n.node_id for n in response.source_nodes] == [
+            n.node_id for n in expected.source_nodes
+        ]
+
+
+async def test_a_workflow_streams_where_its_synthesizer_does(retriever, llm):
+    synthesizer = CitedSynthesizer(llm, streaming=True)
+    response = await CitedAnswer(retriever, synthesizer).run(query="green tea")
+    pieces = [piece async for piece in response.response_gen]
+    assert "".join(pieces).strip() == llm.reply
+    assert len(pieces) > 3
+
+
+@pytest.mark.parametrize("given", [{}, {"query": " "}, {"query": 3}])
+async def test_a_workflow_needs_a_question(retriever, llm, given):
+    with pytest.raises(InputError, match="needs a question"):
+        await CitedAnswer(retriever, CitedSynthesizer(llm)).run(**given)

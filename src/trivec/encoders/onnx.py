@@ -1,0 +1,352 @@
+"""BGE-M3 and every model in its format, through ONNX Runtime: no torch, no transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trivec.encoders._arguments import check_arguments
+from trivec.encoders._postprocess import multivectors, sparse_vectors
+from trivec.encoders._spans import LongReading, TokenOutputs, encode_spans
+from trivec.encoders._tokens import TextTokenizer, TokenizedText
+from trivec.errors import InputError
+from trivec.models._batching import Batching, padded, run_in_batches
+from trivec.models._lazy import Lazy
+from trivec.models._onnx_folder import Agreement, OnnxFolder, open_export
+from trivec.models._onnx_session import OnnxPrecision, Session, SessionOptions, choose_precision
+from trivec.models._options import check_choice, check_least
+from trivec.models._saved_tokenizer import SavedTokenizer
+from trivec.similarity import Similarity, explain, similarity
+from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head, MatchedTerm
+
+if TYPE_CHECKING:
+    import tokenizers
+    from numpy.typing import NDArray
+
+__all__ = ["OnnxEncoder", "OnnxOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxOptions:
+    """How an :class:`OnnxEncoder` loads and runs its model.
+
+    Pooling and normalisation belong to the exported graph; what is None here is as it was where
+    the model was exported.
+
+    Attributes:
+        precision: ``fp32``, ``int8``, or ``auto``: int8 where the folder holds it and the CPU
+            multiplies bytes, else fp32.
+        threads: that one forward uses; 0 is one for each core.
+        provider: ONNX Runtime's execution provider.
+        spinning: whether waiting threads stay awake for some milliseconds, which makes a single
+            query quicker and costs processor time.
+        query_instruction: text put before a query.
+        passage_instruction: text put before a passage.
+        query_max_length: tokens read of a query, special and instruction tokens included.
+        passage_max_length: tokens read of a passage.
+        max_batch_tokens: the most padded tokens of one forward; one longer text goes alone. On a
+            CPU the best is what its caches hold.
+
+    Raises:
+        InputError: a value is not allowed.
+    """
+
+    precision: OnnxPrecision = "auto"
+    threads: int = 0
+    provider: str = "CPUExecutionProvider"
+    spinning: bool = True
+    query_instruction: str | None = None
+    passage_instruction: str | None = None
+    query_max_length: int | None = None
+    passage_max_length: int | None = None
+    max_batch_tokens: int = 256
+
+    def __post_init__(self) -> None:
+        check_choice("precision", self.precision, OnnxPrecision)
+        check_least("threads", self.threads, 0)
+        check_least("max_batch_tokens", self.max_batch_tokens, 1)
+        for name in ("query_max_length", "passage_max_length"):
+            if getattr(self, name) is not None:
+                check_least(name, getattr(self, name), 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """An export folder and how it is used: the options, completed by the manifest."""
+
+    folder: OnnxFolder
+    precision: str
+    query_instruction: str
+    passage_instruction: str
+    query_max_length: int
+    passage_max_length: int
+
+
+class OnnxEncoder:
+    """Dense, sparse and ColBERT vectors of an exported model, one forward for all.
+
+    In fp32 the outputs equal those of :class:`trivec.FlagEncoder` on the model that was exported,
+    so a collection may be written with the one and searched with the other. In int8 they are near
+    them, and the encoder's fingerprint says so. Needs onnxruntime and tokenizers only. Building
+    an encoder costs nothing; the graph is loaded at the first text. Several threads may share one.
+
+    Args:
+        folder: what ``trivec export`` wrote, or a model's folder with that in ``onnx/``.
+        options: precision, threads, lengths, instructions.
+
+    Example:
+        >>> encoder = OnnxEncoder("bge-m3-onnx")
+        >>> encoder.encode_queries(["What is BGE-M3?"])[0].sparse
+    """
+
+    def __init__(self, folder: str | Path, *, options: OnnxOptions | None = None) -> None:
+        self._path = Path(folder).expanduser()
+        self._options = options or OnnxOptions()
+        self._model = Lazy(self._find)
+        self._session = Lazy(self._load_session)
+        self._tokenizer = Lazy(self._load_tokenizer)
+
+    @property
+    def options(self) -> OnnxOptions:
+        """What the encoder was built with."""
+        return self._options
+
+    @property
+    def info(self) -> EncoderInfo:
+        """What identifies the vectors: the exported model's, at this precision.
+
+        Reads every file once to check its digest (remembered in the cache folder), loads nothing.
+
+        Raises:
+            ModelError: the folder is not an export, is not whole, or was changed.
+            InputError: it does not hold the precision, or a length is above what it reads.
+        """
+        model, manifest = self._model(), self._model().folder.manifest
+        return EncoderInfo(
+            model=str(self._path),
+            weights=manifest.weights,
+            dense_dim=manifest.hidden_size,
+            revision=manifest.revision,
+            tokenizer=manifest.tokenizer,
+            colbert_dim=manifest.colbert_dim,
+            heads=ALL_HEADS,
+            pooling=manifest.settings["pooling"],
+            normalized=manifest.settings["normalized"],
+            precision=model.precision,
+            max_length=model.passage_max_length,
+            query_instruction=model.query_instruction,
+            passage_instruction=model.passage_instruction,
+        )
+
+    @property
+    def folder(self) -> Path:
+        """The export folder."""
+        return self._model().folder.path
+
+    @property
+    def agreement(self) -> Agreement:
+        """How near this precision is to the exported model, as measured at the export."""
+        model = self._model()
+        return model.folder.manifest.precisions[model.precision]
+
+    @property
+    def tokenizer(self) -> tokenizers.Tokenizer:
+        """The model's tokenizer, without truncation; it must not be changed."""
+        return self._tokenizer().backend
+
+    def encode_documents(
+        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
+    ) -> list[Encoding]:
+        """Encode passages, one forward for all heads.
+
+        Args:
+            texts: any texts; lone surrogates are read as U+FFFD.
+            heads: what to compute.
+
+        Returns:
+            One encoding for each text, in order.
+
+        Raises:
+            InputError: ``texts`` is a single string, or ``heads`` names an unknown head.
+            ModelError: the folder cannot be used, or not even one text fits into memory.
+            MissingDependencyError: the extra ``onnx`` is not installed.
+        """
+        check_arguments(texts, heads)
+        if not texts:
+            return []
+        model = self._model()
+        return self._encode(texts, heads, model.passage_instruction, model.passage_max_length)
+
+    def encode_queries(
+        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
+    ) -> list[Encoding]:
+        """Encode queries; as :meth:`encode_documents`, with the query's instruction and length."""
+        check_arguments(texts, heads)
+        if not texts:
+            return []
+        model = self._model()
+        return self._encode(texts, heads, model.query_instruction, model.query_max_length)
+
+    def encode_long(
+        self,
+        document: str,
+        spans: Sequence[tuple[int, int]],
+        *,
+        heads: Sequence[Head] = ALL_HEADS,
+    ) -> list[Encoding]:
+        """Encode a document once and give every passage its vectors out of it (late chunking).
+
+        As :meth:`trivec.FlagEncoder.encode_long`.
+
+        Raises:
+            InputError: a span is empty or lies outside of the document, or an unknown head.
+            ModelError: the folder cannot be used.
+        """
+        check_arguments([document], heads)
+        model, session = self._model(), self._session()
+        reading = LongReading(
+            self._tokenizer(),
+            lambda ids, wanted: _token_outputs(session, ids, wanted),
+            heads,
+            model.passage_instruction,
+            model.passage_max_length,
+            model.folder.manifest.settings["normalized"],
+        )
+        return encode_spans(document, spans, reading)
+
+    def decode_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of sparse indices.
+
+        Raises:
+            InputError: an index is not in the vocabulary.
+        """
+        return self._tokenizer().decode([int(token) for token in ids])
+
+    def similarity(
+        self,
+        queries: Sequence[str],
+        passages: Sequence[str],
+        *,
+        weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    ) -> Similarity:
+        """Score every query against every passage; see :func:`trivec.similarity.similarity`."""
+        return similarity(self, queries, passages, weights=weights)
+
+    def explain(self, query: str, passage: str) -> tuple[MatchedTerm, ...]:
+        """Return the tokens that match; see :func:`trivec.similarity.explain`."""
+        return explain(self, query, passage)
+
+    def load(self) -> None:
+        """Load the model now rather than at the first text."""
+        self._session()
+        self._tokenizer()
+
+    def _encode(
+        self, texts: Sequence[str], heads: Sequence[Head], instruction: str, max_length: int
+    ) -> list[Encoding]:
+        session, tokenizer = self._session(), self._tokenizer()
+        read = tokenizer.read(texts, instruction=instruction, max_length=max_length)
+        wanted = [head for head in ALL_HEADS if head in heads]
+        return run_in_batches(
+            read,
+            [len(text.ids) for text in read],
+            lambda batch: _forward(session, tokenizer, batch, wanted),
+            Batching(
+                self._options.max_batch_tokens,
+                self._options.provider,
+                "lower passage_max_length, or split the text into smaller chunks",
+            ),
+        )
+
+    def _find(self) -> _Model:
+        options, folder = self._options, open_export(self._path, "encoder")
+        manifest = folder.manifest
+
+        def choice(name: str) -> Any:
+            asked = getattr(options, name)
+            return manifest.settings[name] if asked is None else asked
+
+        for name in ("query_max_length", "passage_max_length"):
+            if choice(name) > manifest.max_length:
+                raise InputError(
+                    f"{name}={choice(name)}, but {str(self._path)!r} has positions for "
+                    f"{manifest.max_length} tokens; set {name} to that or less"
+                )
+        return _Model(
+            folder,
+            choose_precision(options.precision, manifest.precisions, folder.path),
+            query_instruction=choice("query_instruction"),
+            passage_instruction=choice("passage_instruction"),
+            query_max_length=choice("query_max_length"),
+            passage_max_length=choice("passage_max_length"),
+        )
+
+    def _load_session(self) -> Session:
+        options, model = self._options, self._model()
+        return Session(
+            model.folder.graph(model.precision),
+            SessionOptions(options.threads, options.provider, options.spinning),
+        )
+
+    def _load_tokenizer(self) -> TextTokenizer:
+        folder = self._model().folder
+        return TextTokenizer(
+            SavedTokenizer(
+                folder.tokenizer,
+                folder.manifest.special_tokens,
+                has_types=folder.manifest.has_types,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"OnnxEncoder({str(self._path)!r})"
+
+
+def _forward(
+    session: Session,
+    tokenizer: TextTokenizer,
+    texts: Sequence[TokenizedText],
+    heads: Sequence[Head],
+) -> list[Encoding]:
+    """Encode one batch in one forward; only what is asked for is computed."""
+    ids, real = padded([text.ids for text in texts], tokenizer.pad)
+    starts = np.array([text.start for text in texts])
+    content = real & (np.arange(ids.shape[1]) >= starts[:, None])
+    counts = content.sum(axis=1)
+    inputs = {
+        "input_ids": ids,
+        "attention_mask": real.astype(np.int64),
+        "with_colbert": np.array("colbert" in heads),
+    }
+    found = dict(zip(heads, session.run(heads, inputs), strict=True))
+    nothing = [None] * len(texts)
+    dense = list(found["dense"]) if "dense" in found else nothing
+    sparse = (
+        sparse_vectors(ids[content], found["sparse"][content], counts, tokenizer.unused)
+        if "sparse" in found
+        else nothing
+    )
+    colbert = multivectors(found["colbert"][content], counts) if "colbert" in found else nothing
+    return [
+        Encoding(one, weights, rows, tokens=len(text.ids), truncated=text.truncated)
+        for text, one, weights, rows in zip(texts, dense, sparse, colbert, strict=True)
+    ]
+
+
+def _token_outputs(
+    session: Session, ids: NDArray[np.int64], heads: Collection[Head]
+) -> TokenOutputs:
+    """Return what the heads make of every token of one text."""
+    outputs = {"dense": "token_states", "sparse": "sparse", "colbert": "colbert"}
+    inputs = {
+        "input_ids": ids[None],
+        "attention_mask": np.ones_like(ids)[None],
+        "with_colbert": np.array("colbert" in heads),
+    }
+    found = session.run([outputs[head] for head in heads], inputs)
+    arrays = {head: array[0] for head, array in zip(heads, found, strict=True)}
+    return TokenOutputs(arrays.get("dense"), arrays.get("sparse"), arrays.get("colbert"))

@@ -1,0 +1,13 @@
+"""Models as ONNX graphs: exported once with torch, run anywhere without it."""
+
+from __future__ import annotations
+
+from trivec.exporting._export import (
+    ExportOptions,
+    ExportPrecision,
+    export_encoder,
+    export_reranker,
+)
+from trivec.exporting._samples import SAMPLES
+
+__all__ = ["SAMPLES", "ExportOptions", "ExportPrecision", "export_encoder", "export_reranker"]

@@ -1,0 +1,197 @@
+"""Cross-encoders through ONNX Runtime: no torch, no transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trivec.errors import InputError
+from trivec.models._batching import Batching, padded
+from trivec.models._lazy import Lazy
+from trivec.models._onnx_folder import Agreement, open_export
+from trivec.models._onnx_session import OnnxPrecision, Session, SessionOptions, choose_precision
+from trivec.models._options import check_choice, check_least
+from trivec.models._saved_tokenizer import SavedTokenizer
+from trivec.rerankers._pairs import PairLengths, PairTokenizer, TokenizedPair
+from trivec.rerankers._scoring import check_arguments, score_pairs
+
+__all__ = ["OnnxReranker", "OnnxRerankerOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxRerankerOptions:
+    """How an :class:`OnnxReranker` loads and runs its model.
+
+    What is None here is as it was where the model was exported.
+
+    Attributes:
+        precision: ``fp32``, ``int8``, or ``auto``: int8 where the folder holds it and the CPU
+            multiplies bytes, else fp32.
+        threads: that one forward uses; 0 is one for each core.
+        provider: ONNX Runtime's execution provider.
+        spinning: whether waiting threads stay awake for some milliseconds.
+        query_instruction: text put before the query.
+        passage_instruction: text put before a passage.
+        max_length: tokens read of query and passage together, special tokens included.
+        query_max_length: tokens read of the query; None is 3/4 of ``max_length``.
+        window_overlap: None cuts a longer passage off. A number reads all of it in windows that
+            share so many tokens, and the best window's score is the passage's.
+        max_batch_tokens: the most padded tokens of one forward; one longer pair goes alone.
+
+    Raises:
+        InputError: a value is not allowed.
+    """
+
+    precision: OnnxPrecision = "auto"
+    threads: int = 0
+    provider: str = "CPUExecutionProvider"
+    spinning: bool = True
+    query_instruction: str | None = None
+    passage_instruction: str | None = None
+    max_length: int | None = None
+    query_max_length: int | None = None
+    window_overlap: int | None = None
+    max_batch_tokens: int = 256
+
+    def __post_init__(self) -> None:
+        check_choice("precision", self.precision, OnnxPrecision)
+        least = {"threads": 0, "max_batch_tokens": 1}
+        optional = {"max_length": 3, "query_max_length": 1, "window_overlap": 0}
+        for name, limit in {**least, **optional}.items():
+            if name in least or getattr(self, name) is not None:
+                check_least(name, getattr(self, name), limit)
+
+
+class OnnxReranker:
+    """A :class:`~trivec.protocols.Reranker` that reads query and passage together.
+
+    In fp32 the scores equal those of :class:`trivec.FlagReranker` on the model that was exported.
+    Needs onnxruntime and tokenizers only. Building a reranker costs nothing; the graph is loaded
+    at the first score. Several threads may share one.
+
+    Args:
+        folder: what ``trivec export`` wrote, or a model's folder with that in ``onnx/``.
+        options: precision, threads, lengths, instructions.
+
+    Example:
+        >>> reranker = OnnxReranker("bge-reranker-v2-m3-onnx")
+        >>> reranker.score("What is BGE-M3?", ["BGE-M3 is an embedding model.", "Hello."])
+    """
+
+    def __init__(self, folder: str | Path, *, options: OnnxRerankerOptions | None = None) -> None:
+        self._path = Path(folder).expanduser()
+        self._options = options or OnnxRerankerOptions()
+        self._folder = Lazy(lambda: open_export(self._path, "reranker"))
+        self._session = Lazy(self._load_session)
+        self._tokenizer = Lazy(self._load_tokenizer)
+
+    @property
+    def options(self) -> OnnxRerankerOptions:
+        """What the reranker was built with."""
+        return self._options
+
+    @property
+    def folder(self) -> Path:
+        """The export folder.
+
+        Raises:
+            ModelError: the folder is not an export, is not whole, or was changed.
+        """
+        return self._folder().path
+
+    @property
+    def precision(self) -> str:
+        """The precision that is loaded.
+
+        Raises:
+            InputError: the folder does not hold it.
+        """
+        folder = self._folder()
+        return choose_precision(self._options.precision, folder.manifest.precisions, folder.path)
+
+    @property
+    def agreement(self) -> Agreement:
+        """How near this precision is to the exported model, as measured at the export."""
+        return self._folder().manifest.precisions[self.precision]
+
+    def load(self) -> None:
+        """Load the model now rather than at the first score."""
+        self._session()
+        self._tokenizer()
+
+    def score(self, query: str, passages: Sequence[str]) -> list[float]:
+        """Return the logit of every passage, in their order, higher is better; [] for none.
+
+        Args:
+            query: any text; lone surrogates are read as U+FFFD.
+            passages: any texts; one that stands twice is read once.
+
+        Raises:
+            InputError: ``passages`` is one text, or something is no text.
+            ModelError: the folder cannot be used, or not even one pair fits into memory.
+            MissingDependencyError: the extra ``onnx`` is not installed.
+        """
+        check_arguments(query, passages)
+        if not passages:
+            return []
+        session, tokenizer = self._session(), self._tokenizer()
+        batching = Batching(
+            self._options.max_batch_tokens, self._options.provider, "lower max_length"
+        )
+        return score_pairs(
+            self._setting("query_instruction") + query,
+            [self._setting("passage_instruction") + passage for passage in passages],
+            tokenizer,
+            lambda batch: _forward(session, tokenizer, batch),
+            batching,
+        )
+
+    def _setting(self, name: str) -> str:
+        asked: str | None = getattr(self._options, name)
+        return self._folder().manifest.settings[name] if asked is None else asked
+
+    def _load_session(self) -> Session:
+        options = self._options
+        return Session(
+            self._folder().graph(self.precision),
+            SessionOptions(options.threads, options.provider, options.spinning),
+        )
+
+    def _load_tokenizer(self) -> PairTokenizer:
+        options, folder = self._options, self._folder()
+        manifest = folder.manifest
+        pair = options.max_length or manifest.settings["max_length"]
+        if pair > manifest.max_length:
+            raise InputError(
+                f"max_length={pair}, but {str(self._path)!r} has positions for "
+                f"{manifest.max_length} tokens; set max_length to that or less"
+            )
+        asked = options.query_max_length
+        lengths = PairLengths(
+            pair=pair,
+            query=pair * 3 // 4 if asked is None else asked,
+            overlap=options.window_overlap,
+        )
+        saved = SavedTokenizer(
+            folder.tokenizer, manifest.special_tokens, has_types=manifest.has_types
+        )
+        return PairTokenizer(saved, lengths)
+
+    def __repr__(self) -> str:
+        return f"OnnxReranker({str(self._path)!r})"
+
+
+def _forward(
+    session: Session, tokenizer: PairTokenizer, pairs: Sequence[TokenizedPair]
+) -> list[float]:
+    """Score one batch in one forward."""
+    ids, real = padded([pair.ids for pair in pairs], tokenizer.pad)
+    inputs = {"input_ids": ids, "attention_mask": real.astype(np.int64)}
+    if tokenizer.has_types:
+        inputs["token_type_ids"], _ = padded([pair.types for pair in pairs], 0)
+    (logits,) = session.run(["logits"], inputs)
+    scores: list[float] = logits.reshape(-1).tolist()
+    return scores

@@ -1,0 +1,370 @@
+"""OpenAIChat over the real ``openai`` client and real HTTP, whole and streamed, awaited or not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from trivec import AsyncChatModel, ChatModel, ChatReply, InputError, ModelError
+from trivec.errors import MissingDependencyError, ModelUnavailableError
+from trivec.rag.chat import ChatOptions, OpenAIChat
+
+pytest.importorskip("openai")
+
+KEY = "sk-do-not-show-me-1234567890"
+ASKED = [{"role": "user", "content": "the secret question"}]
+SCHEMA = {
+    "type": "object",
+    "properties": {"keywords": {"type": "array", "items": {"type": "string"}}},
+    "required": ["keywords"],
+    "additionalProperties": False,
+}
+WAYS = ("chat", "achat", "stream", "astream")
+WHOLE = ("chat", "achat")
+STREAMED = ("stream", "astream")
+
+
+class Secret:
+    def get_secret_value(self) -> str:
+        return KEY
+
+
+@pytest.fixture
+def connect(openai_server):
+    """Build chats that talk to the server; their connections are closed in the end."""
+    chats = []
+
+    def connected(*, timeout=5.0, max_retries=0, base_url=openai_server.base_url, **options):
+        chat = OpenAIChat.connect(
+            "model-1",
+            base_url=base_url,
+            api_key=Secret(),
+            timeout=timeout,
+            max_retries=max_retries,
+            options=ChatOptions(**options),
+        )
+        chats.append(chat)
+        return chat
+
+    yield connected
+    for chat in chats:
+        chat.close()
+
+
+async def pieces_of(chat, way, **schema) -> list[ChatReply]:
+    """Ask in one of four ways; return the whole reply, or the pieces of it."""
+    try:
+        if way == "chat":
+            return [await asyncio.to_thread(chat.chat, ASKED, **schema)]
+        if way == "achat":
+            return [await chat.achat(ASKED, **schema)]
+        if way == "stream":
+            return await asyncio.to_thread(lambda: list(chat.stream(ASKED)))
+        return [piece async for piece in chat.astream(ASKED)]
+    finally:
+        await chat.aclose()
+
+
+def test_it_keeps_both_protocols(connect):
+    assert isinstance(connect(), ChatModel)
+    assert isinstance(connect(), AsyncChatModel)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_answer_with_its_token_counts(way, openai_server, connect):
+    openai_server.answer("Grüße, 世界 and all")
+    pieces = await pieces_of(connect(), way)
+    assert "".join(piece.text for piece in pieces) == "Grüße, 世界 and all"
+    assert (pieces[-1].input_tokens, pieces[-1].output_tokens) == (11, 7)
+    assert not pieces[-1].truncated
+    (asked,) = openai_server.requests
+    assert asked.body["messages"] == ASKED
+    assert asked.body["model"] == "model-1"
+    assert asked.body["temperature"] == 0
+    assert asked.headers["Authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("way", STREAMED)
+async def test_pieces_come_as_they_are_written(way, openai_server, connect):
+    openai_server.answer("", pieces=["It has ", "", "three", " [2]."])
+    texts = [piece.text for piece in await pieces_of(connect(), way)]
+    assert texts == ["It has ", "three", " [2].", ""]
+    assert openai_server.requests[0].body["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize("way", STREAMED)
+async def test_a_server_that_counts_no_tokens(way, openai_server, connect):
+    openai_server.answer("yes", usage=None)
+    pieces = await pieces_of(connect(stream_usage=False), way)
+    assert pieces == [ChatReply("yes"), ChatReply("")]
+    assert "stream_options" not in openai_server.requests[0].body
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_answer_that_is_cut_off_says_so(way, openai_server, connect):
+    openai_server.answer("a long", finish_reason="length")
+    assert (await pieces_of(connect(max_tokens=2), way))[-1].truncated
+    assert openai_server.requests[0].body["max_tokens"] == 2
+
+
+def test_a_consumer_that_stops_early_frees_the_connection(openai_server, connect):
+    chat = connect()
+    for _ in range(3):
+        openai_server.answer("a b c d")
+        stream = chat.stream(ASKED)
+        assert next(stream).text == "a"
+        stream.close()
+    openai_server.answer("still there")
+    assert chat.chat(ASKED).text == "still there"
+
+
+@pytest.mark.parametrize("way", WHOLE)
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (
+            "json_schema",
+            {
+                "type": "json_schema",
+                "json_schema": {"name": "reply", "schema": SCHEMA, "strict": True},
+            },
+        ),
+        ("json_object", {"type": "json_object", "schema": SCHEMA}),
+        ("none", None),
+    ],
+)
+async def test_a_schema(way, form, expected, openai_server, connect):
+    openai_server.answer('{"keywords": []}')
+    await pieces_of(connect(schema_form=form), way, schema=SCHEMA)
+    assert openai_server.requests[0].body.get("response_format") == expected
+
+
+@pytest.mark.parametrize("way", WHOLE)
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_refused_schema_falls_back_only_when_told_to(
+    way, status, openai_server, connect, caplog
+):
+    openai_server.fail(status, message="response_format is not supported")
+    with pytest.raises(ModelError, match=rf"status {status}\): response_format is not supp"):
+        await pieces_of(connect(), way, schema=SCHEMA)
+    assert len(openai_server.requests) == 1
+    openai_server.fail(status)
+    openai_server.answer("plain")
+    with caplog.at_level(logging.WARNING, logger="trivec.rag.chat"):
+        replies = await pieces_of(connect(schema_refused="ask_without"), way, schema=SCHEMA)
+    assert replies[0].text == "plain"
+    assert [record.message for record in caplog.records if record.name == "trivec.rag.chat"] == [
+        "model-1 refuses a JSON schema; asking without one"
+    ]
+    assert "response_format" not in openai_server.requests[-1].body
+
+
+async def test_what_is_no_refusal_of_the_schema_does_not_fall_back(openai_server, connect):
+    chat = connect(schema_refused="ask_without")
+    openai_server.fail(401)
+    with pytest.raises(ModelError, match="status 401"):
+        chat.chat(ASKED, schema=SCHEMA)
+    openai_server.fail(400)
+    with pytest.raises(ModelError, match="status 400"):
+        chat.chat(ASKED)
+    assert len(openai_server.requests) == 2
+
+
+STATUS_ERRORS = {
+    400: (ModelError, r"'model-1' refuses the request \(status 400\): too long"),
+    401: (ModelError, "refuses the API key .* check api_key"),
+    403: (ModelError, "refuses the API key"),
+    404: (ModelError, "knows no model 'model-1'.*: too long"),
+    429: (ModelUnavailableError, "too many requests"),
+    500: (ModelUnavailableError, r"failed \(status 500\)"),
+    503: (ModelUnavailableError, r"failed \(status 503\)"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("status", STATUS_ERRORS)
+async def test_errors_by_status(way, status, openai_server, connect):
+    kind, message = STATUS_ERRORS[status]
+    openai_server.fail(status, message=f"too long {KEY}")
+    with pytest.raises(ModelError, match=message) as caught:
+        await pieces_of(connect(), way)
+    assert type(caught.value) is kind
+    assert KEY not in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_the_client_tries_again_as_told(way, openai_server, connect):
+    openai_server.fail(429, headers={"Retry-After": "0.02"})
+    openai_server.fail(500, headers={"Retry-After": "0.02"})
+    openai_server.answer("at last")
+    pieces = await pieces_of(connect(max_retries=2), way)
+    assert "".join(piece.text for piece in pieces) == "at last"
+    assert len(openai_server.requests) == 3
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_limit_that_lasts(way, openai_server, connect):
+    for _ in range(3):
+        openai_server.fail(429, headers={"Retry-After": "0.01"})
+    with pytest.raises(ModelUnavailableError, match="429"):
+        await pieces_of(connect(max_retries=2), way)
+    assert len(openai_server.requests) == 3
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_server_that_says_nothing(way, openai_server, connect):
+    openai_server.hang()
+    with pytest.raises(ModelUnavailableError, match="did not answer in time; raise the timeout"):
+        await pieces_of(connect(timeout=0.2), way)
+
+
+@pytest.mark.parametrize("way", STREAMED)
+async def test_a_stream_that_falls_silent(way, openai_server, connect):
+    openai_server.hang(after=["It has "])
+    with pytest.raises(ModelUnavailableError, match="did not answer in time"):
+        await pieces_of(connect(timeout=0.2), way)
+
+
+@pytest.mark.parametrize("way", STREAMED)
+@pytest.mark.parametrize("politely", [True, False])
+async def test_a_stream_that_breaks_off(way, politely, openai_server, connect):
+    openai_server.break_off(["It has ", "three"], politely=politely)
+    with pytest.raises(ModelUnavailableError, match="broke off"):
+        await pieces_of(connect(), way)
+
+
+def test_what_came_before_a_break_is_not_held_back(openai_server, connect):
+    openai_server.break_off(["It has ", "three"])
+    stream = connect().stream(ASKED)
+    assert [next(stream).text, next(stream).text] == ["It has ", "three"]
+    with pytest.raises(ModelUnavailableError, match="broke off"):
+        next(stream)
+
+
+@pytest.mark.parametrize("way", STREAMED)
+async def test_an_error_in_the_stream(way, openai_server, connect):
+    openai_server.fail_midway(["It has "], message="out of memory")
+    with pytest.raises(ModelUnavailableError, match="in the middle of its answer"):
+        await pieces_of(connect(), way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        ('{"choices": [{"mess', "application/json"),
+        ("<html>a login page</html>", "text/html"),
+        ("{}", "application/json"),
+        ('{"choices": []}', "application/json"),
+        ("data: {not json\n\n", "text/event-stream"),
+        ("", "text/event-stream"),
+    ],
+)
+async def test_an_answer_that_is_none(way, content, content_type, openai_server, connect):
+    openai_server.answer_raw(content, content_type)
+    with pytest.raises(ModelError, match=r"base_url|broke off"):
+        await pieces_of(connect(), way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_nobody_listens(way, connect):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(ModelUnavailableError, match="cannot be reached"):
+        await pieces_of(connect(base_url=f"http://127.0.0.1:{port}/v1"), way)
+
+
+def test_many_threads_share_one_chat(openai_server, connect):
+    openai_server.otherwise = lambda body: body["messages"][0]["content"].upper()
+    chat = connect()
+    answers = {}
+
+    def ask(name):
+        answers[name] = chat.chat([{"role": "user", "content": name}]).text
+
+    threads = [threading.Thread(target=ask, args=(f"q{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {f"q{number}": f"Q{number}" for number in range(8)}
+
+
+def test_the_key_is_nowhere_to_be_seen(openai_server, connect, caplog):
+    openai_server.answer("yes")
+    chat = connect()
+    with caplog.at_level(logging.DEBUG, logger="trivec"):
+        chat.chat(ASKED)
+    assert KEY not in repr(chat)
+    assert KEY not in repr(vars(chat))
+    assert KEY not in chat.identity
+    assert KEY not in caplog.text
+    assert "secret question" not in caplog.text
+
+
+def test_equal_chats_have_one_identity(openai_server):
+    import openai
+
+    with openai.OpenAI(base_url=openai_server.base_url, api_key="k") as client:
+        given = OpenAIChat(client, model="m")
+        other = OpenAIChat(client, model="m", options=ChatOptions(temperature=1.0))
+        assert given.identity != other.identity
+        assert given.identity.startswith(openai_server.base_url)
+
+
+def test_a_client_that_was_given(openai_server):
+    import openai
+
+    openai_server.answer("yes")
+    with openai.OpenAI(base_url=openai_server.base_url, api_key="k", max_retries=0) as client:
+        chat = OpenAIChat(client, model="m")
+        assert chat.chat(ASKED).text == "yes"
+        with pytest.raises(InputError, match="achat and astream need async_client"):
+            asyncio.run(chat.achat(ASKED))
+
+
+def test_no_key_is_said_at_the_first_call(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    chat = OpenAIChat.connect("m", base_url="http://127.0.0.1:9/v1")
+    with pytest.raises(InputError, match="OPENAI_API_KEY"):
+        chat.chat(ASKED)
+
+
+def test_without_the_client_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(MissingDependencyError, match=r"trivec\[openai\]"):
+        OpenAIChat.connect("m", api_key="k").chat(ASKED)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: OpenAIChat(model="m"), "give client or async_client"),
+        (lambda: OpenAIChat.connect(" "), "model is blank"),
+        (lambda: ChatOptions(schema_form="xml"), "schema_form='xml'"),
+        (lambda: ChatOptions(schema_refused="ignore"), "schema_refused='ignore'"),
+        (lambda: ChatOptions(max_tokens=0), "max_tokens=0"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_importing_and_connecting_load_no_client():
+    program = (
+        "import sys; from trivec.rag.chat import OpenAIChat; "
+        "OpenAIChat.connect('m', api_key='k'); "
+        "print([name for name in ('openai', 'httpx', 'httpx2') if name in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,360 @@
+"""OnnxEncoder against FlagEncoder on the exported model, and folders that are not whole."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trivec.encoders import FlagEncoder, FlagOptions, OnnxEncoder, OnnxOptions, load_encoder
+from trivec.errors import InputError, ModelError
+from trivec.exporting import ExportOptions, export_encoder
+from trivec.models import _onnx_session
+from trivec.rerankers import OnnxReranker
+
+pytest.importorskip("onnx")
+
+ENGLISH = "The river rises in the mountains and flows through three countries to the sea."
+CHINESE = "这条河发源于山区，流经三个国家，最后注入大海。"
+TEXTS = {
+    "empty": [""],
+    "blank": [" \n\t "],
+    "english": [ENGLISH],
+    "chinese": [CHINESE],
+    "emoji": ["🐧 penguins 不会飞 🏔️👩‍👩‍👧"],
+    "specials written out": ["a </s> b <s> c <mask> d <pad> e <unk>", "river"],
+    "surrogates": ["nul \0 and \ud800 surrogate"],
+    "long": [" ".join([ENGLISH, CHINESE] * 40)],
+    "mixed": ["", ENGLISH, "river", CHINESE, "a <pad> b", "she opened the window", ENGLISH * 5],
+}
+FP32 = OnnxOptions(precision="fp32", threads=1, query_max_length=8192)
+INT8 = OnnxOptions(precision="int8", threads=1)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRIVEC_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def flag(tiny_m3):
+    return FlagEncoder(tiny_m3, options=FlagOptions(query_max_length=8192))
+
+
+@pytest.fixture(scope="module")
+def exported(exported_m3):
+    return OnnxEncoder(exported_m3, options=FP32)
+
+
+@pytest.fixture
+def damaged(exported_m3, tmp_path):
+    """A copy of the export, to be harmed."""
+    return Path(shutil.copytree(exported_m3, tmp_path / "damaged"))
+
+
+def assert_equal_encodings(left, right, tolerance=1e-4):
+    assert len(left) == len(right)
+    for mine, other in zip(left, right, strict=True):
+        np.testing.assert_allclose(mine.dense, other.dense, atol=tolerance)
+        np.testing.assert_array_equal(mine.sparse.indices, other.sparse.indices)
+        np.testing.assert_allclose(mine.sparse.values, other.sparse.values, atol=tolerance)
+        np.testing.assert_allclose(mine.colbert, other.colbert, atol=tolerance)
+        assert (mine.tokens, mine.truncated) == (other.tokens, other.truncated)
+
+
+class TestParity:
+    """In fp32 nothing tells the two apart."""
+
+    @pytest.mark.parametrize("texts", TEXTS.values(), ids=TEXTS)
+    @pytest.mark.parametrize("role", ["encode_documents", "encode_queries"])
+    def test_every_head(self, flag, exported, texts, role):
+        assert_equal_encodings(getattr(exported, role)(texts), getattr(flag, role)(texts))
+
+    def test_a_text_of_full_length_and_one_that_is_cut_off(self, flag, exported):
+        texts = ["river " * 3000, "river sea " * 9000]
+        ours = exported.encode_documents(texts)
+        assert [each.truncated for each in ours] == [False, True]
+        assert_equal_encodings(ours, flag.encode_documents(texts))
+
+    def test_a_document_and_its_passages(self, flag, exported):
+        document = f"{ENGLISH} {CHINESE}"
+        spans = [(0, len(ENGLISH)), (len(ENGLISH) + 1, len(document))]
+        ours, theirs = (each.encode_long(document, spans) for each in (exported, flag))
+        assert_equal_encodings(ours, theirs)
+
+    def test_pooling_instructions_and_lengths_go_with_the_export(self, tiny_m3, tmp_path):
+        options = FlagOptions(
+            pooling="mean",
+            normalize=False,
+            query_instruction="query: ",
+            passage_instruction="passage: ",
+            query_max_length=16,
+            passage_max_length=64,
+        )
+        flag = FlagEncoder(tiny_m3, options=options)
+        export_encoder(flag, tmp_path / "out", options=ExportOptions(precisions=("fp32",)))
+        exported = OnnxEncoder(tmp_path / "out")
+        texts = [ENGLISH, "", CHINESE * 3, "a <pad> b"]
+        assert_equal_encodings(exported.encode_queries(texts), flag.encode_queries(texts))
+        assert_equal_encodings(exported.encode_documents(texts), flag.encode_documents(texts))
+        assert exported.info == replace(flag.info, model=str(tmp_path / "out"))
+
+    def test_what_identifies_the_vectors_is_the_exported_models(self, flag, exported):
+        assert exported.info == replace(flag.info, model=exported.info.model)
+
+    def test_tokens_decode_alike(self, flag, exported):
+        ids = flag.encode_documents([ENGLISH])[0].sparse.indices.tolist()
+        assert exported.decode_tokens(ids) == flag.decode_tokens(ids)
+
+
+class TestInt8:
+    def test_is_near_and_says_how_near(self, exported_m3, exported):
+        encoder = OnnxEncoder(exported_m3, options=INT8)
+        texts = [ENGLISH, CHINESE, "river", ""]
+        for ours, theirs in zip(
+            encoder.encode_documents(texts), exported.encode_documents(texts), strict=True
+        ):
+            assert ours.dense @ theirs.dense > 0.999
+            assert (ours.colbert * theirs.colbert).sum(axis=1).min() > 0.995
+        assert encoder.info.precision == "int8"
+        assert 0.999 < encoder.agreement.dense_cosine_mean < 1
+        assert exported.agreement.dense_cosine_mean == pytest.approx(1)
+
+    def test_a_text_does_not_change_its_neighbours(self, exported_m3):
+        encoder = OnnxEncoder(exported_m3, options=INT8)
+        (alone,) = encoder.encode_documents(["the river"])
+        together = encoder.encode_documents(["the river", "🐧 <mask> " * 20, CHINESE])[0]
+        assert alone.dense @ together.dense > 0.9999
+
+    def test_a_row_of_zeros_is_a_row_of_zeros(self, tmp_path):
+        """Its scale is 0, and so is what it is divided by."""
+        from trivec.exporting._graph import Graph
+        from trivec.exporting._linear import Int8
+
+        weight = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
+        rows = np.random.default_rng(1).normal(size=(5, 64)).astype(np.float32)
+        rows[2] = 0
+        with (tmp_path / "data").open("wb") as data:
+            graph, int8 = Graph(data, "data"), Int8()
+            graph.input("rows", "FLOAT", ["tokens", 64])
+            count = graph.constant("count", np.array([len(rows)]))
+            int8.begin(graph, count)
+            product = int8.linear(graph, int8.prepared(graph, "rows", "x"), weight, "layer")
+            graph.output(product, "FLOAT", ["tokens", 3])
+            path = tmp_path / "graph.onnx"
+            path.write_bytes(graph.model().SerializeToString())
+        session = _onnx_session.Session(path, _onnx_session.SessionOptions(1, CPU, spinning=False))
+        (found,) = session.run([product], {"rows": rows})
+        assert not found[2].any()
+        np.testing.assert_allclose(found, rows @ weight.T, atol=0.3)
+
+
+CPU = "CPUExecutionProvider"
+
+
+class TestHeads:
+    def test_colbert_is_not_computed_unless_it_is_asked_for(self, exported):
+        exported.load()
+        inputs = {
+            "input_ids": np.array([[0, 5, 6, 2]]),
+            "attention_mask": np.ones((1, 4), np.int64),
+        }
+        session = exported._session()
+        off = session.run(["colbert"], {**inputs, "with_colbert": np.array(False)})
+        on = session.run(["colbert"], inputs)  # a graph used by others computes all
+        assert off[0].size == 0
+        assert on[0].shape == (1, 4, 32)
+
+
+class TestDamage:
+    """A folder that is not as it was exported is refused before anything is loaded."""
+
+    @pytest.mark.parametrize("name", ["model_int8.onnx.data", "model_fp32.onnx", "tokenizer.json"])
+    def test_cut_off(self, damaged, name):
+        content = (damaged / name).read_bytes()
+        (damaged / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(ModelError, match="cut off or replaced"):
+            OnnxEncoder(damaged).info  # noqa: B018
+
+    @pytest.mark.parametrize("name", ["model_int8.onnx.data", "model_fp32.onnx", "tokenizer.json"])
+    def test_changed_at_the_same_size(self, damaged, name):
+        content = bytearray((damaged / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (damaged / name).write_bytes(content)
+        with pytest.raises(ModelError, match=f"{name} has another sha256"):
+            OnnxEncoder(damaged).encode_queries(["river"])
+
+    @pytest.mark.parametrize("name", ["model_int8.onnx", "tokenizer.json"])
+    def test_missing(self, damaged, name):
+        (damaged / name).unlink()
+        with pytest.raises(ModelError, match=f"{name} is missing"):
+            OnnxEncoder(damaged).load()
+
+    def test_a_manifest_that_was_edited(self, damaged):
+        manifest = json.loads((damaged / "manifest.json").read_text("utf-8"))
+        manifest["settings"]["pooling"] = "mean"
+        (damaged / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+        with pytest.raises(ModelError, match="was changed after the export"):
+            OnnxEncoder(damaged).info  # noqa: B018
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '"manifest"', "{"])
+    def test_a_manifest_that_is_none(self, damaged, text):
+        (damaged / "manifest.json").write_text(text, "utf-8")
+        with pytest.raises(ModelError, match="is damaged"):
+            OnnxEncoder(damaged).info  # noqa: B018
+
+    def test_a_format_of_the_future(self, damaged):
+        manifest = json.loads((damaged / "manifest.json").read_text("utf-8"))
+        manifest["format_version"] = 2
+        (damaged / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+        with pytest.raises(ModelError, match="this trivec reads"):
+            OnnxEncoder(damaged).info  # noqa: B018
+
+    def test_graph_and_weights_of_two_exports(self, damaged, tiny_m3, tmp_path):
+        """Files that are whole, but not those that the manifest lists."""
+        other = FlagEncoder(tiny_m3, options=FlagOptions(pooling="mean"))
+        export_encoder(other, tmp_path / "other", options=ExportOptions(precisions=("int8",)))
+        shutil.copy(tmp_path / "other" / "model_int8.onnx", damaged / "model_int8.onnx")
+        with pytest.raises(ModelError, match="manifest says"):
+            OnnxEncoder(damaged).info  # noqa: B018
+
+    def test_no_export_at_all(self, tiny_m3, tmp_path):
+        for path in (tiny_m3, tmp_path, tmp_path / "absent"):
+            with pytest.raises(ModelError, match=r"is not an export folder.*trivec export"):
+                OnnxEncoder(path).load()
+
+    def test_a_reranker_is_no_encoder(self, exported_reranker, exported_m3):
+        with pytest.raises(ModelError, match="holds an exported reranker, needed is a encoder"):
+            OnnxEncoder(exported_reranker).load()
+        with pytest.raises(ModelError, match="holds an exported encoder, needed is a reranker"):
+            OnnxReranker(exported_m3).load()
+
+
+class TestPrecision:
+    @pytest.fixture
+    def cpu(self, tmp_path, monkeypatch):
+        def pretend(text):
+            (tmp_path / "cpuinfo").write_text(text, "ascii")
+            monkeypatch.setattr(_onnx_session, "_CPU_INFO", tmp_path / "cpuinfo")
+
+        return pretend
+
+    @pytest.mark.parametrize(
+        ("cpu_info", "chosen"),
+        [
+            ("processor : 0\nflags\t\t: fpu avx512f avx512_vnni\n", "int8"),
+            ("processor : 0\nflags\t\t: fpu avx2 avx_vnni\n", "int8"),
+            ("processor : 0\nflags\t\t: fpu avx2 avx512f\n", "fp32"),
+            ("processor : 0\nFeatures\t: fp asimd asimddp\n", "int8"),
+            ("", "fp32"),
+        ],
+    )
+    def test_auto_follows_the_cpu_and_says_so(self, exported_m3, cpu, caplog, cpu_info, chosen):
+        cpu(cpu_info)
+        caplog.set_level(logging.INFO, "trivec")
+        assert OnnxEncoder(exported_m3).info.precision == chosen
+        assert f"precision='auto' is {chosen!r}" in caplog.text
+
+    def test_auto_takes_what_there_is(self, tiny_m3, tmp_path, cpu):
+        options = ExportOptions(precisions=("int8",))
+        export_encoder(FlagEncoder(tiny_m3), tmp_path / "int8", options=options)
+        cpu("flags : avx2\n")
+        assert OnnxEncoder(tmp_path / "int8").info.precision == "int8"
+        with pytest.raises(InputError, match="holds int8; export it again with --precision fp32"):
+            OnnxEncoder(tmp_path / "int8", options=FP32).load()
+
+    def test_int8_where_it_is_slow_is_a_warning(self, exported_m3, cpu, caplog):
+        cpu("flags : avx2\n")
+        assert OnnxEncoder(exported_m3, options=INT8).info.precision == "int8"
+        assert "no 8-bit dot product" in caplog.text
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"precision": "int4"},
+            {"threads": -1},
+            {"max_batch_tokens": 0},
+            {"query_max_length": 2},
+            {"passage_max_length": 0},
+        ],
+    )
+    def test_bad_values_are_refused(self, settings):
+        with pytest.raises(InputError, match=next(iter(settings))):
+            OnnxOptions(**settings)
+
+    def test_more_tokens_than_positions(self, exported_m3):
+        options = OnnxOptions(passage_max_length=8193)
+        with pytest.raises(InputError, match="positions for 8192 tokens"):
+            OnnxEncoder(exported_m3, options=options).load()
+
+    def test_a_provider_that_is_not_there(self, exported_m3):
+        encoder = OnnxEncoder(exported_m3, options=OnnxOptions(provider="NoSuchProvider"))
+        with pytest.raises(InputError, match=r"this onnxruntime has .*CPUExecutionProvider"):
+            encoder.load()
+
+    def test_options_win_over_the_export(self, exported_m3, flag):
+        options = replace(FP32, query_instruction="query: ", query_max_length=8)
+        ours = OnnxEncoder(exported_m3, options=options).encode_queries([ENGLISH])
+        asked = replace(flag.options, query_instruction="query: ", query_max_length=8)
+        theirs = FlagEncoder(flag.folder, options=asked).encode_queries([ENGLISH])
+        assert ours[0].truncated
+        assert_equal_encodings(ours, theirs)
+
+
+class TestLoading:
+    def test_by_name(self, exported_m3, tiny_m3):
+        assert isinstance(load_encoder(exported_m3), OnnxEncoder)
+        assert isinstance(load_encoder(str(exported_m3), precision="fp32"), OnnxEncoder)
+        assert isinstance(load_encoder(tiny_m3), FlagEncoder)
+        with pytest.raises(InputError, match="device='tpu'"):
+            load_encoder(exported_m3, device="tpu")
+
+    def test_a_models_folder_that_holds_an_export(self, exported_m3, tiny_m3, tmp_path):
+        folder = shutil.copytree(tiny_m3, tmp_path / "hub")
+        shutil.copytree(exported_m3, folder / "onnx")
+        assert OnnxEncoder(folder, options=FP32).folder == folder / "onnx"
+        assert isinstance(load_encoder(folder), FlagEncoder)  # never another model unasked
+
+    def test_constructing_loads_nothing(self):
+        assert repr(OnnxEncoder("no/such/folder")) == "OnnxEncoder('no/such/folder')"
+
+    def test_nothing_but_onnxruntime_and_tokenizers(self, exported_m3, exported_reranker):
+        """A process in which torch, transformers and FlagEmbedding cannot be imported."""
+        program = f"""
+import sys
+
+class Forbidden:
+    names = {{"torch", "transformers", "FlagEmbedding", "onnx", "safetensors", "huggingface_hub"}}
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"{{name}} is forbidden", name=name)
+
+sys.meta_path.insert(0, Forbidden())
+import trivec
+
+encoder = trivec.load_encoder({str(exported_m3)!r})
+(encoding,) = encoder.encode_queries(["river"])
+assert encoding.dense.shape == (32,)
+encoder.encode_long("the river flows to the sea", [(0, 9)])
+encoder.info, encoder.agreement, encoder.decode_tokens(encoding.sparse.indices)
+reranker = trivec.OnnxReranker({str(exported_reranker)!r})
+assert len(reranker.score("river", ["the river", "the sea"])) == 2
+assert not Forbidden.names & sys.modules.keys()
+"""
+        run = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
