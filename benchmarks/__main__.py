@@ -14,9 +14,11 @@ PARTS = (
     "reranking",
     "reranking_quality",
     "refusal",
+    "rewriting",
     "questions",
     "onnx",
     "onnx_quality",
+    "late_chunking",
 )
 
 

@@ -49,8 +49,9 @@ DENSE = "question alone, dense arm alone"
 MODES = (ALONE, BY_MODEL, BY_CHOICE, BY_CORPUS, DENSE)
 MOST_KEYWORDS = 5  # of the model: a small one repeats itself beyond
 
-GAIN = {BY_CHOICE: 0.05, BY_CORPUS: 0.25}  # in recall@5 on the reported lay questions
-HARM = {BY_CHOICE: 0.01, BY_CORPUS: 0.01}  # in nDCG@10 on XQuAD, at most
+# regressions: in recall@5 on the reported lay questions at least, in nDCG@10 on XQuAD at most
+GAIN = {BY_CHOICE: 0.15, BY_CORPUS: 0.15}
+HARM = {BY_MODEL: 0.02, BY_CHOICE: 0.01, BY_CORPUS: 0.01}
 
 Texts = str | Sequence[QueryText]
 
@@ -203,7 +204,12 @@ def missed_goals(rows: Sequence[Measurement]) -> list[str]:
 
 def report(rows: Sequence[Measurement], model: str, console: Console) -> None:
     """Print a table for each set of questions."""
-    console.print(f"the model: {model}; goals: recall@5 {GAIN}, loss of nDCG@10 {HARM}")
+    console.print(f"the model: {model}")
+    for what, goals in (
+        ("recall@5 on reported lay questions, gain of at least", GAIN),
+        ("nDCG@10 on XQuAD, loss of at most", HARM),
+    ):
+        console.print(f"{what}: {'; '.join(f'{goal:.2f} {mode}' for mode, goal in goals.items())}")
     for name in dict.fromkeys(row.name for row in rows):
         mine = [row for row in rows if row.name == name]
         table = Table(title=f"{name}: {mine[0].questions} questions")

@@ -67,11 +67,15 @@ if TYPE_CHECKING:
     from trivec.memo import MemoEncoder
     from trivec.rag.answers import Answer, AnswerPiece, Evidence, Passage, RagOptions
     from trivec.rag.calibration import Calibration, LabelledQuestion, calibrate
+    from trivec.rag.chat import ChatOptions, OpenAIChat
     from trivec.rag.drafting import AnswerOptions
+    from trivec.rag.keyword_prompts import RewriteExample
     from trivec.rag.pipeline import RagPipeline
     from trivec.rag.question_writing import QuestionPrompts
     from trivec.rag.questions import QuestionIndex, QuestionOptions, QuestionReport
+    from trivec.rag.rewriting import FeedbackRewriter, KeywordRewriter, Rewrite, RewriteWeights
     from trivec.rag.support import Claim
+    from trivec.rag.vocabulary import CorpusVocabulary
     from trivec.rerankers import (
         FlagReranker,
         FlagRerankerOptions,
@@ -97,18 +101,21 @@ __all__ = [
     "Bm25Analyzer",
     "Calibration",
     "ChatModel",
+    "ChatOptions",
     "ChatReply",
     "Chunk",
     "Claim",
     "CollectionError",
     "CollectionLockedError",
     "CollectionNotFoundError",
+    "CorpusVocabulary",
     "EdgeStore",
     "Encoder",
     "EncoderInfo",
     "Encoding",
     "Evidence",
     "ExportOptions",
+    "FeedbackRewriter",
     "FilterError",
     "Fingerprint",
     "FingerprintMismatchError",
@@ -121,6 +128,7 @@ __all__ = [
     "IndexConfig",
     "InputError",
     "InvalidVectorError",
+    "KeywordRewriter",
     "LabelledQuestion",
     "LongEncoder",
     "MatchedTerm",
@@ -136,6 +144,7 @@ __all__ = [
     "OnnxOptions",
     "OnnxReranker",
     "OnnxRerankerOptions",
+    "OpenAIChat",
     "Passage",
     "PayloadCodec",
     "QueryText",
@@ -149,6 +158,9 @@ __all__ = [
     "RemoteEncoder",
     "RemoteOptions",
     "Reranker",
+    "Rewrite",
+    "RewriteExample",
+    "RewriteWeights",
     "Schema",
     "SearchOptions",
     "ServerStore",
@@ -175,16 +187,20 @@ _MODULE_OF = {
     "AsyncServerStore": "trivec.stores",
     "Bm25Analyzer": "trivec.bm25",
     "Calibration": "trivec.rag.calibration",
+    "ChatOptions": "trivec.rag.chat",
     "Claim": "trivec.rag.support",
+    "CorpusVocabulary": "trivec.rag.vocabulary",
     "EdgeStore": "trivec.stores",
     "Evidence": "trivec.rag.answers",
     "ExportOptions": "trivec.exporting",
+    "FeedbackRewriter": "trivec.rag.rewriting",
     "FlagEncoder": "trivec.encoders",
     "FlagOptions": "trivec.encoders",
     "FlagReranker": "trivec.rerankers",
     "FlagRerankerOptions": "trivec.rerankers",
     "HybridIndex": "trivec.index",
     "IndexConfig": "trivec.index",
+    "KeywordRewriter": "trivec.rag.rewriting",
     "LabelledQuestion": "trivec.rag.calibration",
     "MemoEncoder": "trivec.memo",
     "MiniEncoder": "trivec.encoders",
@@ -194,6 +210,7 @@ _MODULE_OF = {
     "OnnxOptions": "trivec.encoders",
     "OnnxReranker": "trivec.rerankers",
     "OnnxRerankerOptions": "trivec.rerankers",
+    "OpenAIChat": "trivec.rag.chat",
     "Passage": "trivec.rag.answers",
     "PayloadCodec": "trivec.stores",
     "QuestionIndex": "trivec.rag.questions",
@@ -204,6 +221,9 @@ _MODULE_OF = {
     "RagPipeline": "trivec.rag.pipeline",
     "RemoteEncoder": "trivec.encoders",
     "RemoteOptions": "trivec.encoders",
+    "Rewrite": "trivec.rag.rewriting",
+    "RewriteExample": "trivec.rag.keyword_prompts",
+    "RewriteWeights": "trivec.rag.rewriting",
     "ServerStore": "trivec.stores",
     "Similarity": "trivec.similarity",
     "calibrate": "trivec.rag.calibration",

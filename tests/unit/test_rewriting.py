@@ -202,6 +202,20 @@ async def test_both_ways_ask_and_read_the_same(kind, awaited):
     assert rewrite.query_texts()[-1] == QueryText("what is lactase?")
 
 
+async def test_a_model_that_can_only_be_awaited():
+    class Awaited:
+        async def achat(self, messages, *, schema=None):
+            return Chat('["x"]').chat(messages, schema=schema)
+
+        async def astream(self, messages):
+            yield await self.achat(messages)
+
+    rewriter = KeywordRewriter(Awaited())
+    assert (await rewriter.arewrite("q")).keywords == ("x",)
+    with pytest.raises(InputError, match=r"Awaited has no chat\(\); await arewrite"):
+        rewriter.rewrite("another")
+
+
 def test_sub_questions_are_asked_for_only_when_wanted():
     chat = Chat('{"keywords": ["a"], "sub_questions": ["b?", "c?", "d?"]}')
     assert KeywordRewriter(chat).rewrite("q").sub_questions == ()

@@ -48,7 +48,7 @@ class QuestionOptions:
     use_questions: bool = True
     use_feedback: bool = True
     question_threshold: float = 0.82
-    feedback_threshold: float = 0.9
+    feedback_threshold: float = 0.92
     question_weight: float = 0.5
     lift: float = 1.0
     lower: float = 1.0

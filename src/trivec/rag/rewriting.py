@@ -148,8 +148,8 @@ class KeywordRewriter:
     in the documents' words already. Safe to use from several threads.
 
     Args:
-        chat: the model; :meth:`arewrite` awaits it where it is an
-            :class:`trivec.AsyncChatModel` too, else it asks in a thread.
+        chat: the model. :meth:`arewrite` awaits an :class:`trivec.AsyncChatModel` and asks any
+            other in a thread; :meth:`rewrite` needs a :class:`trivec.ChatModel`.
         domain: a few words that say what the documents are about: ``"skin diseases"``.
         examples: questions rewritten as they should be, in the language of the questions; None
             takes two of each language about bread and brakes.
@@ -176,7 +176,7 @@ class KeywordRewriter:
 
     def __init__(
         self,
-        chat: ChatModel,
+        chat: ChatModel | AsyncChatModel,
         *,
         domain: str | None = None,
         examples: Sequence[RewriteExample] | None = None,
@@ -216,9 +216,11 @@ class KeywordRewriter:
         """Return the question with its keywords.
 
         Raises:
-            InputError: the question is blank.
+            InputError: the question is blank, or the model can only be awaited.
             ModelError: the model failed, unless ``on_error`` is ``question``.
         """
+        if not isinstance(self._chat, ChatModel):
+            raise InputError(f"{type(self._chat).__name__} has no chat(); await arewrite()")
         offered = self._offered(question)
         if offered.covered:
             return Rewrite(question, covered=True, weights=self._weights)
@@ -358,6 +360,6 @@ def _require_words(question: str) -> None:
         raise InputError("the question is blank; give it at least one word")
 
 
-def _identity(chat: ChatModel) -> str:
+def _identity(chat: ChatModel | AsyncChatModel) -> str:
     """Return what a chat says it is; one that does not say is like no other."""
     return str(getattr(chat, "identity", None) or f"{type(chat).__qualname__} {id(chat)}")
