@@ -46,7 +46,7 @@ JUDGED, REPEATED = "wrong before, in the same words", "wrong before, in the othe
 RIGHT = "right before"
 
 # with `mini`: what may be lost at most, and what must be gained at least, of recall@1
-MAY_LOSE = {OTHERS: 0.006, RIGHT: 0.01}
+MAY_LOSE = {OTHERS: 0.006, RIGHT: 0.02}
 MUST_GAIN = {SAME: 0.05, JUDGED: 0.9}
 
 

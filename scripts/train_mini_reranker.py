@@ -9,7 +9,8 @@ logistic is the share of relevant passages among the hybrid search's first 20. W
 lost is in benchmarks/README.md.
 
 Held out are the last articles of drcd_test and the last abstracts of Cranfield, which the sparse
-head did not see either. The file is written only if the reranked order, mixed with the hybrid's by
+head did not see either. Layers, stretch and mixing weight were chosen on them, so XQuAD alone is
+untouched by any choice. The file is written only if the reranked order, mixed with the hybrid's by
 ``RETRIEVAL_WEIGHT``, beats the hybrid's own on both. No XQuAD file is read.
 """
 

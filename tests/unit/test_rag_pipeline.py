@@ -316,6 +316,30 @@ async def test_a_reranker_that_fails_is_named(index):
         assert [passage.rerank_score for passage in answer.passages] == [None] * 3
 
 
+class Backwards:
+    """A reranker that likes least what was found first."""
+
+    def score(self, query, passages):
+        return [float(place) for place in range(len(passages))]
+
+
+def test_the_search_counts_beside_the_reranker_where_asked(index):
+    found = [hit.id for hit in index.search(QUESTION, 3)]
+
+    def order(weight):
+        options = RagOptions(
+            max_passages=3,
+            rerank_candidates=3,
+            min_evidence=None,
+            ranking=RankingOptions(retrieval_weight=weight),
+        )
+        pipeline = RagPipeline(index, None, reranker=Backwards(), options=options)
+        return [hit.id for hit in pipeline.find(QUESTION).hits]
+
+    assert order(0.0) == found[::-1]
+    assert order(100.0) == found
+
+
 async def test_a_reranker_orders_the_passages_and_may_be_the_evidence(index, encoder):
     reranker = MaxSimReranker(encoder)
     options = RagOptions(evidence="rerank", min_evidence=0.3, max_passages=2)

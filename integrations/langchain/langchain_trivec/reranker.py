@@ -27,6 +27,9 @@ class CrossEncoderCompressor(BaseDocumentCompressor):
         top_n: at most so many documents; None keeps all.
         threshold: the least ``relevance_score`` that is kept; None keeps all.
         normalize: turn logits, as a cross-encoder gives them, into probabilities.
+        retrieval_weight: how much the scores that :class:`TrivecRetriever` put under
+            ``metadata["trivec"]`` count in the new order; see
+            :class:`trivec.rerankers.RankingOptions`.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -35,6 +38,7 @@ class CrossEncoderCompressor(BaseDocumentCompressor):
     top_n: int | None = 3
     threshold: float | None = None
     normalize: bool = False
+    retrieval_weight: float = 0.0
 
     @model_validator(mode="after")
     def _check(self) -> CrossEncoderCompressor:
@@ -49,9 +53,10 @@ class CrossEncoderCompressor(BaseDocumentCompressor):
     ) -> list[Document]:
         """Return the documents that are kept, best first; [] for none."""
         texts = [document.page_content for document in documents]
+        scores = [each for each in map(_retrieved, documents) if each is not None]
         return [
             with_relevance(documents[ranked.position], ranked.score)
-            for ranked in rank(self.reranker, query, texts, self._ranking())
+            for ranked in rank(self.reranker, query, texts, self._ranking(), retrieved=scores)
         ]
 
     async def acompress_documents(
@@ -64,7 +69,12 @@ class CrossEncoderCompressor(BaseDocumentCompressor):
         return await run_in_executor(None, self.compress_documents, documents, query, callbacks)
 
     def _ranking(self) -> RankingOptions:
-        return RankingOptions(top_n=self.top_n, threshold=self.threshold, normalize=self.normalize)
+        return RankingOptions(
+            top_n=self.top_n,
+            threshold=self.threshold,
+            normalize=self.normalize,
+            retrieval_weight=self.retrieval_weight,
+        )
 
 
 class BGECrossEncoder(BaseCrossEncoder):
@@ -91,6 +101,12 @@ class BGECrossEncoder(BaseCrossEncoder):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._reranker!r})"
+
+
+def _retrieved(document: Document) -> float | None:
+    """Return the score that the retriever found a document with."""
+    found = document.metadata.get("trivec")
+    return found.get("score") if isinstance(found, dict) else None
 
 
 def with_relevance(document: Document, score: float) -> Document:

@@ -36,6 +36,8 @@ class TrivecRerank(BaseNodePostprocessor):
         top_n: how many nodes are kept; None keeps all.
         threshold: the least score that is kept, after ``normalize``.
         normalize: turn the reranker's logits into probabilities.
+        retrieval_weight: how much the nodes' earlier scores count in the new order, see
+            :class:`trivec.rerankers.RankingOptions`; every node needs one then.
         keep_retrieval_score: keep the earlier score in ``metadata["retrieval_score"]``, which
             neither prompts nor embeddings show.
         callback_manager: LlamaIndex's callbacks.
@@ -47,6 +49,7 @@ class TrivecRerank(BaseNodePostprocessor):
     top_n: int | None = Field(default=None, description="How many nodes are kept.")
     threshold: float | None = Field(default=None, description="The least score that is kept.")
     normalize: bool = Field(default=False, description="Whether scores become probabilities.")
+    retrieval_weight: float = Field(default=0.0, description="What the earlier scores count.")
     keep_retrieval_score: bool = Field(default=False, description="Whether to keep the old score.")
 
     _reranker: Reranker = PrivateAttr()
@@ -58,14 +61,21 @@ class TrivecRerank(BaseNodePostprocessor):
         top_n: int | None = None,
         threshold: float | None = None,
         normalize: bool = False,
+        retrieval_weight: float = 0.0,
         keep_retrieval_score: bool = False,
         callback_manager: CallbackManager | None = None,
     ) -> None:
-        RankingOptions(top_n=top_n, threshold=threshold, normalize=normalize)
+        RankingOptions(
+            top_n=top_n,
+            threshold=threshold,
+            normalize=normalize,
+            retrieval_weight=retrieval_weight,
+        )
         fields: dict[str, Any] = {
             "top_n": top_n,
             "threshold": threshold,
             "normalize": normalize,
+            "retrieval_weight": retrieval_weight,
             "keep_retrieval_score": keep_retrieval_score,
             "callback_manager": callback_manager or CallbackManager([]),
         }
@@ -104,11 +114,15 @@ class TrivecRerank(BaseNodePostprocessor):
     def _ranked(self, nodes: list[NodeWithScore], query: str) -> list[NodeWithScore]:
         passages = [each.node.get_content(MetadataMode.EMBED) for each in nodes]
         options = RankingOptions(
-            top_n=self.top_n, threshold=self.threshold, normalize=self.normalize
+            top_n=self.top_n,
+            threshold=self.threshold,
+            normalize=self.normalize,
+            retrieval_weight=self.retrieval_weight,
         )
+        scores = [each.score for each in nodes if each.score is not None]
         return [
             self._rescored(nodes[ranked.position], ranked.score)
-            for ranked in rank(self._reranker, query, passages, options)
+            for ranked in rank(self._reranker, query, passages, options, retrieved=scores)
         ]
 
     def _rescored(self, given: NodeWithScore, score: float) -> NodeWithScore:

@@ -192,8 +192,9 @@ def search(
     conditions = metadata_filter(filter_json)
     with open_place(place, collection) as where:
         schema = where.require_schema()
+        encoder = chosen_encoder(schema, model, device, mixed_precision=mixed_precision)
         with (
-            where.open(chosen_encoder(schema, model, device), create=False) as opened,
+            where.open(encoder, create=False, mixed_precision=mixed_precision) as opened,
             searched(opened, questions=with_questions) as source,
         ):
             hits = source.search(query, k, filter=conditions, options=options)

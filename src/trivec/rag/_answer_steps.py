@@ -217,8 +217,11 @@ def _rerank(
 ) -> Generator[RagStep, Any, None]:
     options, found = setting.options, progress.hits
     texts = [hit.chunk.text for hit in found]
+    scores = [hit.score for hit in found]
     try:
-        ranked = yield Compute(lambda: rank(reranker, progress.question, texts, options.ranking))
+        ranked = yield Compute(
+            lambda: rank(reranker, progress.question, texts, options.ranking, retrieved=scores)
+        )
     except Exception as err:
         if options.rerank_error == "raise":
             raise

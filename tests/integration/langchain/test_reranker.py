@@ -10,6 +10,7 @@ from langchain_core.documents import Document
 from pydantic import ValidationError
 
 from langchain_trivec import BGECrossEncoder, CrossEncoderCompressor
+from trivec.errors import InputError
 from trivec.rerankers import MaxSimReranker
 from trivec.testing import FakeEncoder
 
@@ -87,3 +88,25 @@ def test_the_cross_encoder_scores_pairs_query_by_query():
     assert BGECrossEncoder(reranker).score(pairs) == [-6.0, -3.0, 0.0, -6.0]
     assert reranker.asked == [("a", ["four", "ten chars.", "four"]), ("b", ["seven.."])]
     assert BGECrossEncoder(reranker).score([]) == []
+
+
+def found_with(document, score):
+    metadata = {**document.metadata, "trivec": {"score": score}}
+    return document.model_copy(update={"metadata": metadata})
+
+
+def test_the_retrieval_counts_where_asked():
+    documents = [found_with(DOCUMENTS[0], 0.9), found_with(DOCUMENTS[1], 0.1)]
+    alone = CrossEncoderCompressor(reranker=ByLength())
+    mixed = CrossEncoderCompressor(reranker=ByLength(), retrieval_weight=2.0)
+    order = [document.id for document in alone.compress_documents(documents, "q")]
+    assert order == ["tea", "car"]
+    result = mixed.compress_documents(documents, "q")
+    assert [document.id for document in result] == ["car", "tea"]
+    assert [document.metadata["relevance_score"] for document in result] == [-1.0, 10.0]
+
+
+def test_the_retrieval_cannot_count_without_its_scores():
+    mixed = CrossEncoderCompressor(reranker=ByLength(), retrieval_weight=2.0)
+    with pytest.raises(InputError, match="retrieval_weight"):
+        mixed.compress_documents(DOCUMENTS, "q")

@@ -153,3 +153,16 @@ async def test_inside_a_workflow(filled, encoder):
         TrivecRetriever(filled.client), TrivecRerank(MaxSimReranker(encoder), top_n=1), timeout=30
     )
     assert await workflow.run(query="green tea") == ["tea"]
+
+
+def test_the_retrieval_counts_where_asked(scored):
+    alone = TrivecRerank(Lengths()).postprocess_nodes(scored, query_str="q")
+    mixed = TrivecRerank(Lengths(), retrieval_weight=100.0).postprocess_nodes(scored, query_str="q")
+    assert [each.node_id for each in mixed] == [each.node_id for each in scored]
+    assert [each.node_id for each in alone] != [each.node_id for each in scored]
+
+
+def test_the_retrieval_cannot_count_without_its_scores(scored):
+    scored[0].score = None
+    with pytest.raises(InputError, match="retrieval_weight"):
+        TrivecRerank(Lengths(), retrieval_weight=1.0).postprocess_nodes(scored, query_str="q")
