@@ -319,7 +319,7 @@ async def test_a_reranker_that_fails_is_named(index):
 class Backwards:
     """A reranker that likes least what was found first."""
 
-    def score(self, query, passages):
+    def score(self, _query, passages):
         return [float(place) for place in range(len(passages))]
 
 
