@@ -4,7 +4,7 @@ The first 20 hits of every XQuAD question are scored by each reranker that ``min
 the relevance differs: a question's own paragraph alone, or graded, its own paragraph 2 and the
 others of the same article 1, so that a query has several relevant passages.
 
-    python -m benchmarks.reranking_quality [--questions 400]
+    python -m benchmarks.reranking_quality [--questions 0]
 
 No weights of a real cross-encoder can be had offline; its speed is in ``benchmarks.reranking``.
 """
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, prog="python -m benchmarks.reranking_quality"
     )
-    parser.add_argument("--questions", type=int, default=400, help="of each corpus; 0 is all")
+    parser.add_argument("--questions", type=int, default=0, help="of each corpus; 0 is all")
     options = parser.parse_args(arguments)
     rows = run(questions=options.questions)
     console = Console(width=100)
