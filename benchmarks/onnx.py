@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,8 @@ from trivec.testing import build_tiny_m3, build_tiny_reranker
 __all__ = ["Row", "Size", "main", "run"]
 
 QUERY_ROUNDS = 15
-OUR_ROUNDS = 3
+OUR_ROUNDS = 2
+PAUSE = 0.05  # seconds in which the worker threads of the library before stop spinning
 PASSAGE_TOKENS = 200
 SPREAD = 0.25  # passages are so much shorter or longer
 QUERY = "where is the sea?"
@@ -130,17 +131,16 @@ def _encoding(size: Size, passages: int, place: Path) -> tuple[list[Row], float,
 
     asked = _by_turns({**query, "flag": lambda: flag.encode_queries([QUERY], return_sparse=True)})
     asked_dense = _by_turns({**dense, "st": lambda: sentences.encode([QUERY])})
-    ours = _times(many["ours"], OUR_ROUNDS)
-    by_256, by_16 = _times(corpus(256), 1), _times(corpus(16), 1)
-    by_32 = _times(lambda: sentences.encode(texts), 1)
-    ours = median([*ours, *_times(many["ours"], OUR_ROUNDS)])  # before and after the others
+    works = (corpus(256), corpus(16), lambda: sentences.encode(texts))
+    by_256, by_16, by_32 = _each_between(many["ours"], works)
     rows = [
         Row(f"{one}: BGEM3FlagModel", asked["ours"], asked["flag"], 15),
         Row(f"{one}, dense only: sentence-transformers", *asked_dense.values(), 6),
-        Row(f"{what}: BGEM3FlagModel, its default", ours, by_256[0], 10),
-        Row(f"{what}: BGEM3FlagModel, batch_size=16", ours, by_16[0], 6),
-        Row(f"{what}, dense only: sentence-transformers", ours, by_32[0], 4),
+        Row(f"{what}: BGEM3FlagModel, its default", *by_256, 10),
+        Row(f"{what}: BGEM3FlagModel, batch_size=16", *by_16, 6),
+        Row(f"{what}, dense only: sentence-transformers", *by_32, 4),
     ]
+    ours = median([by_256[0], by_16[0], by_32[0]])
     share = size.multiplications * tokens / ours / _ceiling(place)
     memory = float(_in_a_process("memory", place / "m3-onnx", json.dumps(texts)))
     return rows, share, memory
@@ -163,11 +163,12 @@ def _reranking(size: Size, pairs: int, place: Path) -> list[Row]:
     texts, tokens = _texts(lambda text: len(peer.tokenizer(text)["input_ids"]), pairs)
     reranker.score(QUERY, texts[:1])
     peer.compute_score([(QUERY, texts[0])])
-    ours = _times(lambda: reranker.score(QUERY, texts), 2)
-    theirs = _times(lambda: peer.compute_score([(QUERY, text) for text in texts]), 1)
-    ours += _times(lambda: reranker.score(QUERY, texts), 1)
+    (times,) = _each_between(
+        lambda: reranker.score(QUERY, texts),
+        [lambda: peer.compute_score([(QUERY, text) for text in texts])],
+    )
     what = f"1 query x {pairs} passages of {tokens / pairs:.0f} tokens: FlagReranker, its default"
-    return [Row(what, median(ours), theirs[0], 6)]
+    return [Row(what, *times, 6)]
 
 
 def _flag(folder: Path) -> Any:
@@ -197,14 +198,35 @@ def _texts(length: Callable[[str], int], count: int) -> tuple[list[str], int]:
 
 
 def _by_turns(works: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return the median seconds of each work, run by turns after a warm-up."""
+    """Return the median seconds of each work, run by turns.
+
+    Before each there is a pause and a run that is not timed: without them a library's time depends
+    on which one ran before it, whose threads keep a core for some milliseconds more.
+    """
     times: dict[str, list[float]] = {name: [] for name in works}
-    for work in works.values():
-        work()
     for _ in range(QUERY_ROUNDS):
         for name, work in works.items():
+            sleep(PAUSE)
+            work()
             times[name] += _times(work, 1)
     return {name: median(values) for name, values in times.items()}
+
+
+def _each_between(
+    ours: Callable[[], Any], theirs: Sequence[Callable[[], Any]]
+) -> list[tuple[float, float]]:
+    """Return the seconds of our long work and of each of theirs, which runs once.
+
+    A machine may be quicker or slower some minutes later: ours runs before and after each of
+    theirs, and the median of those runs is what it is compared with.
+    """
+    before, pairs = _times(ours, OUR_ROUNDS), []
+    for work in theirs:
+        (seconds,) = _times(work, 1)
+        after = _times(ours, OUR_ROUNDS)
+        pairs.append((median([*before, *after]), seconds))
+        before = after
+    return pairs
 
 
 def _times(work: Callable[[], Any], rounds: int) -> list[float]:

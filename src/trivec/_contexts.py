@@ -62,4 +62,4 @@ def contexts(chunks: Sequence[Chunk]) -> dict[str, Context]:
 
 
 def _source(chunk: Chunk) -> object:
-    return id(chunk) if chunk.source is None else chunk.source
+    return object() if chunk.source is None else chunk.source  # an object equals only itself

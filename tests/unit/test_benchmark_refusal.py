@@ -40,8 +40,9 @@ def test_articles_are_dealt_out_by_turns(corpus):
 def test_shares_are_those_that_the_threshold_refuses(
     corpus, monkeypatch, threshold, answerable, unanswerable
 ):
-    monkeypatch.setattr(evidence, "MEASURED", {"fake": Measured(threshold, 0.0)})
-    row = measure("en", read_halves(corpus), FakeEncoder(), questions=2)
+    encoder = FakeEncoder()
+    monkeypatch.setattr(evidence, "MEASURED", {encoder.info.weights: Measured(threshold, 0.0)})
+    row = measure("en", read_halves(corpus), encoder, questions=2)
     assert (row.answerable, row.unanswerable) == (answerable, unanswerable)
     assert row.questions == (2, 2)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from trivec import cli
 from trivec.errors import ModelError
+from trivec.models._onnx_folder import Agreement
 from trivec.testing import FakeEncoder
 
 
@@ -21,6 +22,20 @@ class CountingEncoder(FakeEncoder):
     @staticmethod
     def tokenizer(text: str) -> int:
         return len(text)
+
+
+class Exported(CountingEncoder):
+    """The fake as an exported model of two precisions, fp32 unless it may choose."""
+
+    agreement = Agreement(texts=20, dense_cosine_mean=0.999, sparse_top10_shared=0.97)
+
+    def __init__(self, name, precision):
+        super().__init__(name=name)
+        self.precision = precision or "int8"
+
+    @property
+    def info(self):
+        return replace(super().info, precision=self.precision)
 
 
 @dataclass(frozen=True)
@@ -215,6 +230,37 @@ def test_colbert(run, docs, tmp_path):
     found = run("search", place, "honey cake", "--colbert", "rescore", "--json", "-k", 1)
     assert json.loads(found.out)["hits"][0]["id"] == "cake"
     assert "colbert" in run("info", place).out
+
+
+def test_late_chunking(run, docs, tmp_path, monkeypatch):
+    encode_long, read = CountingEncoder.encode_long, []
+
+    def counted(self, document, spans, **given):
+        read.append(document)
+        return encode_long(self, document, spans, **given)
+
+    monkeypatch.setattr(CountingEncoder, "encode_long", counted)
+    assert run("index", docs, "--to", tmp_path / "plain").code == 0
+    assert not read
+    assert run("index", docs, "--to", tmp_path / "late", "--late-chunking").code == 0
+    assert len(read) == 3
+    assert any("Bees make honey" in document for document in read)
+
+
+def test_mixed_precision_is_chosen_by_an_option_alone(run, kb, monkeypatch):
+    loaded = []
+
+    def load_encoder(model, *, device, precision):
+        encoder = Exported("mini", precision)
+        loaded.append((model, device, encoder.precision))
+        return encoder
+
+    monkeypatch.setattr("trivec.encoders.load_encoder", load_encoder)
+    plain = run("search", kb, "honey", "--model", "exported", "--json")
+    mixed = run("search", kb, "honey", "--model", "exported", "--mixed-precision", "--json")
+    assert loaded == [("exported", "cpu", "fp32"), ("exported", "cpu", "int8")]
+    assert (plain.code, mixed.code) == (0, 0)
+    assert json.loads(mixed.out)["hits"] == json.loads(plain.out)["hits"] != []
 
 
 def test_info(run, kb):

@@ -14,6 +14,7 @@ import pytest
 
 from trivec.encoders import FlagEncoder, FlagOptions
 from trivec.errors import InputError, MissingDependencyError, MissingHeadError, ModelError
+from trivec.models._batching import token_budget
 
 torch = pytest.importorskip("torch")
 
@@ -218,15 +219,23 @@ class TestForwards:
             encoder.encode_queries(["the river"])
         assert len(shapes) == 1
 
-    def test_budget_is_kept_and_every_text_is_read_once(self, tiny_m3):
+    @pytest.mark.parametrize(("asked", "budget"), [(500, 500), (None, 512)])
+    def test_budget_is_kept_and_every_text_is_read_once(self, tiny_m3, asked, budget):
         texts = [ENGLISH * (1 + number % 7) for number in range(40)]
-        encoder = FlagEncoder(tiny_m3, options=FlagOptions(max_batch_tokens=500))
+        encoder = FlagEncoder(tiny_m3, options=FlagOptions(max_batch_tokens=asked))
         with forwards(encoder) as shapes:
             encodings = encoder.encode_documents(texts)
         assert sum(rows for rows, _ in shapes) == len(texts)
-        assert all(rows * width <= 500 or rows == 1 for rows, width in shapes)
+        assert all(rows * width <= budget or rows == 1 for rows, width in shapes)
         real = sum(encoding.tokens for encoding in encodings)
         assert sum(rows * width for rows, width in shapes) < 1.3 * real  # sorted by length
+
+    @pytest.mark.parametrize(
+        ("asked", "device", "budget"),
+        [(None, "cpu", 512), (None, "cuda:0", 8192), (None, "mps", 8192), (7, "cuda:0", 7)],
+    )
+    def test_budget_is_the_devices_unless_given(self, asked, device, budget):
+        assert token_budget(asked, device) == budget
 
     @pytest.mark.parametrize("head", ["dense", "sparse", "colbert"])
     def test_only_asked_heads_are_computed(self, encoder, head):

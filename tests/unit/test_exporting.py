@@ -70,8 +70,8 @@ class TestFolder:
         layers = [
             name for name in kinds if name.startswith("encoder.") and len(name.split(".")) > 5
         ]
-        weights = [name for name in layers if name.endswith(("dense.weight", "key.weight"))]
-        assert len(weights) == 2 * 4
+        weights = [name for name in layers if name.endswith(("dense.weight", "self.weight"))]
+        assert len(weights) == 2 * 4  # query, key and value are one
         for name in [*weights, "embeddings.word_embeddings.weight"]:
             assert kinds[name] == onnx.TensorProto.INT8
         for name in ("sparse_linear.weight", "embeddings.LayerNorm.weight"):

@@ -13,7 +13,7 @@ from trivec.encoders._network import Network, NetworkOptions
 from trivec.encoders._spans import LongReading, encode_spans
 from trivec.encoders._tokens import TextTokenizer
 from trivec.errors import InputError, MissingDependencyError, ModelError
-from trivec.models._batching import Batching, run_in_batches
+from trivec.models._batching import Batching, run_in_batches, token_budget
 from trivec.models._cache import combined_digest, file_digest
 from trivec.models._folder import HubOptions, locate_folder
 from trivec.models._lazy import Lazy
@@ -44,6 +44,7 @@ class FlagOptions:
         query_max_length: tokens read of a query, special and instruction tokens included.
         passage_max_length: tokens read of a passage; BGE-M3 can read 8,192.
         max_batch_tokens: the most padded tokens of one forward; one longer text goes alone.
+            None is 512 on a CPU, whose caches hold that, and 8,192 elsewhere.
         revision: hub branch, tag or commit; for a folder, any name of its state.
         cache_dir: where the hub's downloads are kept; None is huggingface_hub's own folder.
         local_files_only: never download.
@@ -60,7 +61,7 @@ class FlagOptions:
     passage_instruction: str = ""
     query_max_length: int = 512
     passage_max_length: int = 8192
-    max_batch_tokens: int = 8192
+    max_batch_tokens: int | None = None
     revision: str | None = None
     cache_dir: Path | None = None
     local_files_only: bool = False
@@ -70,7 +71,8 @@ class FlagOptions:
         check_choice("pooling", self.pooling, Pooling)
         check_least("query_max_length", self.query_max_length, 3)
         check_least("passage_max_length", self.passage_max_length, 3)
-        check_least("max_batch_tokens", self.max_batch_tokens, 1)
+        if self.max_batch_tokens is not None:
+            check_least("max_batch_tokens", self.max_batch_tokens, 1)
 
 
 class FlagEncoder:
@@ -249,7 +251,7 @@ class FlagEncoder:
             [len(text.ids) for text in read],
             lambda batch: network.encode(batch, heads, pad=tokenizer.pad, unused=tokenizer.unused),
             Batching(
-                self._options.max_batch_tokens,
+                token_budget(self._options.max_batch_tokens, self._options.device),
                 self._options.device,
                 "lower passage_max_length, split the text into smaller chunks, or take "
                 "precision='bf16'",

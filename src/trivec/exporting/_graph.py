@@ -70,6 +70,14 @@ class Graph:
         )
         return name
 
+    def split(self, rows: str, names: Sequence[str]) -> list[str]:
+        """Add equal parts of the last axis, under these names; return the names."""
+        from onnx import helper
+
+        settings: dict[str, Any] = {"axis": -1, "num_outputs": len(names)}
+        self._nodes.append(helper.make_node("Split", [rows], list(names), **settings))
+        return list(names)
+
     def constant(self, name: str, value: NDArray[Any]) -> str:
         """Add a constant unless the name is known already; return the name."""
         if name not in self._constants:

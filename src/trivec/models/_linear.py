@@ -31,8 +31,9 @@ WORTHWHILE = 0.9
 def pack_linears(module: torch.nn.Module) -> int:
     """Replace a float32 CPU model's linear layers by packed ones, if they are faster here.
 
-    The results differ in rounding only. The packed weights take the place of the plain ones: the
-    model needs as much memory as before, and cannot be trained, saved or moved any more.
+    The results differ in rounding only. The packed weights take the place of the plain ones, which
+    are freed one by one; where those were mapped from a file, its pages still count as resident
+    until the system wants them back. The model cannot be trained, saved or moved any more.
 
     Args:
         module: its linear layers are replaced in place; other devices and types are left alone.
@@ -52,14 +53,15 @@ def pack_linears(module: torch.nn.Module) -> int:
     ]
     if not found or not _has_onednn():
         return 0
-    largest = max((layer for _, _, layer in found), key=lambda layer: layer.weight.numel())
-    if not _is_faster(largest.in_features, largest.out_features):
+    sizes = [(layer.in_features, layer.out_features) for _, _, layer in found]
+    if not _is_faster(*max(sizes, key=lambda size: size[0] * size[1])):
         return 0
     packed_linear = _packed_linear()
-    for parent, name, layer in found:
+    while found:  # emptied, so that each plain weight goes before the next is packed
+        parent, name, layer = found.pop()
         setattr(parent, name, packed_linear(layer))
-    logger.info("%d linear layers are computed by oneDNN with packed weights", len(found))
-    return len(found)
+    logger.info("%d linear layers are computed by oneDNN with packed weights", len(sizes))
+    return len(sizes)
 
 
 def _has_onednn() -> bool:

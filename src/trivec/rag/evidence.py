@@ -53,8 +53,13 @@ class Measured:
     support: float
 
 
-MEASURED: Mapping[str, Measured] = {"mini": Measured(evidence=0.351, support=0.36)}
-"""By model; chosen by ``scripts/calibrate_mini.py``, see docs/answering.md."""
+MEASURED: Mapping[str, Measured] = {
+    # mini, exported or not
+    "8766b234521a715a13e27248e071d12bbb2cea0c5e4939ec0de1cd25127aec7d": Measured(
+        evidence=0.351, support=0.36
+    ),
+}
+"""By ``EncoderInfo.weights``; chosen by ``scripts/calibrate_mini.py``, see docs/answering.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class SentenceHit:
 
 def measured_thresholds(info: EncoderInfo) -> Measured | None:
     """Return the thresholds that were chosen for a model; None where none were."""
-    return MEASURED.get(info.model)
+    return MEASURED.get(info.weights)
 
 
 class Judge:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivec.errors import InputError
-from trivec.models._batching import Batching
+from trivec.models._batching import Batching, token_budget
 from trivec.models._folder import HubOptions, locate_folder
 from trivec.models._lazy import Lazy
 from trivec.models._options import Precision, check_choice, check_least
@@ -34,6 +34,7 @@ class FlagRerankerOptions:
             of it in windows that share so many tokens (half a window at most), and the best
             window's score is the passage's.
         max_batch_tokens: the most padded tokens of one forward; one longer pair goes alone.
+            None is 512 on a CPU, whose caches hold that, and 8,192 elsewhere.
         revision: hub branch, tag or commit.
         cache_dir: where the hub's downloads are kept; None is huggingface_hub's own folder.
         local_files_only: never download.
@@ -49,7 +50,7 @@ class FlagRerankerOptions:
     max_length: int = 512
     query_max_length: int | None = None
     window_overlap: int | None = None
-    max_batch_tokens: int = 8192
+    max_batch_tokens: int | None = None
     revision: str | None = None
     cache_dir: Path | None = None
     local_files_only: bool = False
@@ -57,7 +58,8 @@ class FlagRerankerOptions:
     def __post_init__(self) -> None:
         check_choice("precision", self.precision, Precision)
         check_least("max_length", self.max_length, 3)
-        check_least("max_batch_tokens", self.max_batch_tokens, 1)
+        if self.max_batch_tokens is not None:
+            check_least("max_batch_tokens", self.max_batch_tokens, 1)
         if self.query_max_length is not None:
             check_least("query_max_length", self.query_max_length, 1)
         if self.window_overlap is not None:
@@ -131,7 +133,7 @@ class FlagReranker:
             return []
         options, classifier, tokenizer = self._options, self._classifier(), self._tokenizer()
         batching = Batching(
-            options.max_batch_tokens,
+            token_budget(options.max_batch_tokens, options.device),
             options.device,
             "lower max_length, or take precision='bf16'",
         )
