@@ -1,5 +1,6 @@
 """What the question index does, beside every kind of store."""
 
+import asyncio
 import json
 import threading
 from collections import Counter
@@ -465,9 +466,13 @@ def test_answers_from_passages_found_by_their_questions(questions):
     questions.add({"lactase": ["why does my tummy hurt?"]})
     chat = Answering()
     options = RagOptions(max_passages=1, min_evidence=None)
-    answer = RagPipeline(questions, chat, options=options).answer("why does my tummy hurt?")
-    assert [passage.hit.id for passage in answer.cited] == ["lactase"]
-    assert "Lactase splits milk sugar." in chat.asked
+    pipeline = RagPipeline(questions, chat, options=options)
+    for answer in (
+        pipeline.answer("why does my tummy hurt?"),
+        asyncio.run(pipeline.aanswer("why does my tummy hurt?")),
+    ):
+        assert [passage.hit.id for passage in answer.cited] == ["lactase"]
+        assert "Lactase splits milk sugar." in chat.asked
 
 
 def test_a_store_of_ones_own_needs_a_place_for_questions(encoder):

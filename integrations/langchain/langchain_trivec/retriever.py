@@ -55,6 +55,8 @@ class TrivecRetriever(BaseRetriever):
         reranker: orders the first ``rerank_candidates`` anew; None leaves the order.
         rerank_candidates: how many the reranker reads; raised to ``k`` where smaller.
         rerank_threshold: the least relevance score that is returned.
+        retrieval_weight: how much the search's own scores count beside the reranker's in the new
+            order, see :class:`trivec.RankingOptions`.
         normalize: turn the reranker's logits into probabilities.
         rewriter: a :class:`trivec.rag.rewriting.Rewriter` such as ``KeywordRewriter``, or a
             function from the question to the texts that are searched for, each with its arms and
@@ -77,6 +79,7 @@ class TrivecRetriever(BaseRetriever):
     reranker: Reranker | None = Field(default=None, exclude=True)
     rerank_candidates: int = Field(default=50, ge=1)
     rerank_threshold: float | None = None
+    retrieval_weight: float = 0.0
     normalize: bool = False
     rewriter: Rewriter | Callable[[str], Sequence[QueryText]] | None = Field(
         default=None, exclude=True
@@ -154,13 +157,17 @@ class TrivecRetriever(BaseRetriever):
         if self.reranker is None:
             return documents
         texts = [hit.chunk.text for hit in hits]
-        return [
-            with_relevance(documents[ranked.position], ranked.score)
-            for ranked in rank(self.reranker, query, texts, self._ranking(k))
-        ]
+        scores = [hit.score for hit in hits]
+        order = rank(self.reranker, query, texts, self._ranking(k), retrieved=scores)
+        return [with_relevance(documents[ranked.position], ranked.score) for ranked in order]
 
     def _ranking(self, k: int) -> RankingOptions:
-        return RankingOptions(top_n=k, threshold=self.rerank_threshold, normalize=self.normalize)
+        return RankingOptions(
+            top_n=k,
+            threshold=self.rerank_threshold,
+            normalize=self.normalize,
+            retrieval_weight=self.retrieval_weight,
+        )
 
     def _document(self, hit: Hit) -> Document:
         document = document_of(hit.chunk)

@@ -28,6 +28,7 @@ from trivec.rag._conversations import AsyncConversation, Conversation, InThread,
 from trivec.rag.answers import Answer, AnswerPiece, Found, RagOptions
 from trivec.rag.drafting import Standards
 from trivec.rag.packing import TokenCounter, counter_of
+from trivec.rag.questions import QuestionIndex
 from trivec.rag.rewriting import Rewriter
 
 __all__ = ["RagPipeline"]
@@ -45,7 +46,7 @@ class RagPipeline:
     several threads and tasks.
 
     Args:
-        index: what is searched.
+        index: what is searched: passages, or these and the questions that they answer.
         chat: the language model; None for :meth:`find` alone. The methods that await need an
             ``AsyncChatModel``, or run a ``ChatModel`` in worker threads.
         rewriter: adds the domain's words to the question: a ``KeywordRewriter``, for instance.
@@ -67,7 +68,7 @@ class RagPipeline:
 
     def __init__(
         self,
-        index: HybridIndex | AsyncHybridIndex,
+        index: HybridIndex | AsyncHybridIndex | QuestionIndex,
         chat: ChatModel | AsyncChatModel | None,
         *,
         rewriter: Rewriter | None = None,
@@ -214,8 +215,10 @@ class RagPipeline:
     async def _aperform(self, step: RagStep, talk: Talk | None) -> Any:
         match step:
             case Search(query, k, filter, options):
-                index = self._async_index or AsyncHybridIndex(self._index)
-                return await index.search(query, k, filter=filter, options=options)
+                if self._async_index is not None:
+                    return await self._async_index.search(query, k, filter=filter, options=options)
+                search = self._index.search
+                return await asyncio.to_thread(search, query, k, filter=filter, options=options)
             case RewriteQuestion(question) if self._rewriter is not None:
                 return await self._rewriter.arewrite(question)
             case Compute(function):

@@ -93,6 +93,7 @@ def test_weights_and_fusion(index):
         {"k": -1},
         {"rerank_candidates": 0},
         {"normalize": True, "rerank_threshold": 3.0},
+        {"retrieval_weight": -1.0},
         {"top_k": 3},
         {"index": "kb"},
     ],
@@ -120,6 +121,22 @@ async def test_reranking_asynchronously_and_by_threshold(index, encoder):
     assert scores == sorted(scores, reverse=True)
     strict = TrivecRetriever(index=index, k=4, reranker=reranker, rerank_threshold=scores[1])
     assert len(strict.invoke("green tea")) == len(await strict.ainvoke("green tea")) == 2
+
+
+async def test_a_heavy_retrieval_weight_keeps_the_order_of_the_search(index, encoder):
+    class Opposite:
+        """Prefers what the search found last."""
+
+        def score(self, query, passages):
+            assert query == "green tea"
+            return [float(place) for place in range(len(passages))]
+
+    searched = ids(TrivecRetriever(index=index, k=4).invoke("green tea"))
+    assert len(searched) > 1
+    alone = TrivecRetriever(index=index, k=4, reranker=Opposite())
+    assert ids(alone.invoke("green tea")) == searched[::-1]
+    mixed = TrivecRetriever(index=index, k=4, reranker=Opposite(), retrieval_weight=100.0)
+    assert ids(mixed.invoke("green tea")) == ids(await mixed.ainvoke("green tea")) == searched
 
 
 async def test_rewriting_searches_for_every_text_in_one_forward(index, encoder):
