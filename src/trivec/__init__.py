@@ -176,6 +176,7 @@ __all__ = [
     "export_encoder",
     "export_reranker",
     "load_encoder",
+    "load_reranker",
 ]
 
 _MODULE_OF = {
@@ -230,6 +231,7 @@ _MODULE_OF = {
     "export_encoder": "trivec.exporting",
     "export_reranker": "trivec.exporting",
     "load_encoder": "trivec.encoders",
+    "load_reranker": "trivec.rerankers",
 }
 
 

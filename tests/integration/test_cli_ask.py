@@ -96,6 +96,20 @@ def test_json_is_one_document(ask, openai_server):
     assert (answer["refused"], answer["reason"], answer["notes"]) == (False, None, [])
 
 
+def test_the_passages_are_in_the_rerankers_order(ask, openai_server, monkeypatch):
+    class Longest:
+        def score(self, query, passages):
+            assert query == "what is green tea?"
+            return [float(len(passage)) for passage in passages]
+
+    monkeypatch.setattr("trivec.rerankers.load_reranker", lambda *_, **__: Longest())
+    openai_server.answer("It is a drink [1].")
+    answer = json.loads(ask("--json", "--rerank", "folder").out)
+    lengths = [len(passage["text"]) for passage in answer["passages"]]
+    assert lengths == sorted(lengths, reverse=True)
+    assert answer["timings"].keys() >= {"rerank"}
+
+
 def test_a_refusal_says_why_and_is_no_error(ask, openai_server):
     openai_server.answer(NO_EVIDENCE)
     outcome = ask()

@@ -263,6 +263,39 @@ def test_mixed_precision_is_chosen_by_an_option_alone(run, kb, monkeypatch):
     assert json.loads(mixed.out)["hits"] == json.loads(plain.out)["hits"] != []
 
 
+@pytest.mark.parametrize("model", ["folder", "mini"])
+def test_reranking(run, kb, monkeypatch, model):
+    """mini's scores are mixed with the search's, a cross-encoder's are taken alone."""
+    loaded = []
+
+    class Undecided:
+        """Hardly prefers what was found last to what was found first."""
+
+        def score(self, query, passages):
+            assert (query, len(passages)) == ("honey cake", 3)
+            return [1.0, 0.0, 1.01]
+
+    def load_reranker(model, *, device):
+        loaded.append((model, device))
+        return Undecided()
+
+    monkeypatch.setattr("trivec.rerankers.load_reranker", load_reranker)
+    asked = ("search", kb, "honey cake", "--json")
+    searched = [hit["id"] for hit in json.loads(run(*asked).out)["hits"]]
+    assert loaded == []
+    found = json.loads(run(*asked, "--rerank", model, "--device", "cpu").out)["hits"]
+    assert loaded == [(model, "cpu")]
+    best, other, last = searched
+    if model == "mini":
+        assert found[0]["id"] == best
+        return
+    assert [hit["id"] for hit in found] == [last, best, other]
+    assert [hit["rerank_score"] for hit in found] == [1.01, 1.0, 0.0]
+    (only,) = json.loads(run(*asked, "--rerank", model, "-k", 1).out)["hits"]
+    assert only["id"] == last
+    assert "rerank" in run("search", kb, "honey cake", "--rerank", model).out
+
+
 def test_info(run, kb):
     report = json.loads(run("info", kb, "--json").out)
     assert report["passages"] == 3

@@ -6,7 +6,14 @@ import pytest
 
 from trivec.errors import InputError
 from trivec.exporting import ExportOptions, export_reranker
-from trivec.rerankers import FlagReranker, FlagRerankerOptions, OnnxReranker, OnnxRerankerOptions
+from trivec.rerankers import (
+    FlagReranker,
+    FlagRerankerOptions,
+    MiniReranker,
+    OnnxReranker,
+    OnnxRerankerOptions,
+    load_reranker,
+)
 
 pytest.importorskip("onnx")
 
@@ -123,3 +130,13 @@ def test_more_tokens_than_positions(exported_reranker):
 
 def test_constructing_loads_nothing():
     assert repr(OnnxReranker("no/such/folder")) == "OnnxReranker('no/such/folder')"
+
+
+def test_by_name(exported_reranker, tiny_reranker):
+    assert type(load_reranker(exported_reranker)) is OnnxReranker
+    assert type(load_reranker(str(tiny_reranker))) is FlagReranker
+    assert type(load_reranker("BAAI/bge-reranker-v2-m3", device="cuda:1")) is FlagReranker
+    assert type(load_reranker("./mini")) is FlagReranker
+    assert type(load_reranker("mini")) is MiniReranker
+    with pytest.raises(InputError, match=r"device='tpu'.*cpu, cuda"):
+        load_reranker(exported_reranker, device="tpu")

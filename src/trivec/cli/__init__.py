@@ -30,7 +30,8 @@ from trivec.cli._export import export
 from trivec.cli._place import chosen_encoder, open_place
 from trivec.cli._progress import passages_counted
 from trivec.cli._questions import feedback, questions, searched
-from trivec.cli._rendering import hit_json, hit_table, schema_table, summary
+from trivec.cli._rendering import hit_table, hits_json, schema_table, summary
+from trivec.cli._reranking import CANDIDATES, RerankOption, reranked
 from trivec.errors import TrivecError
 from trivec.types import SearchOptions
 
@@ -176,6 +177,7 @@ def search(
     with_questions: Annotated[
         bool, typer.Option("--questions", help="Search the passages' questions and feedback too.")
     ] = False,
+    rerank: RerankOption = None,
     collection: CollectionOption = None,
     model: Annotated[str | None, typer.Option(help="Default: the one that wrote it.")] = None,
     device: DeviceOption = "cpu",
@@ -197,11 +199,16 @@ def search(
             where.open(encoder, create=False, mixed_precision=mixed_precision) as opened,
             searched(opened, questions=with_questions) as source,
         ):
-            hits = source.search(query, k, filter=conditions, options=options)
+            depth = k if rerank is None else max(k, CANDIDATES)
+            hits = source.search(query, depth, filter=conditions, options=options)
+    scores = None
+    if rerank is not None:
+        order = reranked(query, hits, k, rerank, device)
+        hits, scores = [hit for hit, _ in order], [score for _, score in order]
     if as_json:
-        print_json({"query": query, "hits": [hit_json(hit) for hit in hits]})
+        print_json({"query": query, "hits": hits_json(hits, scores)})
     elif hits:
-        _print(hit_table(hits))
+        _print(hit_table(hits, scores))
     else:
         complain("note", "no passage matches")
 

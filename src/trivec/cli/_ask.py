@@ -20,6 +20,7 @@ from trivec.cli._arguments import (
 )
 from trivec.cli._chat import BaseUrlOption, ChatModelOption, connected
 from trivec.cli._place import chosen_encoder, open_place
+from trivec.cli._reranking import RerankOption, ranking_by
 from trivec.text import clean
 from trivec.types import Chunk
 
@@ -49,6 +50,7 @@ def ask(
     rewrite: Annotated[
         bool, typer.Option("--rewrite", help="Let the model add the domain's words to the search.")
     ] = False,
+    rerank: RerankOption = None,
     k: Annotated[
         int, typer.Option("-k", min=1, help="Passages read, or sentences with --evidence.")
     ] = 8,
@@ -77,12 +79,16 @@ def ask(
     options = RagOptions(max_passages=k)
     if min_evidence is not None:
         options = replace(options, min_evidence=min_evidence)
+    reranker = None
+    if rerank is not None:
+        reranker, ranking = ranking_by(rerank, device)
+        options = replace(options, ranking=ranking)
     chat = None if evidence or model is None else connected(model, base_url)
     rewriter = KeywordRewriter(chat) if rewrite and chat is not None else None
     with open_place(place, collection) as where:
         schema = where.require_schema()
         with where.open(chosen_encoder(schema, encoder, device), create=False) as index:
-            rag = RagPipeline(index, chat, rewriter=rewriter, options=options)
+            rag = RagPipeline(index, chat, rewriter=rewriter, reranker=reranker, options=options)
             if evidence:
                 hits = rag.find(question, filter=conditions).hits
                 found = best_sentences(question, hits, index.encoder, most=k)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from trivec.schema import Schema
 
-__all__ = ["hit_json", "hit_table", "schema_table", "summary"]
+__all__ = ["hit_table", "hits_json", "schema_table", "summary"]
 
 EXCERPT = 240
 MATCHES = 20
@@ -34,8 +34,15 @@ def summary(report: AddReport, place: str, seconds: float) -> str:
     return f"{place}: {listing} in {seconds:.1f} s"
 
 
-def hit_json(hit: Hit) -> dict[str, Any]:
-    """Return a hit as JSON values."""
+def hits_json(hits: Sequence[Hit], scores: Sequence[float] | None = None) -> list[dict[str, Any]]:
+    """Return hits as JSON values, with a reranker's scores where it gave some."""
+    rows = [_hit_json(hit) for hit in hits]
+    if scores is None:
+        return rows
+    return [{**row, "rerank_score": score} for row, score in zip(rows, scores, strict=True)]
+
+
+def _hit_json(hit: Hit) -> dict[str, Any]:
     chunk = hit.chunk
     return {
         "id": hit.id,
@@ -49,16 +56,19 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     }
 
 
-def hit_table(hits: Sequence[Hit]) -> Table:
-    """Return the hits with an excerpt of each, and its explanation if it has one."""
+def hit_table(hits: Sequence[Hit], scores: Sequence[float] | None = None) -> Table:
+    """Return the hits with an excerpt of each, its explanation and a reranker's score, if any."""
     from rich.table import Table
 
     table = Table(show_lines=True)
     table.add_column("", justify="right")
     table.add_column("score", justify="right")
+    if scores is not None:
+        table.add_column("rerank", justify="right")
     table.add_column("passage", overflow="fold")  # else Chinese lines end in an ellipsis
-    for rank, hit in enumerate(hits, 1):
-        table.add_row(str(rank), f"{hit.score:.4f}", _passage(hit))
+    for rank, hit in enumerate(hits):
+        reranked = [] if scores is None else [f"{scores[rank]:.4f}"]
+        table.add_row(str(rank + 1), f"{hit.score:.4f}", *reranked, _passage(hit))
     return table
 
 

@@ -10,9 +10,8 @@ from trivec.encoders.flag import FlagEncoder, FlagOptions, Precision
 from trivec.encoders.mini import MINI_OPTIONS, MiniEncoder
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.encoders.remote import RemoteEncoder, RemoteOptions
-from trivec.errors import InputError
 from trivec.models._onnx_folder import MANIFEST
-from trivec.models._onnx_session import OnnxPrecision
+from trivec.models._onnx_session import OnnxPrecision, execution_provider
 
 __all__ = [
     "MINI_OPTIONS",
@@ -25,8 +24,6 @@ __all__ = [
     "RemoteOptions",
     "load_encoder",
 ]
-
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 def load_encoder(
@@ -46,12 +43,9 @@ def load_encoder(
         InputError: the precision or the device is not allowed.
     """
     if model != "mini" and Path(model).expanduser().joinpath(MANIFEST).is_file():
-        if device not in _PROVIDERS:
-            raise InputError(
-                f"device={device!r}; an exported model runs on {', '.join(_PROVIDERS)}"
-            )
         exported = OnnxOptions(
-            precision=cast("OnnxPrecision", precision or "auto"), provider=_PROVIDERS[device]
+            precision=cast("OnnxPrecision", precision or "auto"),
+            provider=execution_provider(device),
         )
         return OnnxEncoder(model, options=exported)
     plain = cast("Precision", precision or "fp32")

@@ -14,12 +14,20 @@ from trivec.errors import InputError, MissingDependencyError, ModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["OnnxPrecision", "Session", "SessionOptions", "choose_precision", "has_int8_dot_product"]
+__all__ = [
+    "OnnxPrecision",
+    "Session",
+    "SessionOptions",
+    "choose_precision",
+    "execution_provider",
+    "has_int8_dot_product",
+]
 
 logger = logging.getLogger(__name__)
 
 OnnxPrecision: TypeAlias = Literal["auto", "fp32", "int8"]
 
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _CPU_INFO = Path("/proc/cpuinfo")
 #: instructions that multiply bytes and add into 32 bits; without them int8 is no faster and, on
 #: x86-64, saturates in 16 bits
@@ -92,6 +100,17 @@ class Session:
                 raise MemoryError(str(err)) from err
             raise ModelError(f"onnxruntime failed ({type(err).__name__}: {err})") from err
         return found
+
+
+def execution_provider(device: str) -> str:
+    """Return ONNX Runtime's name of what computes on a device.
+
+    Raises:
+        InputError: an exported model does not run there.
+    """
+    if device not in _PROVIDERS:
+        raise InputError(f"device={device!r}; an exported model runs on {', '.join(_PROVIDERS)}")
+    return _PROVIDERS[device]
 
 
 def choose_precision(asked: OnnxPrecision, held: Collection[str], place: Path) -> str:
