@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from trivec.encoders._arguments import check_arguments
+from trivec.encoders._local import LocalEncoder, Usage
 from trivec.encoders._model_folder import EXPECTED, ModelFolder, inspect_folder
 from trivec.encoders._network import Network, NetworkOptions
-from trivec.encoders._spans import LongReading, encode_spans
-from trivec.encoders._tokens import TextTokenizer
+from trivec.encoders._spans import TokenOutputs
+from trivec.encoders._tokens import TextTokenizer, TokenizedText
 from trivec.errors import InputError, MissingDependencyError, ModelError
-from trivec.models._batching import Batching, run_in_batches, token_budget
+from trivec.models._batching import Batching, token_budget
 from trivec.models._cache import combined_digest, file_digest
 from trivec.models._folder import HubOptions, locate_folder
 from trivec.models._lazy import Lazy
 from trivec.models._options import Precision, check_choice, check_least
-from trivec.similarity import Similarity, explain, similarity
-from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head, MatchedTerm
+from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:
-    import tokenizers
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["FlagEncoder", "FlagOptions", "Pooling", "Precision"]
 
@@ -75,7 +75,7 @@ class FlagOptions:
             check_least("max_batch_tokens", self.max_batch_tokens, 1)
 
 
-class FlagEncoder:
+class FlagEncoder(LocalEncoder):
     """Dense, sparse and ColBERT vectors of a model in the BGE-M3 format, one forward for all.
 
     The outputs equal those of FlagEmbedding's ``BGEM3FlagModel`` on the same folder. Building an
@@ -139,124 +139,33 @@ class FlagEncoder:
         """
         return self._folder().path
 
-    @property
-    def tokenizer(self) -> tokenizers.Tokenizer:
-        """The model's tokenizer, without truncation; it must not be changed."""
-        return self._tokenizer().backend
-
-    def encode_documents(
-        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
-    ) -> list[Encoding]:
-        """Encode passages, one forward for all heads.
-
-        Args:
-            texts: any texts; lone surrogates are read as U+FFFD.
-            heads: what to compute.
-
-        Returns:
-            One encoding for each text, in order.
-
-        Raises:
-            InputError: ``texts`` is a single string, or ``heads`` names an unknown head.
-            ModelError: the model cannot be loaded, or not even one text fits into memory.
-            MissingHeadError: a head is missing or has the wrong shape.
-        """
-        options = self._options
-        return self._encode(texts, heads, options.passage_instruction, options.passage_max_length)
-
-    def encode_queries(
-        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
-    ) -> list[Encoding]:
-        """Encode queries; as :meth:`encode_documents`, with the query's instruction and length."""
-        options = self._options
-        return self._encode(texts, heads, options.query_instruction, options.query_max_length)
-
-    def encode_long(
-        self,
-        document: str,
-        spans: Sequence[tuple[int, int]],
-        *,
-        heads: Sequence[Head] = ALL_HEADS,
-    ) -> list[Encoding]:
-        """Encode a document once and give every passage its vectors out of it (late chunking).
-
-        A passage's dense vector is the mean of its tokens' states, its sparse weights and ColBERT
-        rows are its tokens' own; all of them saw the whole document, or of one that is longer than
-        ``passage_max_length`` the window around the passage. Experimental for models that pool by
-        CLS, as BGE-M3: their dense vector was trained for another state.
-
-        Args:
-            document: the text.
-            spans: where each passage begins and ends in it, in characters.
-            heads: what to compute.
-
-        Returns:
-            One encoding for each span, in order.
-
-        Raises:
-            InputError: a span is empty or lies outside of the document, or an unknown head.
-            ModelError: the model cannot be loaded.
-        """
-        check_arguments([document], heads)
-        self.load()
-        options = self._options
-        reading = LongReading(
-            self._tokenizer(),
-            self._network().outputs,
-            heads,
-            options.passage_instruction,
-            options.passage_max_length,
-            options.normalize,
-        )
-        return encode_spans(document, spans, reading)
-
-    def decode_tokens(self, ids: Sequence[int]) -> list[str]:
-        """Return the text of sparse indices.
-
-        Raises:
-            InputError: an index is not in the vocabulary.
-        """
-        return self._tokenizer().decode([int(token) for token in ids])
-
-    def similarity(
-        self,
-        queries: Sequence[str],
-        passages: Sequence[str],
-        *,
-        weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    ) -> Similarity:
-        """Score every query against every passage; see :func:`trivec.similarity.similarity`."""
-        return similarity(self, queries, passages, weights=weights)
-
-    def explain(self, query: str, passage: str) -> tuple[MatchedTerm, ...]:
-        """Return the tokens that match; see :func:`trivec.similarity.explain`."""
-        return explain(self, query, passage)
-
     def load(self) -> None:
         """Load the model now rather than at the first text."""
         self._network()
         self._tokenizer()
 
-    def _encode(
-        self, texts: Sequence[str], heads: Sequence[Head], instruction: str, max_length: int
-    ) -> list[Encoding]:
-        check_arguments(texts, heads)
-        if not texts:
-            return []
-        self.load()
-        read = self._tokenizer().read(texts, instruction=instruction, max_length=max_length)
-        network, tokenizer = self._network(), self._tokenizer()
-        return run_in_batches(
-            read,
-            [len(text.ids) for text in read],
-            lambda batch: network.encode(batch, heads, pad=tokenizer.pad, unused=tokenizer.unused),
-            Batching(
-                token_budget(self._options.max_batch_tokens, self._options.device),
-                self._options.device,
+    def _usage(self) -> Usage:
+        options = self._options
+        return Usage(
+            query_instruction=options.query_instruction,
+            query_max_length=options.query_max_length,
+            passage_instruction=options.passage_instruction,
+            passage_max_length=options.passage_max_length,
+            normalized=options.normalize,
+            batching=Batching(
+                token_budget(options.max_batch_tokens, options.device),
+                options.device,
                 "lower passage_max_length, split the text into smaller chunks, or take "
                 "precision='bf16'",
             ),
         )
+
+    def _forward(self, texts: Sequence[TokenizedText], heads: Sequence[Head]) -> list[Encoding]:
+        tokenizer = self._tokenizer()
+        return self._network().encode(texts, heads, pad=tokenizer.pad, unused=tokenizer.unused)
+
+    def _outputs(self, ids: NDArray[np.int64], heads: Collection[Head]) -> TokenOutputs:
+        return self._network().outputs(ids, heads)
 
     def _find(self) -> ModelFolder:
         options = self._options

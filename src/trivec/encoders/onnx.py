@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trivec.encoders._arguments import check_arguments
+from trivec.encoders._local import LocalEncoder, Usage
 from trivec.encoders._postprocess import multivectors, sparse_vectors
-from trivec.encoders._spans import LongReading, TokenOutputs, encode_spans
+from trivec.encoders._spans import TokenOutputs
 from trivec.encoders._tokens import TextTokenizer, TokenizedText
 from trivec.errors import InputError
-from trivec.models._batching import Batching, padded, run_in_batches
+from trivec.models._batching import Batching, padded
 from trivec.models._lazy import Lazy
 from trivec.models._onnx_folder import Agreement, OnnxFolder, open_export
 from trivec.models._onnx_session import OnnxPrecision, Session, SessionOptions, choose_precision
 from trivec.models._options import check_choice, check_least
 from trivec.models._saved_tokenizer import SavedTokenizer
-from trivec.similarity import Similarity, explain, similarity
-from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head, MatchedTerm
+from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:
-    import tokenizers
     from numpy.typing import NDArray
 
 __all__ = ["OnnxEncoder", "OnnxOptions"]
@@ -86,7 +84,7 @@ class _Model:
     passage_max_length: int
 
 
-class OnnxEncoder:
+class OnnxEncoder(LocalEncoder):
     """Dense, sparse and ColBERT vectors of an exported model, one forward for all.
 
     In fp32 the outputs equal those of :class:`trivec.FlagEncoder` on the model that was exported,
@@ -153,114 +151,31 @@ class OnnxEncoder:
         model = self._model()
         return model.folder.manifest.precisions[model.precision]
 
-    @property
-    def tokenizer(self) -> tokenizers.Tokenizer:
-        """The model's tokenizer, without truncation; it must not be changed."""
-        return self._tokenizer().backend
-
-    def encode_documents(
-        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
-    ) -> list[Encoding]:
-        """Encode passages, one forward for all heads.
-
-        Args:
-            texts: any texts; lone surrogates are read as U+FFFD.
-            heads: what to compute.
-
-        Returns:
-            One encoding for each text, in order.
-
-        Raises:
-            InputError: ``texts`` is a single string, or ``heads`` names an unknown head.
-            ModelError: the folder cannot be used, or not even one text fits into memory.
-            MissingDependencyError: the extra ``onnx`` is not installed.
-        """
-        check_arguments(texts, heads)
-        if not texts:
-            return []
-        model = self._model()
-        return self._encode(texts, heads, model.passage_instruction, model.passage_max_length)
-
-    def encode_queries(
-        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
-    ) -> list[Encoding]:
-        """Encode queries; as :meth:`encode_documents`, with the query's instruction and length."""
-        check_arguments(texts, heads)
-        if not texts:
-            return []
-        model = self._model()
-        return self._encode(texts, heads, model.query_instruction, model.query_max_length)
-
-    def encode_long(
-        self,
-        document: str,
-        spans: Sequence[tuple[int, int]],
-        *,
-        heads: Sequence[Head] = ALL_HEADS,
-    ) -> list[Encoding]:
-        """Encode a document once and give every passage its vectors out of it (late chunking).
-
-        As :meth:`trivec.FlagEncoder.encode_long`.
-
-        Raises:
-            InputError: a span is empty or lies outside of the document, or an unknown head.
-            ModelError: the folder cannot be used.
-        """
-        check_arguments([document], heads)
-        model, session = self._model(), self._session()
-        reading = LongReading(
-            self._tokenizer(),
-            lambda ids, wanted: _token_outputs(session, ids, wanted),
-            heads,
-            model.passage_instruction,
-            model.passage_max_length,
-            model.folder.manifest.settings["normalized"],
-        )
-        return encode_spans(document, spans, reading)
-
-    def decode_tokens(self, ids: Sequence[int]) -> list[str]:
-        """Return the text of sparse indices.
-
-        Raises:
-            InputError: an index is not in the vocabulary.
-        """
-        return self._tokenizer().decode([int(token) for token in ids])
-
-    def similarity(
-        self,
-        queries: Sequence[str],
-        passages: Sequence[str],
-        *,
-        weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    ) -> Similarity:
-        """Score every query against every passage; see :func:`trivec.similarity.similarity`."""
-        return similarity(self, queries, passages, weights=weights)
-
-    def explain(self, query: str, passage: str) -> tuple[MatchedTerm, ...]:
-        """Return the tokens that match; see :func:`trivec.similarity.explain`."""
-        return explain(self, query, passage)
-
     def load(self) -> None:
         """Load the model now rather than at the first text."""
         self._session()
         self._tokenizer()
 
-    def _encode(
-        self, texts: Sequence[str], heads: Sequence[Head], instruction: str, max_length: int
-    ) -> list[Encoding]:
-        session, tokenizer = self._session(), self._tokenizer()
-        read = tokenizer.read(texts, instruction=instruction, max_length=max_length)
-        wanted = [head for head in ALL_HEADS if head in heads]
-        return run_in_batches(
-            read,
-            [len(text.ids) for text in read],
-            lambda batch: _forward(session, tokenizer, batch, wanted),
-            Batching(
+    def _usage(self) -> Usage:
+        model = self._model()
+        return Usage(
+            query_instruction=model.query_instruction,
+            query_max_length=model.query_max_length,
+            passage_instruction=model.passage_instruction,
+            passage_max_length=model.passage_max_length,
+            normalized=model.folder.manifest.settings["normalized"],
+            batching=Batching(
                 self._options.max_batch_tokens,
                 self._options.provider,
                 "lower passage_max_length, or split the text into smaller chunks",
             ),
         )
+
+    def _forward(self, texts: Sequence[TokenizedText], heads: Sequence[Head]) -> list[Encoding]:
+        return _encode(self._session(), self._tokenizer(), texts, heads)
+
+    def _outputs(self, ids: NDArray[np.int64], heads: Collection[Head]) -> TokenOutputs:
+        return _token_outputs(self._session(), ids, heads)
 
     def _find(self) -> _Model:
         options, folder = self._options, open_export(self._path, "encoder")
@@ -306,7 +221,7 @@ class OnnxEncoder:
         return f"OnnxEncoder({str(self._path)!r})"
 
 
-def _forward(
+def _encode(
     session: Session,
     tokenizer: TextTokenizer,
     texts: Sequence[TokenizedText],
