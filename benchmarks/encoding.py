@@ -159,7 +159,7 @@ def _postprocessing(peer: Any) -> Comparison:
     process = _their_postprocessing(peer)
 
     def ours(weights: FloatArray) -> list[SparseVector]:
-        return sparse_vectors(ids[real], weights[real], real.sum(axis=1), unused)
+        return sparse_vectors(ids[real], weights[real], lengths, unused)
 
     def theirs(weights: FloatArray) -> list[dict[str, float]]:
         # as in encode_single_device: rows of weights, lists of ids

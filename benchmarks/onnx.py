@@ -36,6 +36,7 @@ from trivec.testing import build_tiny_m3, build_tiny_reranker
 __all__ = ["Row", "Size", "main", "run"]
 
 QUERY_ROUNDS = 15
+QUERIES = 3  # of a round
 OUR_ROUNDS = 2
 PAUSE = 0.05  # seconds in which the worker threads of the library before stop spinning
 PASSAGE_TOKENS = 200
@@ -200,7 +201,7 @@ def _texts(length: Callable[[str], int], count: int) -> tuple[list[str], int]:
 def _by_turns(works: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
     """Return the median seconds of each work, run by turns.
 
-    Before each there is a pause and a run that is not timed: without them a library's time depends
+    A turn begins with a pause and a run that is not timed: without them a library's time depends
     on which one ran before it, whose threads keep a core for some milliseconds more.
     """
     times: dict[str, list[float]] = {name: [] for name in works}
@@ -208,7 +209,7 @@ def _by_turns(works: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
         for name, work in works.items():
             sleep(PAUSE)
             work()
-            times[name] += _times(work, 1)
+            times[name] += _times(work, QUERIES)
     return {name: median(values) for name, values in times.items()}
 
 

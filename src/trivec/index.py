@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from trivec._adding import AddOptions, Progress, add_steps, delete_steps
 from trivec._adopting import adopted_schema
 from trivec._binding import Binding
+from trivec._copying import copy_points
 from trivec._mixed_precision import query_encoder
 from trivec._opening import (
     IndexConfig,
@@ -34,10 +35,8 @@ from trivec.types import (
     Chunk,
     FloatArray,
     Hit,
-    Point,
     QueryText,
     SearchOptions,
-    StoredPoint,
 )
 
 if TYPE_CHECKING:
@@ -318,24 +317,7 @@ class HybridIndex:
             FingerprintMismatchError: the other index belongs to another model.
             CollectionError: the other index has an arm that this one lacks.
         """
-        mine, theirs = self._binding, other._binding
-        if self.schema.fingerprint is not None:
-            other.schema.require_same_writer(self.schema.fingerprint, "the target")
-        if missing := sorted(set(other.schema.vectors) - set(self.schema.vectors)):
-            raise CollectionError(
-                f"the target stores {missing}, which this index lacks; "
-                f"create it with IndexConfig(arms={tuple(self.schema.vectors)!r})"
-            )
-        target_names = {
-            self.schema.vectors[arm].name: spec.name for arm, spec in other.schema.vectors.items()
-        }
-        total = 0
-        for page in mine.pages(mine.scope(), with_vectors=list(target_names)):
-            theirs.store.upsert([_moved(point, mine, theirs, target_names) for point in page])
-            total += len(page)
-            if progress is not None:
-                progress(len(page))
-        return total
+        return copy_points(self._binding, other._binding, progress)
 
     def add_arm(self, arm: str, *, progress: Progress | None = None) -> int:
         """Add an arm to the collection in place, computed from the stored text.
@@ -404,13 +386,3 @@ class HybridIndex:
 
     def __repr__(self) -> str:
         return f"HybridIndex({self._binding.store!r}, arms={list(self.schema.vectors)})"
-
-
-def _moved(point: StoredPoint, mine: Binding, theirs: Binding, names: Mapping[str, str]) -> Point:
-    """Return a point as another collection stores it: its own ids, payload and vector names."""
-    chunk = mine.codec.decode(point)
-    return Point(
-        theirs.point_id(str(chunk.id)),
-        {names[name]: vector for name, vector in point.vectors.items()},
-        theirs.codec.encode(chunk, theirs.tenant, mine.codec.own(point.payload).get("context")),
-    )

@@ -6,18 +6,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from trivec.encoders._model_folder import ModelFolder
 from trivec.encoders._postprocess import multivectors, sparse_vectors
 from trivec.encoders._spans import TokenOutputs
-from trivec.encoders._tokens import TokenizedText
-from trivec.models._batching import padded
+from trivec.encoders._tokens import TokenizedText, pad_texts
 from trivec.models._linear import pack_linears
 from trivec.models._loading import load_with_flag_embedding
 from trivec.types import Encoding, FloatArray, Head, SparseVector
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from numpy.typing import NDArray
 
@@ -82,14 +80,14 @@ class Network:
         """
         import torch
 
-        ids, real, content = _pad(texts, pad)
-        counts = content.sum(axis=1)
+        batch = pad_texts(texts, pad)
+        ids, content, counts = batch.ids, batch.content, batch.counts
         nothing = [None] * len(texts)
         dense: Sequence[FloatArray | None] = nothing
         sparse: Sequence[SparseVector | None] = nothing
         colbert: Sequence[FloatArray | None] = nothing
         with torch.inference_mode():
-            mask = self._to_device(real)
+            mask = self._to_device(batch.real)
             hidden = self.backbone(
                 input_ids=self._to_device(ids), attention_mask=mask.long(), return_dict=True
             ).last_hidden_state
@@ -146,15 +144,6 @@ class Network:
         import torch
 
         return torch.from_numpy(array).to(self._options.device)
-
-
-def _pad(
-    texts: Sequence[TokenizedText], pad: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return padded ids, the mask of real tokens and the mask of the text's own tokens."""
-    ids, real = padded([text.ids for text in texts], pad)
-    starts = np.array([text.start for text in texts])
-    return ids, real, real & (np.arange(ids.shape[1]) >= starts[:, None])
 
 
 def _to_numpy(tensor: torch.Tensor) -> FloatArray:

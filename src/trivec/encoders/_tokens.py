@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trivec.errors import InputError, ModelError
+from trivec.models._batching import padded
 from trivec.models._tokenizing import encodable, unlimited
 
 if TYPE_CHECKING:
     import tokenizers
     from numpy.typing import NDArray
 
-__all__ = ["LocatedText", "TextTokenizer", "TokenizedText", "cut"]
+__all__ = ["LocatedText", "PaddedTexts", "TextTokenizer", "TokenizedText", "cut", "pad_texts"]
 
 SPECIALS_AROUND = 2  # <s> text </s>
 
@@ -33,6 +34,23 @@ class TokenizedText:
     ids: NDArray[np.int64]
     start: int
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PaddedTexts:
+    """A batch as a model takes it.
+
+    Attributes:
+        ids: ``(texts, longest)`` int64, padded on the right.
+        real: ``(texts, longest)`` bool, False for padding.
+        content: ``(texts, longest)`` bool, True for a text's own tokens.
+        counts: ``(texts,)`` int64, how many tokens are a text's own.
+    """
+
+    ids: NDArray[np.int64]
+    real: NDArray[np.bool_]
+    content: NDArray[np.bool_]
+    counts: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,3 +167,12 @@ def _first_of_text(encoded: tokenizers.Encoding, text: str, instruction: int) ->
         if token is not None:
             return token
     return len(encoded.ids) - 1
+
+
+def pad_texts(texts: Sequence[TokenizedText], pad: int) -> PaddedTexts:
+    """Return a batch of texts, filled up with the padding token."""
+    ids, real = padded([text.ids for text in texts], pad)
+    starts = np.array([text.start for text in texts])
+    lengths = np.array([len(text.ids) for text in texts])
+    content = real & (np.arange(ids.shape[1]) >= starts[:, None])
+    return PaddedTexts(ids, real, content, np.maximum(lengths - starts, 0))

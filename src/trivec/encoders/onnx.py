@@ -12,9 +12,9 @@ import numpy as np
 from trivec.encoders._local import LocalEncoder, Usage
 from trivec.encoders._postprocess import multivectors, sparse_vectors
 from trivec.encoders._spans import TokenOutputs
-from trivec.encoders._tokens import TextTokenizer, TokenizedText
+from trivec.encoders._tokens import TextTokenizer, TokenizedText, pad_texts
 from trivec.errors import InputError
-from trivec.models._batching import Batching, padded
+from trivec.models._batching import Batching
 from trivec.models._lazy import Lazy
 from trivec.models._onnx_folder import Agreement, OnnxFolder, open_export
 from trivec.models._onnx_session import OnnxPrecision, Session, SessionOptions, choose_precision
@@ -228,20 +228,18 @@ def _encode(
     heads: Sequence[Head],
 ) -> list[Encoding]:
     """Encode one batch in one forward; only what is asked for is computed."""
-    ids, real = padded([text.ids for text in texts], tokenizer.pad)
-    starts = np.array([text.start for text in texts])
-    content = real & (np.arange(ids.shape[1]) >= starts[:, None])
-    counts = content.sum(axis=1)
+    batch = pad_texts(texts, tokenizer.pad)
+    content, counts = batch.content, batch.counts
     inputs = {
-        "input_ids": ids,
-        "attention_mask": real.astype(np.int64),
+        "input_ids": batch.ids,
+        "attention_mask": batch.real.astype(np.int64),
         "with_colbert": np.array("colbert" in heads),
     }
     found = dict(zip(heads, session.run(heads, inputs), strict=True))
     nothing = [None] * len(texts)
     dense = list(found["dense"]) if "dense" in found else nothing
     sparse = (
-        sparse_vectors(ids[content], found["sparse"][content], counts, tokenizer.unused)
+        sparse_vectors(batch.ids[content], found["sparse"][content], counts, tokenizer.unused)
         if "sparse" in found
         else nothing
     )

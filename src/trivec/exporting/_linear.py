@@ -29,8 +29,11 @@ class Weights(Protocol):
         """Add what all layers share; ``tokens`` is the number of rows, as a ``(1,)`` shape."""
         ...
 
-    def prepared(self, graph: Graph, rows: str, name: str) -> Any:
-        """Make ``(tokens, inputs)`` rows ready to be multiplied, once for several layers."""
+    def prepared(self, graph: Graph, rows: str, name: str, lowest: float | None = None) -> Any:
+        """Make ``(tokens, inputs)`` rows ready to be multiplied, once for several layers.
+
+        ``lowest`` is what no entry is below, if that is known.
+        """
         ...
 
     def linear(self, graph: Graph, rows: Any, weight: FloatArray, name: str) -> str:
@@ -48,7 +51,13 @@ class Float32:
     def begin(self, graph: Graph, tokens: str) -> None:
         """Add nothing."""
 
-    def prepared(self, graph: Graph, rows: str, name: str) -> str:  # noqa: ARG002  # Weights'
+    def prepared(
+        self,
+        graph: Graph,  # noqa: ARG002  # Weights'
+        rows: str,
+        name: str,  # noqa: ARG002  # the same
+        lowest: float | None = None,  # noqa: ARG002  # the same
+    ) -> str:
         """Return the rows themselves."""
         return rows
 
@@ -86,15 +95,13 @@ class Int8:
         zero = graph.constant("zeros", np.array([_ZERO], np.uint8))
         graph.node("Expand", [zero, tokens], self._zeros)
 
-    def prepared(self, graph: Graph, rows: str, name: str) -> _Rows:
+    def prepared(self, graph: Graph, rows: str, name: str, lowest: float | None = None) -> _Rows:
         """Quantise rows, each to its largest magnitude.
 
         A row of zeros has scale 0: whatever its bytes are then, its product is 0.
         """
         axis = graph.constant("last_axis", np.array([1]))
-        magnitudes = graph.node("Abs", [rows], f"{name}.magnitudes")
-        kept = {"keepdims": 1}
-        largest = graph.node("ReduceMax", [magnitudes, axis], f"{name}.largest", attributes=kept)
+        largest = _largest(graph, rows, name, lowest)
         step = graph.constant("step", np.array([1 / _LARGEST], np.float32))
         scale = graph.node("Mul", [largest, step], f"{name}.scale")
         flat = graph.node("Squeeze", [scale, axis], f"{name}.flat_scale")
@@ -126,6 +133,18 @@ class Int8:
         widened = graph.node("Cast", [taken], f"{name}.widened", attributes={"to": 1})
         factor = graph.node("Gather", [scales, ids], f"{name}.factor")
         return graph.node("Mul", [widened, factor], f"{name}.rows")
+
+
+def _largest(graph: Graph, rows: str, name: str, lowest: float | None) -> str:
+    """Add the largest magnitude of each row, or a little more; a known bound saves a pass."""
+    axis = graph.constant("last_axis", np.array([1]))
+    kept = {"keepdims": 1}
+    if lowest is None:
+        magnitudes = graph.node("Abs", [rows], f"{name}.magnitudes")
+        return graph.node("ReduceMax", [magnitudes, axis], f"{name}.largest", attributes=kept)
+    highest = graph.node("ReduceMax", [rows, axis], f"{name}.highest", attributes=kept)
+    depth = graph.constant(f"depth_{-lowest:g}", np.array([-lowest], np.float32))
+    return graph.node("Max", [highest, depth], f"{name}.largest")
 
 
 def quantized_rows(matrix: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
