@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from trivec import (
@@ -558,6 +558,8 @@ values = (
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(names, st.tuples(names, st.dictionaries(names, values | st.lists(values)))))
+@example({"fifteen digits and .0": ("text", {"v": [4135010173656150.0, 8167999810432340.0]})})
+@example({"many digits": ("text", {"v": [0.1 + 0.2, 1e22, 5e-324, 1.7976931348623157e308]})})
 def test_ids_texts_and_metadata_come_back_unchanged(index, records):
     chunks = {
         key: Chunk(text, id=key, metadata=metadata)

@@ -30,6 +30,9 @@ NAMESPACE = uuid.UUID("5c0cf3a5-3c0e-5c8e-9a54-1d2f6f2f7b1e")
 """The uuid5 namespace of ids that Qdrant cannot take as they are. It never changes."""
 
 
+_EXACT_INTEGERS = 2**53  # up to here every integer is a float
+
+
 class Codec(Protocol):
     """A payload layout: how a chunk becomes a payload and a stored point a chunk again.
 
@@ -165,12 +168,13 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def _has_fragile_float(value: Any) -> bool:
     """Say whether a float in here may come back from Qdrant off by one in the last place.
 
-    Qdrant reads payloads with serde_json, whose quick parser is exact only for numbers of up to 15
-    digits and moderate exponents. Others are kept a second time, as text.
+    Qdrant reads payloads with serde_json, whose quick parser takes all digits, the zero of ``.0``
+    included, for one integer and divides it by a power of ten. That is exact where the integer is
+    a float itself. Other numbers, and all with an exponent, are kept a second time, as text.
     """
     if isinstance(value, float):
-        digits = repr(value).lstrip("-").replace(".", "").strip("0")
-        return value != 0 and ("e" in digits or len(digits) > 15)
+        digits = repr(value).lstrip("-").replace(".", "")
+        return value != 0 and not (digits.isdecimal() and int(digits) <= _EXACT_INTEGERS)
     if isinstance(value, Mapping):
         return any(map(_has_fragile_float, value.values()))
     return isinstance(value, list) and any(map(_has_fragile_float, value))
