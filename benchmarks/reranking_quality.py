@@ -27,6 +27,7 @@ from trivec.encoders import MiniEncoder
 from trivec.memo import MemoEncoder
 from trivec.rerankers import MaxSimReranker, MiniReranker, RankingOptions, rank
 from trivec.rerankers._mini_states import MiniStates, StatesOptions
+from trivec.rerankers.mini import RETRIEVAL_WEIGHT
 from trivec.types import ALL_HEADS, FloatArray
 
 __all__ = ["Corpus", "Row", "main", "missed_goals", "read_corpus", "run"]
@@ -34,7 +35,6 @@ __all__ = ["Corpus", "Row", "main", "missed_goals", "read_corpus", "run"]
 SHIPPED = Path(__file__).parent / "data"
 CORPORA = ("xquad.zh", "xquad.en")
 CANDIDATES = 20
-RETRIEVAL_WEIGHT = 0.75  # chosen on DRCD and Cranfield, see scripts/train_mini_reranker.py
 WISHED = 0.985
 BEFORE, MIXED = "default hybrid", "mini, mixed with the hybrid"
 

@@ -34,12 +34,12 @@ from trivec.encoders._mini_folder import MINI_HEADS
 from trivec.memo import MemoEncoder
 from trivec.rerankers._mini_head import MiniHead
 from trivec.rerankers._mini_states import MiniStates, StatesOptions
+from trivec.rerankers.mini import RETRIEVAL_WEIGHT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CANDIDATES = 20
-RETRIEVAL_WEIGHT = 0.75
 TRAIN = {"cmrc": 60, "drcd_dev": 100, "cranfield": 100}
 QUERIES_PER_PASSAGE = {"train": 1, "held out": 2}
 SHIPPED = Path(__file__).parents[1] / "src/trivec/rerankers/_mini_reranker/reranker.safetensors"

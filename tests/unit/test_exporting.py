@@ -8,12 +8,15 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trivec import cli
 from trivec.encoders import FlagEncoder, FlagOptions, OnnxEncoder
 from trivec.errors import InputError, ModelError
 from trivec.exporting import ExportOptions, export_encoder, export_reranker
+from trivec.exporting._graph import Graph
+from trivec.exporting._linear import Int8
 from trivec.rerankers import FlagReranker, FlagRerankerOptions, OnnxReranker
 
 onnx = pytest.importorskip("onnx")
@@ -95,6 +98,28 @@ class TestFolder:
         export_encoder(FlagEncoder(model), tmp_path / "out", options=FP32)
         same = (tmp_path / "out" / "model_fp32.onnx.data").read_bytes()
         assert same == (exported_m3 / "model_fp32.onnx.data").read_bytes()
+
+
+@pytest.mark.parametrize("lowest", [None, -0.17])
+def test_no_activation_is_cut_off_in_8_bits(tmp_path, lowest):
+    """Each token takes steps of its own size, and those of GELU reach down to its lowest value."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    rows = np.array([[-0.17, -0.1], [-0.17, 0.05], [0.0, 0.0], [9.0, -0.17]], np.float32)
+    with (tmp_path / "weights").open("wb") as data:
+        graph, weights = Graph(data, "weights"), Int8()
+        graph.input("rows", "FLOAT", ["tokens", 2])
+        weights.begin(graph, graph.constant("tokens", np.array([4])))
+        prepared = weights.prepared(graph, "rows", "kept", lowest)
+        graph.output(prepared.bytes, "UINT8", ["tokens", 2])
+        graph.output(prepared.scale, "FLOAT", ["tokens", 1])
+    session = onnxruntime.InferenceSession(
+        graph.model().SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    quantized, scale = session.run(None, {"rows": rows})
+    found = (quantized.astype(np.float32) - 128) * scale
+    finest = np.abs(rows).max(axis=1, keepdims=True) / 127
+    assert scale[[0, 1, 3]] == pytest.approx(finest[[0, 1, 3]])
+    assert (np.abs(found - rows) <= scale / 2 + 1e-6).all()
 
 
 class TestRefusals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +18,6 @@ __all__ = ["CANDIDATES", "RerankOption", "ranking_by", "reranked"]
 
 CANDIDATES = 50
 """Passages that are read, or as many as are asked for."""
-_MINI_RETRIEVAL_WEIGHT = 0.75  # it is meant to be mixed with the search's order: MiniReranker
 
 RerankOption = Annotated[
     str | None,
@@ -28,8 +28,9 @@ RerankOption = Annotated[
 def ranking_by(model: str, device: str) -> tuple[Reranker, RankingOptions]:
     """Return a reranker by its name, and how it is used."""
     from trivec.rerankers import RankingOptions, load_reranker
+    from trivec.rerankers.mini import RETRIEVAL_WEIGHT
 
-    weight = _MINI_RETRIEVAL_WEIGHT if model == "mini" else 0.0
+    weight = RETRIEVAL_WEIGHT if model == "mini" else 0.0
     return load_reranker(model, device=device), RankingOptions(retrieval_weight=weight)
 
 
@@ -42,5 +43,5 @@ def reranked(
     reranker, options = ranking_by(model, device)
     texts = [hit.chunk.text for hit in hits]
     retrieved = [hit.score for hit in hits]
-    order = rank(reranker, query, texts, options, retrieved=retrieved)
-    return [(hits[one.position], one.score) for one in order[:k]]
+    order = rank(reranker, query, texts, replace(options, top_n=k), retrieved=retrieved)
+    return [(hits[one.position], one.score) for one in order]

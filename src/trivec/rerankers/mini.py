@@ -12,7 +12,10 @@ from trivec.rerankers._mini_head import load_head
 from trivec.rerankers._mini_states import MiniStates, StatesOptions, TokenStates
 from trivec.rerankers._scoring import check_arguments
 
-__all__ = ["MiniReranker", "MiniRerankerOptions"]
+__all__ = ["RETRIEVAL_WEIGHT", "MiniReranker", "MiniRerankerOptions"]
+
+RETRIEVAL_WEIGHT = 0.75
+"""What the order of the retrieval counts beside it; chosen on DRCD and Cranfield."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
