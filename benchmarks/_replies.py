@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trivec import ChatModel, ChatReply, ModelError
-from trivec.rag.keyword_prompts import KEYWORD_PROMPT_VERSION
+from trivec.rewriting.prompts import KEYWORD_PROMPT_VERSION
 
 __all__ = ["RecordedChat", "Recording"]
 

@@ -24,8 +24,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from trivec.encoders import FlagEncoder, load_encoder
-from trivec.encoders._postprocess import sparse_vectors
+from trivec.encoders import FlagEncoder
+from trivec.encoders.postprocess import sparse_vectors
+from trivec.loading import load_encoder
 from trivec.types import FloatArray, Head, SparseVector
 
 __all__ = ["Comparison", "main", "run"]

@@ -243,7 +243,7 @@ def _ceiling(place: Path) -> float:
     """Return the 8-bit multiplications per second of one large matrix product, nothing around."""
     import onnxruntime
 
-    from trivec.exporting._graph import Graph  # as the export writes it
+    from trivec.exporting.graph import Graph  # as the export writes it
 
     rows, width = 2048, 2048
     random = np.random.default_rng(0)

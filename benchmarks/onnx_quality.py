@@ -23,9 +23,10 @@ from benchmarks.quality import DEFAULT, SHIPPED, VARIANTS, Corpus, evaluate, rea
 from rich.console import Console
 from rich.table import Table
 
-from trivec.encoders import MiniEncoder, OnnxEncoder, OnnxOptions
+from trivec.encoders import OnnxEncoder, OnnxOptions
 from trivec.exporting import ExportOptions, export_encoder
 from trivec.index import HybridIndex
+from trivec.mini import MiniEncoder
 
 __all__ = ["Agreement", "main", "run"]
 

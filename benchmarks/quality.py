@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trivec import Chunk, Encoder, HybridIndex, IndexConfig, SearchOptions, load_encoder
-from trivec.memo import MemoEncoder
+from trivec.encoders.memo import MemoEncoder
 from trivec.types import ALL_HEADS
 
 __all__ = ["Corpus", "Measurement", "evaluate", "main", "read_corpora", "run"]

@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from trivec import Encoder, Hit, HybridIndex, load_encoder
-from trivec.memo import MemoEncoder
-from trivec.rag.questions import QuestionIndex, QuestionOptions
+from trivec.encoders.memo import MemoEncoder
+from trivec.questions.index import QuestionIndex, QuestionOptions
 
 __all__ = ["Measurement", "main", "measure", "missed_goals"]
 

@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from trivec import Chunk, Encoder, HybridIndex, RagPipeline, load_encoder
-from trivec.memo import MemoEncoder
-from trivec.rag.evidence import measured_thresholds
+from trivec.answers.evidence import measured_thresholds
+from trivec.encoders.memo import MemoEncoder
 from trivec.types import ALL_HEADS
 
 __all__ = ["Refused", "main", "measure", "run"]

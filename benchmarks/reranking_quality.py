@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from trivec import Chunk, Hit, HybridIndex, Reranker
-from trivec.encoders import MiniEncoder
-from trivec.memo import MemoEncoder
-from trivec.rerankers import MaxSimReranker, MiniReranker, RankingOptions, rank
-from trivec.rerankers._mini_states import MiniStates, StatesOptions
-from trivec.rerankers.mini import RETRIEVAL_WEIGHT
+from trivec.encoders.memo import MemoEncoder
+from trivec.mini import MiniEncoder, MiniReranker
+from trivec.mini.reranker import RETRIEVAL_WEIGHT
+from trivec.mini.states import MiniStates, StatesOptions
+from trivec.rerankers import MaxSimReranker, RankingOptions, rank
 from trivec.types import ALL_HEADS, FloatArray
 
 __all__ = ["Corpus", "Row", "main", "missed_goals", "read_corpus", "run"]

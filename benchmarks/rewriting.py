@@ -29,10 +29,10 @@ from rich.console import Console
 from rich.table import Table
 
 from trivec import ChatModel, Chunk, Encoder, HybridIndex, QueryText, SearchOptions, load_encoder
-from trivec.memo import MemoEncoder
-from trivec.rag.chat import ChatOptions, OpenAIChat
-from trivec.rag.rewriting import FeedbackRewriter, KeywordRewriter, Rewriter
-from trivec.rag.vocabulary import CorpusVocabulary
+from trivec.chat.openai import ChatOptions, OpenAIChat
+from trivec.encoders.memo import MemoEncoder
+from trivec.rewriting.rewriters import FeedbackRewriter, KeywordRewriter, Rewriter
+from trivec.rewriting.vocabulary import CorpusVocabulary
 from trivec.types import ALL_HEADS
 
 __all__ = ["Measurement", "main", "measure", "missed_goals", "read_gap", "run"]

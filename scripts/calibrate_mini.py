@@ -12,7 +12,7 @@ other text should keep to 5 % too.
 A claim is a question with its answer put behind it, which its own paragraph supports, and the next
 paragraph that the question finds does not; and a sentence as it stands in a paragraph, likewise.
 The threshold of support is the highest that doubts at most 5 % of what is supported of each kind.
-Nothing is written: the two numbers stand in ``trivec/rag/evidence.py``.
+Nothing is written: the two numbers stand in ``trivec/answers/evidence.py``.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivec import Chunk, Encoder, HybridIndex, RagOptions, RagPipeline, load_encoder
-from trivec.memo import MemoEncoder
-from trivec.rag.calibration import Calibration, LabelledQuestion, calibrate, choose_threshold
-from trivec.rag.evidence import Judge
-from trivec.rag.packing import sentences
+from trivec.answers.calibration import Calibration, LabelledQuestion, calibrate, choose_threshold
+from trivec.answers.evidence import Judge
+from trivec.answers.packing import sentences
+from trivec.encoders.memo import MemoEncoder
 from trivec.types import ALL_HEADS
 
 SHIPPED = Path(__file__).parent.parent / "benchmarks" / "data"

@@ -32,7 +32,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from trivec.encoders import MINI_OPTIONS, MiniEncoder
+from trivec.mini import MINI_OPTIONS, MiniEncoder
 
 SEED = 0
 PASSAGES = {"cmrc": 256, "drcd_dev": 600, "drcd_test": 200, "cranfield": 1000}
@@ -82,7 +82,7 @@ HELD_OUT_FORMS = (
     "What are the names of those who worked on {}?",
     "Where did {} take place?",
 )
-SHIPPED = Path(__file__).parents[1] / "src/trivec/encoders/_mini_heads/heads.safetensors"
+SHIPPED = Path(__file__).parents[1] / "src/trivec/mini/heads.safetensors"
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,12 @@ from safetensors.numpy import load_file, save_file
 from train_mini_heads import HELD_OUT, Collection, read_cranfield, read_squad, select
 
 from trivec import Chunk, HybridIndex
-from trivec.encoders import MINI_OPTIONS, MiniEncoder
-from trivec.encoders._mini_folder import MINI_HEADS
-from trivec.memo import MemoEncoder
-from trivec.rerankers._mini_head import MiniHead
-from trivec.rerankers._mini_states import MiniStates, StatesOptions
-from trivec.rerankers.mini import RETRIEVAL_WEIGHT
+from trivec.encoders.memo import MemoEncoder
+from trivec.mini import MINI_OPTIONS, MiniEncoder
+from trivec.mini.folder import MINI_HEADS
+from trivec.mini.reranker import RETRIEVAL_WEIGHT
+from trivec.mini.reranker_head import MiniHead
+from trivec.mini.states import MiniStates, StatesOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 CANDIDATES = 20
 TRAIN = {"cmrc": 60, "drcd_dev": 100, "cranfield": 100}
 QUERIES_PER_PASSAGE = {"train": 1, "held out": 2}
-SHIPPED = Path(__file__).parents[1] / "src/trivec/rerankers/_mini_reranker/reranker.safetensors"
+SHIPPED = Path(__file__).parents[1] / "src/trivec/mini/reranker.safetensors"
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the four files")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="default: the shipped file")
     arguments = parser.parse_args()
-    heads = load_file(str(files("trivec.encoders") / MINI_HEADS))
+    heads = load_file(str(files("trivec.mini") / MINI_HEADS))
     token = heads["sparse.weight"][0].astype(np.float32)
     token_bias = heads["sparse.bias"].astype(np.float32)
     head = MiniHead(token, token_bias, np.ones(1, np.float32), np.zeros(1, np.float32))

@@ -19,22 +19,35 @@ ADAPTERS = {
     "llama_index_trivec": ROOT / "integrations" / "llama_index" / "llama_index_trivec",
 }
 
-# A part is a module or a package directly below trivec. It may import itself, the parts of the
-# layers before its own, and what PEERS adds.
+# A part is a module or a package directly below trivec. It imports itself and the parts before it.
 LAYERS = (
-    {"errors"},
-    {"types"},
-    {"query", "schema"},
-    {"protocols", "text", "fusion", "colbert", "models"},
-    {"similarity", "encoders", "stores", "rerankers", "bm25", "memo"},
-    {"exporting"},
-    {"testing"},
-    {"index"},  # and the private modules beside it
-    {"aio"},
-    {"rag", "training", "evaluation", "ingest"},
-    {"cli"},
+    "errors",
+    "types",
+    "query",
+    "schema",
+    "protocols",
+    "text",
+    "fusion",
+    "colbert",
+    "bm25",
+    "_runtime",
+    "_models",
+    "payloads",
+    "stores",
+    "encoders",
+    "rerankers",
+    "mini",
+    "exporting",
+    "loading",
+    "testing",
+    "index",
+    "ingest",
+    "chat",
+    "rewriting",
+    "questions",
+    "answers",
+    "cli",
 )
-PEERS = {("encoders", "similarity"), ("rerankers", "encoders")}
 NOT_FOR_PRODUCTS = "testing"
 
 HEAVY = {
@@ -87,12 +100,7 @@ def imports(path: Path, package: Path) -> Iterator[str]:
 
 def part_of(path: Path) -> str:
     """Return the part of the core that a file belongs to."""
-    return part_named(path.relative_to(CORE).parts[0].removesuffix(".py"))
-
-
-def part_named(module: str) -> str:
-    is_private = module.startswith("_") and module != "__init__"
-    return "index" if is_private else module
+    return path.relative_to(CORE).parts[0].removesuffix(".py")
 
 
 def core_parts(path: Path, package: Path = CORE) -> set[str]:
@@ -103,12 +111,13 @@ def core_parts(path: Path, package: Path = CORE) -> set[str]:
         if top == "trivec":
             module = rest.split(".")[0]
             is_ours = (CORE / module).is_dir() or (CORE / f"{module}.py").is_file()
-            found.add(part_named(module) if is_ours else "__init__")
+            found.add(module if is_ours else "__init__")
     return found
 
 
-def layer(part: str) -> int:
-    return next(number for number, parts in enumerate(LAYERS) if part in parts)
+def test_every_part_has_a_layer_and_every_layer_a_part():
+    parts = {part_of(path) for path in sources(CORE)} - {"__init__"}
+    assert sorted(LAYERS) == sorted(parts)
 
 
 @pytest.mark.parametrize("path", sources(CORE), ids=lambda path: module_name(path, CORE))
@@ -116,22 +125,37 @@ def test_core_imports_point_down(path):
     part = part_of(path)
     if part == "__init__":
         return  # trivec/__init__.py names everything that is public
-    assert part in set().union(*LAYERS), f"{part} has no layer yet: give it one here"
-    allowed = {part}.union(*LAYERS[: layer(part)]) | {low for top, low in PEERS if top == part}
+    allowed = set(LAYERS[: LAYERS.index(part) + 1])
     if part != NOT_FOR_PRODUCTS:
         allowed.discard(NOT_FOR_PRODUCTS)
     wrong = core_parts(path) - allowed
     assert not wrong, f"trivec.{part} must not import {sorted(wrong)}"
 
 
-def test_the_core_has_no_cycle():
-    edges = {part: set[str]() for part in set().union(*LAYERS)}
-    for path in sources(CORE):
-        if (part := part_of(path)) != "__init__":
-            edges.setdefault(part, set()).update(core_parts(path) - {part, "__init__"})
-    while free := [part for part, lower in edges.items() if not lower]:
-        for part in free:
-            del edges[part]
+def module_edges(package: Path) -> dict[str, set[str]]:
+    """Return which modules of a package each of its modules imports."""
+    names = {module_name(path, package) for path in sources(package)}
+    edges = {}
+    for path in sources(package):
+        here = module_name(path, package)
+        targets = set()
+        for name in imports(path, package):
+            owner = name if name in names else name.rpartition(".")[0]
+            if owner in names and owner != here:
+                targets.add(owner)
+        edges[here] = targets
+    return edges
+
+
+@pytest.mark.parametrize("package", [CORE], ids=lambda package: package.name)
+def test_no_modules_import_each_other(package):
+    edges = module_edges(package)
+    edges.pop("trivec", None)  # it names everything that is public, lazily
+    for lower in edges.values():
+        lower.discard("trivec")
+    while free := [module for module, lower in edges.items() if not lower]:
+        for module in free:
+            del edges[module]
         for lower in edges.values():
             lower.difference_update(free)
     assert not edges, f"these import each other: {edges}"

@@ -50,41 +50,44 @@ from trivec.types import (
 )
 
 if TYPE_CHECKING:
-    from trivec.aio import AsyncHybridIndex
+    from trivec.answers.calibration import Calibration, LabelledQuestion, calibrate
+    from trivec.answers.pipeline import RagPipeline
+    from trivec.answers.support import Claim
+    from trivec.answers.turn import AnswerOptions
+    from trivec.answers.types import Answer, AnswerPiece, Evidence, Passage, RagOptions
     from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
+    from trivec.chat.openai import ChatOptions, OpenAIChat
     from trivec.encoders import (
         FlagEncoder,
         FlagOptions,
-        MiniEncoder,
         OnnxEncoder,
         OnnxOptions,
         RemoteEncoder,
         RemoteOptions,
-        load_encoder,
     )
+    from trivec.encoders.memo import MemoEncoder
+    from trivec.encoders.similarity import Similarity
     from trivec.exporting import ExportOptions, export_encoder, export_reranker
     from trivec.index import HybridIndex, IndexConfig
-    from trivec.memo import MemoEncoder
-    from trivec.rag.answers import Answer, AnswerPiece, Evidence, Passage, RagOptions
-    from trivec.rag.calibration import Calibration, LabelledQuestion, calibrate
-    from trivec.rag.chat import ChatOptions, OpenAIChat
-    from trivec.rag.drafting import AnswerOptions
-    from trivec.rag.keyword_prompts import RewriteExample
-    from trivec.rag.pipeline import RagPipeline
-    from trivec.rag.question_writing import QuestionPrompts
-    from trivec.rag.questions import QuestionIndex, QuestionOptions, QuestionReport
-    from trivec.rag.rewriting import FeedbackRewriter, KeywordRewriter, Rewrite, RewriteWeights
-    from trivec.rag.support import Claim
-    from trivec.rag.vocabulary import CorpusVocabulary
+    from trivec.index.aio import AsyncHybridIndex
+    from trivec.loading import load_encoder
+    from trivec.mini import MiniEncoder, MiniReranker, MiniRerankerOptions
+    from trivec.questions.index import QuestionIndex, QuestionOptions, QuestionReport
+    from trivec.questions.writing import QuestionPrompts
     from trivec.rerankers import (
         FlagReranker,
         FlagRerankerOptions,
-        MiniReranker,
-        MiniRerankerOptions,
         OnnxReranker,
         OnnxRerankerOptions,
     )
-    from trivec.similarity import Similarity
+    from trivec.rewriting.prompts import RewriteExample
+    from trivec.rewriting.rewriters import (
+        FeedbackRewriter,
+        KeywordRewriter,
+        Rewrite,
+        RewriteWeights,
+    )
+    from trivec.rewriting.vocabulary import CorpusVocabulary
     from trivec.stores import AsyncServerStore, EdgeStore, PayloadCodec, ServerStore
 
 __all__ = [
@@ -181,57 +184,57 @@ __all__ = [
 
 _MODULE_OF = {
     "AnalyzerConfig": "trivec.bm25",
-    "Answer": "trivec.rag.answers",
-    "AnswerOptions": "trivec.rag.drafting",
-    "AnswerPiece": "trivec.rag.answers",
-    "AsyncHybridIndex": "trivec.aio",
+    "Answer": "trivec.answers.types",
+    "AnswerOptions": "trivec.answers.turn",
+    "AnswerPiece": "trivec.answers.types",
+    "AsyncHybridIndex": "trivec.index.aio",
     "AsyncServerStore": "trivec.stores",
     "Bm25Analyzer": "trivec.bm25",
-    "Calibration": "trivec.rag.calibration",
-    "ChatOptions": "trivec.rag.chat",
-    "Claim": "trivec.rag.support",
-    "CorpusVocabulary": "trivec.rag.vocabulary",
+    "Calibration": "trivec.answers.calibration",
+    "ChatOptions": "trivec.chat.openai",
+    "Claim": "trivec.answers.support",
+    "CorpusVocabulary": "trivec.rewriting.vocabulary",
     "EdgeStore": "trivec.stores",
-    "Evidence": "trivec.rag.answers",
+    "Evidence": "trivec.answers.types",
     "ExportOptions": "trivec.exporting",
-    "FeedbackRewriter": "trivec.rag.rewriting",
+    "FeedbackRewriter": "trivec.rewriting.rewriters",
     "FlagEncoder": "trivec.encoders",
     "FlagOptions": "trivec.encoders",
     "FlagReranker": "trivec.rerankers",
     "FlagRerankerOptions": "trivec.rerankers",
     "HybridIndex": "trivec.index",
     "IndexConfig": "trivec.index",
-    "KeywordRewriter": "trivec.rag.rewriting",
-    "LabelledQuestion": "trivec.rag.calibration",
-    "MemoEncoder": "trivec.memo",
-    "MiniEncoder": "trivec.encoders",
-    "MiniReranker": "trivec.rerankers",
-    "MiniRerankerOptions": "trivec.rerankers",
+    "KeywordRewriter": "trivec.rewriting.rewriters",
+    "LabelledQuestion": "trivec.answers.calibration",
+    "MemoEncoder": "trivec.encoders.memo",
+    "MiniEncoder": "trivec.mini",
+    "MiniReranker": "trivec.mini",
+    "MiniRerankerOptions": "trivec.mini",
     "OnnxEncoder": "trivec.encoders",
     "OnnxOptions": "trivec.encoders",
     "OnnxReranker": "trivec.rerankers",
     "OnnxRerankerOptions": "trivec.rerankers",
-    "OpenAIChat": "trivec.rag.chat",
-    "Passage": "trivec.rag.answers",
+    "OpenAIChat": "trivec.chat.openai",
+    "Passage": "trivec.answers.types",
     "PayloadCodec": "trivec.stores",
-    "QuestionIndex": "trivec.rag.questions",
-    "QuestionOptions": "trivec.rag.questions",
-    "QuestionPrompts": "trivec.rag.question_writing",
-    "QuestionReport": "trivec.rag.questions",
-    "RagOptions": "trivec.rag.answers",
-    "RagPipeline": "trivec.rag.pipeline",
+    "QuestionIndex": "trivec.questions.index",
+    "QuestionOptions": "trivec.questions.index",
+    "QuestionPrompts": "trivec.questions.writing",
+    "QuestionReport": "trivec.questions.index",
+    "RagOptions": "trivec.answers.types",
+    "RagPipeline": "trivec.answers.pipeline",
     "RemoteEncoder": "trivec.encoders",
     "RemoteOptions": "trivec.encoders",
-    "Rewrite": "trivec.rag.rewriting",
-    "RewriteExample": "trivec.rag.keyword_prompts",
-    "RewriteWeights": "trivec.rag.rewriting",
+    "Rewrite": "trivec.rewriting.rewriters",
+    "RewriteExample": "trivec.rewriting.prompts",
+    "RewriteWeights": "trivec.rewriting.rewriters",
     "ServerStore": "trivec.stores",
-    "Similarity": "trivec.similarity",
-    "calibrate": "trivec.rag.calibration",
+    "Similarity": "trivec.encoders.similarity",
+    "calibrate": "trivec.answers.calibration",
     "export_encoder": "trivec.exporting",
     "export_reranker": "trivec.exporting",
-    "load_encoder": "trivec.encoders",
-    "load_reranker": "trivec.rerankers",
+    "load_encoder": "trivec.loading",
+    "load_reranker": "trivec.loading",
 }
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from tests.vllm_server import M3Model, VllmServer
 
-from trivec.encoders import FlagEncoder, MiniEncoder, OnnxEncoder, OnnxOptions, RemoteEncoder
+from trivec.encoders import FlagEncoder, OnnxEncoder, OnnxOptions, RemoteEncoder
+from trivec.encoders.similarity import explain, similarity
 from trivec.errors import InputError
+from trivec.mini import MiniEncoder
 from trivec.protocols import Encoder
-from trivec.similarity import explain, similarity
 from trivec.testing import FakeEncoder
 from trivec.types import ALL_HEADS
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from trivec import AsyncHybridIndex, Chunk, HybridIndex, IndexConfig, LongEncoder, MemoEncoder
-from trivec.encoders import FlagEncoder, FlagOptions, MiniEncoder
+from trivec.encoders import FlagEncoder, FlagOptions
 from trivec.errors import InputError
+from trivec.mini import MiniEncoder
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
 

@@ -25,8 +25,8 @@ from trivec.errors import (
     InputError,
     ModelError,
 )
-from trivec.rag.question_writing import QuestionPrompts
-from trivec.rag.questions import QuestionIndex, QuestionOptions
+from trivec.questions.index import QuestionIndex, QuestionOptions
+from trivec.questions.writing import QuestionPrompts
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ChatReply
 

@@ -7,20 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from trivec.encoders import MiniEncoder
+from trivec.encoders.similarity import similarity
 from trivec.errors import InputError, ModelError
+from trivec.mini import MiniEncoder, MiniReranker, MiniRerankerOptions
 from trivec.protocols import Reranker
 from trivec.rerankers import (
     FlagReranker,
     MaxSimReranker,
-    MiniReranker,
-    MiniRerankerOptions,
     OnnxReranker,
     OnnxRerankerOptions,
     RankingOptions,
     rank,
 )
-from trivec.similarity import similarity
 from trivec.testing import FakeEncoder
 from trivec.types import EncoderInfo
 

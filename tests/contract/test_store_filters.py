@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
-from trivec.stores._filters import as_filter
+from trivec.stores.filters import as_filter
 from trivec.types import Point, SparseVector
 
 FIRST, SECOND = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))

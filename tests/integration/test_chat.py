@@ -12,8 +12,8 @@ import threading
 import pytest
 
 from trivec import AsyncChatModel, ChatModel, ChatReply, InputError, ModelError
+from trivec.chat.openai import ChatOptions, OpenAIChat
 from trivec.errors import MissingDependencyError, ModelUnavailableError
-from trivec.rag.chat import ChatOptions, OpenAIChat
 
 pytest.importorskip("openai")
 
@@ -156,10 +156,10 @@ async def test_a_refused_schema_falls_back_only_when_told_to(
     assert len(openai_server.requests) == 1
     openai_server.fail(status)
     openai_server.answer("plain")
-    with caplog.at_level(logging.WARNING, logger="trivec.rag.chat"):
+    with caplog.at_level(logging.WARNING, logger="trivec.chat.openai"):
         replies = await pieces_of(connect(schema_refused="ask_without"), way, schema=SCHEMA)
     assert replies[0].text == "plain"
-    assert [record.message for record in caplog.records if record.name == "trivec.rag.chat"] == [
+    assert [record.message for record in caplog.records if record.name == "trivec.chat.openai"] == [
         "model-1 refuses a JSON schema; asking without one"
     ]
     assert "response_format" not in openai_server.requests[-1].body
@@ -360,7 +360,7 @@ def test_bad_arguments(make, message):
 
 def test_importing_and_connecting_load_no_client():
     program = (
-        "import sys; from trivec.rag.chat import OpenAIChat; "
+        "import sys; from trivec.chat.openai import OpenAIChat; "
         "OpenAIChat.connect('m', api_key='k'); "
         "print([name for name in ('openai', 'httpx', 'httpx2') if name in sys.modules])"
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from trivec import Chunk, HybridIndex, cli
-from trivec.rag.prompts import NO_EVIDENCE, REFUSALS
+from trivec.chat.prompts import NO_EVIDENCE, REFUSALS
 from trivec.testing import FakeEncoder
 
 TEA = "Green tea is a warm drink from China."
@@ -26,7 +26,7 @@ class Outcome:
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    monkeypatch.setattr("trivec.encoders.load_encoder", lambda *_, **__: FakeEncoder())
+    monkeypatch.setattr("trivec.loading.load_encoder", lambda *_, **__: FakeEncoder())
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     logger = logging.getLogger("trivec")
@@ -102,7 +102,7 @@ def test_the_passages_are_in_the_rerankers_order(ask, openai_server, monkeypatch
             assert query == "what is green tea?"
             return [float(len(passage)) for passage in passages]
 
-    monkeypatch.setattr("trivec.rerankers.load_reranker", lambda *_, **__: Longest())
+    monkeypatch.setattr("trivec.loading.load_reranker", lambda *_, **__: Longest())
     openai_server.answer("It is a drink [1].")
     answer = json.loads(ask("--json", "--rerank", "folder").out)
     lengths = [len(passage["text"]) for passage in answer["passages"]]

@@ -26,7 +26,7 @@ class Outcome:
 def run(monkeypatch, capsys, openai_server):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setenv("OPENAI_BASE_URL", openai_server.base_url)
-    monkeypatch.setattr("trivec.encoders.load_encoder", lambda model, **_: FakeEncoder(name=model))
+    monkeypatch.setattr("trivec.loading.load_encoder", lambda model, **_: FakeEncoder(name=model))
     logger = logging.getLogger("trivec")
     level = logger.level
 

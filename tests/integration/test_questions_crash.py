@@ -11,8 +11,8 @@ import threading
 import pytest
 
 from trivec import Chunk, HybridIndex, IndexConfig
-from trivec.rag.question_writing import QuestionPrompts
-from trivec.rag.questions import QuestionIndex
+from trivec.questions.index import QuestionIndex
+from trivec.questions.writing import QuestionPrompts
 from trivec.testing import FakeEncoder
 from trivec.types import ChatReply
 
@@ -22,8 +22,8 @@ ONE_PASS = QuestionPrompts(refine=False)
 PROGRAM = """
 import json, os, signal, sys, threading
 from trivec import HybridIndex
-from trivec.rag.question_writing import QuestionPrompts
-from trivec.rag.questions import QuestionIndex
+from trivec.questions.writing import QuestionPrompts
+from trivec.questions.index import QuestionIndex
 from trivec.testing import FakeEncoder
 from trivec.types import ChatReply
 

@@ -13,9 +13,9 @@ from trivec import (
     RagOptions,
     RagPipeline,
 )
-from trivec.rag.chat import OpenAIChat
-from trivec.rag.prompts import NO_EVIDENCE
-from trivec.rag.rewriting import KeywordRewriter
+from trivec.chat.openai import OpenAIChat
+from trivec.chat.prompts import NO_EVIDENCE
+from trivec.rewriting.rewriters import KeywordRewriter
 from trivec.testing import FakeEncoder
 
 QUESTION = "what is green tea?"

@@ -11,17 +11,17 @@ import re
 import pytest
 
 from trivec import Chunk, HybridIndex, load_encoder
-from trivec.rag.answers import Answer, AnswerPiece, RagOptions
-from trivec.rag.keyword_prompts import (
+from trivec.answers.pipeline import RagPipeline
+from trivec.answers.types import Answer, AnswerPiece, RagOptions
+from trivec.rewriting.prompts import (
     KEYWORD_EXAMPLES,
     KEYWORD_INSTRUCTIONS,
     KeywordPrompt,
     keyword_messages,
     keyword_schema,
 )
-from trivec.rag.pipeline import RagPipeline
-from trivec.rag.rewriting import KeywordRewriter
-from trivec.rag.vocabulary import CorpusVocabulary
+from trivec.rewriting.rewriters import KeywordRewriter
+from trivec.rewriting.vocabulary import CorpusVocabulary
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 

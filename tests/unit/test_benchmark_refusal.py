@@ -9,8 +9,8 @@ from benchmarks import refusal
 from benchmarks.refusal import Refused, measure, read_halves, report
 from rich.console import Console
 
-from trivec.rag import evidence
-from trivec.rag.evidence import Measured
+from trivec.answers import evidence
+from trivec.answers.evidence import Measured
 from trivec.testing import FakeEncoder
 
 TOPICS = ("green tea leaves", "sleeping cat sofa", "exploding star light", "steam engine piston")

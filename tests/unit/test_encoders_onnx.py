@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trivec.encoders import FlagEncoder, FlagOptions, OnnxEncoder, OnnxOptions, load_encoder
+from trivec._models import onnx_session
+from trivec.encoders import FlagEncoder, FlagOptions, OnnxEncoder, OnnxOptions
 from trivec.errors import InputError, ModelError
 from trivec.exporting import ExportOptions, export_encoder
-from trivec.models import _onnx_session
+from trivec.loading import load_encoder
 from trivec.rerankers import OnnxReranker
 
 pytest.importorskip("onnx")
@@ -135,8 +136,8 @@ class TestInt8:
 
     def test_a_row_of_zeros_is_a_row_of_zeros(self, tmp_path):
         """Its scale is 0, and so is what it is divided by."""
-        from trivec.exporting._graph import Graph
-        from trivec.exporting._linear import Int8
+        from trivec.exporting.graph import Graph
+        from trivec.exporting.linear import Int8
 
         weight = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
         rows = np.random.default_rng(1).normal(size=(5, 64)).astype(np.float32)
@@ -150,7 +151,7 @@ class TestInt8:
             graph.output(product, "FLOAT", ["tokens", 3])
             path = tmp_path / "graph.onnx"
             path.write_bytes(graph.model().SerializeToString())
-        session = _onnx_session.Session(path, _onnx_session.SessionOptions(1, CPU, spinning=False))
+        session = onnx_session.Session(path, onnx_session.SessionOptions(1, CPU, spinning=False))
         (found,) = session.run([product], {"rows": rows})
         assert not found[2].any()
         np.testing.assert_allclose(found, rows @ weight.T, atol=0.3)
@@ -242,7 +243,7 @@ class TestPrecision:
     def cpu(self, tmp_path, monkeypatch):
         def pretend(text):
             (tmp_path / "cpuinfo").write_text(text, "ascii")
-            monkeypatch.setattr(_onnx_session, "_CPU_INFO", tmp_path / "cpuinfo")
+            monkeypatch.setattr(onnx_session, "_CPU_INFO", tmp_path / "cpuinfo")
 
         return pretend
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivec.encoders import _postprocess
-from trivec.encoders._postprocess import multivectors, sparse_vectors
+from trivec.encoders import postprocess
+from trivec.encoders.postprocess import multivectors, sparse_vectors
 
 UNUSED = np.array([0, 1, 2, 3])
 
@@ -51,7 +51,7 @@ def test_more_cells_than_a_key_holds_are_split(monkeypatch):
         UNUSED,
     )
     whole = sparse_vectors(*batch)
-    monkeypatch.setattr(_postprocess, "_MOST_CELLS", 400)
+    monkeypatch.setattr(postprocess, "_MOST_CELLS", 400)
     assert sparse_vectors(*batch) == whole
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from trivec.encoders import RemoteEncoder, RemoteOptions
-from trivec.encoders._remote_calls import addresses
+from trivec.encoders.remote.calls import addresses
 from trivec.errors import InputError
 from trivec.protocols import Encoder
 from trivec.types import EncoderInfo
@@ -105,7 +105,7 @@ def test_bad_options(options):
 
 def test_constructing_loads_no_client():
     program = (
-        "import sys; from trivec.encoders.remote import RemoteEncoder;"
+        "import sys; from trivec.encoders.remote.encoder import RemoteEncoder;"
         "RemoteEncoder.named({'dense': 'http://h', 'sparse': 'http://h'}, 'm', dense_dim=4);"
         "heavy = ('httpx', 'tenacity', 'tokenizers', 'torch');"
         "print([name for name in heavy if name in sys.modules])"

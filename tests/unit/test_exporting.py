@@ -15,8 +15,8 @@ from trivec import cli
 from trivec.encoders import FlagEncoder, FlagOptions, OnnxEncoder
 from trivec.errors import InputError, ModelError
 from trivec.exporting import ExportOptions, export_encoder, export_reranker
-from trivec.exporting._graph import Graph
-from trivec.exporting._linear import Int8
+from trivec.exporting.graph import Graph
+from trivec.exporting.linear import Int8
 from trivec.rerankers import FlagReranker, FlagRerankerOptions, OnnxReranker
 
 onnx = pytest.importorskip("onnx")
@@ -145,7 +145,7 @@ class TestRefusals:
         def fail(*_arguments):
             raise ModelError("in the middle")
 
-        monkeypatch.setattr("trivec.exporting._export.encoder_agreement", fail)
+        monkeypatch.setattr("trivec.exporting.export.encoder_agreement", fail)
         with pytest.raises(ModelError, match="in the middle"):
             export_encoder(FlagEncoder(tiny_m3), tmp_path / "out" / "m3", options=FP32)
         assert not list((tmp_path / "out").iterdir())
@@ -158,14 +158,14 @@ class TestRefusals:
         ],
     )
     def test_another_architecture(self, model, values, message):
-        from trivec.exporting._checkpoint import read_checkpoint
+        from trivec.exporting.checkpoint import read_checkpoint
 
         change_config(model, **values)
         with pytest.raises(ModelError, match=message):
             read_checkpoint(model)
 
     def test_another_family(self, model):
-        from trivec.exporting._checkpoint import read_checkpoint
+        from trivec.exporting.checkpoint import read_checkpoint
 
         change_config(model, model_type="modernbert")
         with pytest.raises(ModelError, match="what can be exported is xlm-roberta, roberta, bert"):
@@ -174,7 +174,7 @@ class TestRefusals:
     def test_weights_that_are_not_all_there(self, model):
         from safetensors.torch import load_file, save_file
 
-        from trivec.exporting._checkpoint import read_checkpoint
+        from trivec.exporting.checkpoint import read_checkpoint
 
         weights = load_file(model / "model.safetensors")
         del weights["encoder.layer.1.output.dense.weight"]

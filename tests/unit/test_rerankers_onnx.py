@@ -6,14 +6,9 @@ import pytest
 
 from trivec.errors import InputError
 from trivec.exporting import ExportOptions, export_reranker
-from trivec.rerankers import (
-    FlagReranker,
-    FlagRerankerOptions,
-    MiniReranker,
-    OnnxReranker,
-    OnnxRerankerOptions,
-    load_reranker,
-)
+from trivec.loading import load_reranker
+from trivec.mini import MiniReranker
+from trivec.rerankers import FlagReranker, FlagRerankerOptions, OnnxReranker, OnnxRerankerOptions
 
 pytest.importorskip("onnx")
 

@@ -23,11 +23,11 @@ from trivec import (
     QueryText,
     SearchOptions,
 )
+from trivec.chat.replies import Parsed, parse_reply
+from trivec.encoders.memo import MemoEncoder
 from trivec.errors import ModelUnavailableError
-from trivec.memo import MemoEncoder
-from trivec.rag._parsing import Parsed, parse_reply
-from trivec.rag.reply_cache import RecentReplies
-from trivec.rag.rewriting import (
+from trivec.rewriting.reply_cache import RecentReplies
+from trivec.rewriting.rewriters import (
     FeedbackRewriter,
     KeywordRewriter,
     Rewrite,
@@ -36,7 +36,7 @@ from trivec.rag.rewriting import (
     RewriteWeights,
     parse_keywords,
 )
-from trivec.rag.vocabulary import CorpusVocabulary
+from trivec.rewriting.vocabulary import CorpusVocabulary
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
 

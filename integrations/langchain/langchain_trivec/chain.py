@@ -13,12 +13,12 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, r
 from langchain_core.runnables.utils import AddableDict
 
 from langchain_trivec.retriever import TrivecRetriever
+from trivec.answers.outcome import Outcome, Reason
+from trivec.answers.packing import TokenCounter, counter_of
+from trivec.answers.turn import AnswerOptions, Draft, Standards
+from trivec.chat.prompts import Language
 from trivec.errors import InputError
 from trivec.protocols import Encoder
-from trivec.rag.answering import Outcome, Reason
-from trivec.rag.drafting import AnswerOptions, Draft, Standards
-from trivec.rag.packing import TokenCounter, counter_of
-from trivec.rag.prompts import Language
 
 __all__ = ["Citation", "RagAnswer", "create_rag_chain"]
 

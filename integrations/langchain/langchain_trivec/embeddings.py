@@ -8,7 +8,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
 from langchain_trivec._convert import floats
-from trivec.memo import MemoEncoder
+from trivec.encoders.memo import MemoEncoder
 from trivec.protocols import Encoder
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class BGEM3Embeddings(Embeddings):
     way round, the model is not run again. Queries and passages get their own instructions.
 
     Args:
-        encoder: any trivec encoder, or a ``trivec.memo.MemoEncoder`` of your own size.
+        encoder: any trivec encoder, or a ``trivec.encoders.memo.MemoEncoder`` of your own size.
 
     Example:
         >>> from trivec import load_encoder

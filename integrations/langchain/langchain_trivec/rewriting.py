@@ -9,7 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages
 from langchain_core.messages.ai import UsageMetadata, add_usage
 
-from trivec.rag.chat import response_format
+from trivec.chat.openai import response_format
 from trivec.types import ChatReply
 
 __all__ = ["LLMChat"]
@@ -29,7 +29,7 @@ class LLMChat:
             its kin take; without it the model is asked in words alone.
 
     Example:
-        >>> from trivec.rag.rewriting import KeywordRewriter
+        >>> from trivec.rewriting.rewriters import KeywordRewriter
         >>> rewriter = KeywordRewriter(LLMChat(llm))  # doctest: +SKIP
         >>> TrivecRetriever(index=index, rewriter=rewriter)  # doctest: +SKIP
     """

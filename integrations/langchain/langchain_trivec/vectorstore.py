@@ -17,9 +17,9 @@ from langchain_trivec._convert import (
     document_of,
 )
 from langchain_trivec._searching import SearchMethods
-from trivec.aio import AsyncHybridIndex
 from trivec.errors import InputError
 from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
+from trivec.index.aio import AsyncHybridIndex
 from trivec.protocols import Encoder, Store
 from trivec.query import Filter
 from trivec.types import Chunk, SearchOptions

@@ -17,10 +17,10 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryMode,
 )
 
-from trivec._binding import Binding
-from trivec._planning import choose_arms
 from trivec.errors import FilterError, InputError
-from trivec.stores._filters import as_filter
+from trivec.index.collection import Binding
+from trivec.index.planning import choose_arms
+from trivec.stores.filters import as_filter
 from trivec.types import QueryText, SearchOptions
 
 if TYPE_CHECKING:

@@ -34,12 +34,12 @@ from llama_index.core.workflow import Event, StartEvent, StopEvent, Workflow, st
 
 from llama_index_trivec._convert import chat_messages
 from llama_index_trivec.retriever import TrivecRetriever
+from trivec.answers.outcome import Outcome
+from trivec.answers.packing import counter_of
+from trivec.answers.turn import AnswerOptions, Draft, Standards
+from trivec.chat.prompts import Language, answer_messages
 from trivec.errors import InputError
 from trivec.protocols import Encoder
-from trivec.rag.answering import Outcome
-from trivec.rag.drafting import AnswerOptions, Draft, Standards
-from trivec.rag.packing import counter_of
-from trivec.rag.prompts import Language, answer_messages
 
 __all__ = ["CitedAnswer", "CitedSynthesizer", "RetrievedNodes", "create_query_engine"]
 
@@ -65,7 +65,7 @@ class CitedSynthesizer(BaseSynthesizer):
     As many nodes as the budget of tokens holds become passages. ``response.metadata["trivec"]``
     holds ``citations`` (a list of ``number`` and ``node_id``), ``unknown`` (cited numbers that no
     passage has), ``claims`` (the answer's sentences as dicts of :class:`trivec.Claim`), ``refused``
-    and ``reason``; see :class:`trivec.rag.answering.Outcome`. A streamed response has it once the
+    and ``reason``; see :class:`trivec.answers.outcome.Outcome`. A streamed response has it once the
     stream has ended. The node's own metadata stand beside it, by node id, as in LlamaIndex's own
     responses.
 

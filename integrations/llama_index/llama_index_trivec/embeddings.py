@@ -18,8 +18,8 @@ from llama_index.core.instrumentation.events.embedding import (
 )
 
 from llama_index_trivec._sparse import BATCH_SIZE, BGEM3SparseEmbedding, weights_of
+from trivec.encoders.memo import MemoEncoder
 from trivec.errors import ModelError
-from trivec.memo import MemoEncoder
 from trivec.protocols import Encoder
 from trivec.text import clean
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head

@@ -17,9 +17,9 @@ from llama_index.core.vector_stores.types import MetadataFilters
 from llama_index_trivec._convert import scored_node_of
 from llama_index_trivec._searching import filter_of, query_texts
 from llama_index_trivec.embeddings import ObservedEncoder
-from trivec.aio import AsyncHybridIndex
 from trivec.errors import InputError
 from trivec.index import HybridIndex
+from trivec.index.aio import AsyncHybridIndex
 from trivec.protocols import AsyncStore
 from trivec.types import SearchOptions
 

@@ -16,16 +16,16 @@ from llama_index.core.settings import Settings
 
 from llama_index_trivec._convert import chat_messages
 from llama_index_trivec._searching import RewrittenQuery, query_texts
-from trivec.rag.chat import response_format
-from trivec.rag.prompts import Language
-from trivec.rag.rewriting import (
+from trivec.chat.openai import response_format
+from trivec.chat.prompts import Language
+from trivec.rewriting.rewriters import (
     DEFAULT_WEIGHTS,
     KEYWORD_INSTRUCTIONS,
     KeywordRewriter,
     RewriteExample,
     RewriteWeights,
 )
-from trivec.rag.vocabulary import CorpusVocabulary
+from trivec.rewriting.vocabulary import CorpusVocabulary
 from trivec.types import ChatReply
 
 __all__ = ["KeywordQueryTransform", "LLMChat"]

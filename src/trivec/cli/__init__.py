@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from trivec.cli._arguments import (
+from trivec.cli.arguments import (
     CollectionOption,
     DeviceOption,
     JsonOption,
@@ -25,13 +25,13 @@ from trivec.cli._arguments import (
     metadata_filter,
     print_json,
 )
-from trivec.cli._ask import ask
-from trivec.cli._export import export
-from trivec.cli._place import chosen_encoder, open_place
-from trivec.cli._progress import passages_counted
-from trivec.cli._questions import feedback, questions, searched
-from trivec.cli._rendering import hit_table, hits_json, schema_table, summary
-from trivec.cli._reranking import CANDIDATES, RerankOption, reranked
+from trivec.cli.ask import ask
+from trivec.cli.export import export
+from trivec.cli.place import chosen_encoder, open_place
+from trivec.cli.progress import passages_counted
+from trivec.cli.questions import feedback, questions, searched
+from trivec.cli.rendering import hit_table, hits_json, schema_table, summary
+from trivec.cli.reranking import CANDIDATES, RerankOption, reranked
 from trivec.errors import TrivecError
 from trivec.types import SearchOptions
 

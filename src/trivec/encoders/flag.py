@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from trivec.encoders._local import LocalEncoder, Usage
-from trivec.encoders._model_folder import EXPECTED, ModelFolder, inspect_folder
-from trivec.encoders._network import Network, NetworkOptions
-from trivec.encoders._spans import TokenOutputs
-from trivec.encoders._tokens import TextTokenizer, TokenizedText
+from trivec._models.batching import Batching, token_budget
+from trivec._models.folder import HubOptions, locate_folder
+from trivec._runtime.cache import combined_digest, file_digest
+from trivec._runtime.checks import Precision, check_choice, check_least
+from trivec._runtime.lazy import Lazy
+from trivec.encoders.local import LocalEncoder, Usage
+from trivec.encoders.model_folder import EXPECTED, ModelFolder, inspect_folder
+from trivec.encoders.network import Network, NetworkOptions
+from trivec.encoders.spans import TokenOutputs
+from trivec.encoders.tokens import TextTokenizer, TokenizedText
 from trivec.errors import InputError, MissingDependencyError, ModelError
-from trivec.models._batching import Batching, token_budget
-from trivec.models._cache import combined_digest, file_digest
-from trivec.models._folder import HubOptions, locate_folder
-from trivec.models._lazy import Lazy
-from trivec.models._options import Precision, check_choice, check_least
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trivec.encoders._local import LocalEncoder, Usage
-from trivec.encoders._postprocess import multivectors, sparse_vectors
-from trivec.encoders._spans import TokenOutputs
-from trivec.encoders._tokens import TextTokenizer, TokenizedText, pad_texts
+from trivec._models.batching import Batching
+from trivec._models.onnx_folder import Agreement, OnnxFolder, open_export
+from trivec._models.onnx_session import OnnxPrecision, Session, SessionOptions, choose_precision
+from trivec._models.saved_tokenizer import SavedTokenizer
+from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.lazy import Lazy
+from trivec.encoders.local import LocalEncoder, Usage
+from trivec.encoders.postprocess import multivectors, sparse_vectors
+from trivec.encoders.spans import TokenOutputs
+from trivec.encoders.tokens import TextTokenizer, TokenizedText, pad_texts
 from trivec.errors import InputError
-from trivec.models._batching import Batching
-from trivec.models._lazy import Lazy
-from trivec.models._onnx_folder import Agreement, OnnxFolder, open_export
-from trivec.models._onnx_session import OnnxPrecision, Session, SessionOptions, choose_precision
-from trivec.models._options import check_choice, check_least
-from trivec.models._saved_tokenizer import SavedTokenizer
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from trivec.exporting._export import (
+from trivec.exporting.export import (
     ExportOptions,
     ExportPrecision,
     export_encoder,
     export_reranker,
 )
-from trivec.exporting._samples import SAMPLES
+from trivec.exporting.samples import SAMPLES
 
 __all__ = ["SAMPLES", "ExportOptions", "ExportPrecision", "export_encoder", "export_reranker"]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 from trivec.errors import InputError
-from trivec.ingest._encodings import encoding_of
+from trivec.ingest.encodings import encoding_of
 
 __all__ = ["SUFFIXES", "Document", "ReadOptions", "read"]
 
@@ -97,13 +97,13 @@ def _read_markdown(path: Path, options: ReadOptions) -> Iterator[Document]:
 
 
 def _read_html(path: Path, options: ReadOptions) -> Iterator[Document]:
-    from trivec.ingest._html import html_text
+    from trivec.ingest.html import html_text
 
     yield Document(*html_text(path, options.encoding))
 
 
 def _read_pdf(path: Path, options: ReadOptions) -> Iterator[Document]:  # noqa: ARG001  # a reader
-    from trivec.ingest._pdf import pdf_pages
+    from trivec.ingest.pdf import pdf_pages
 
     for number, title, text in pdf_pages(path):
         metadata = {"page": number} | ({"title": title} if title else {})

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivec._models.batching import Batching, token_budget
+from trivec._models.folder import HubOptions, locate_folder
+from trivec._runtime.checks import Precision, check_choice, check_least
+from trivec._runtime.lazy import Lazy
 from trivec.errors import InputError
-from trivec.models._batching import Batching, token_budget
-from trivec.models._folder import HubOptions, locate_folder
-from trivec.models._lazy import Lazy
-from trivec.models._options import Precision, check_choice, check_least
-from trivec.rerankers._classifier import EXPECTED, Classifier, ClassifierFolder, inspect_folder
-from trivec.rerankers._pairs import PairLengths, PairTokenizer
-from trivec.rerankers._scoring import check_arguments, score_pairs
+from trivec.rerankers.classifier import EXPECTED, Classifier, ClassifierFolder, inspect_folder
+from trivec.rerankers.pairs import PairLengths, PairTokenizer
+from trivec.rerankers.scoring import check_arguments, score_pairs
 
 __all__ = ["FlagReranker", "FlagRerankerOptions"]
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from trivec._models.batching import Batching, padded
+from trivec._models.onnx_folder import Agreement, open_export
+from trivec._models.onnx_session import OnnxPrecision, Session, SessionOptions, choose_precision
+from trivec._models.saved_tokenizer import SavedTokenizer
+from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.lazy import Lazy
 from trivec.errors import InputError
-from trivec.models._batching import Batching, padded
-from trivec.models._lazy import Lazy
-from trivec.models._onnx_folder import Agreement, open_export
-from trivec.models._onnx_session import OnnxPrecision, Session, SessionOptions, choose_precision
-from trivec.models._options import check_choice, check_least
-from trivec.models._saved_tokenizer import SavedTokenizer
-from trivec.rerankers._pairs import PairLengths, PairTokenizer, TokenizedPair
-from trivec.rerankers._scoring import check_arguments, score_pairs
+from trivec.rerankers.pairs import PairLengths, PairTokenizer, TokenizedPair
+from trivec.rerankers.scoring import check_arguments, score_pairs
 
 __all__ = ["OnnxReranker", "OnnxRerankerOptions"]
 

@@ -3,10 +3,10 @@
 A store is built from a path or a client, which opens nothing; the first use does.
 """
 
-from trivec.stores._payload import PayloadCodec
-from trivec.stores._retry import RetryPolicy
-from trivec.stores.edge import EdgeStore
-from trivec.stores.server import ServerStore
-from trivec.stores.server_async import AsyncServerStore
+from trivec.payloads.trivec import PayloadCodec
+from trivec.stores.edge.store import EdgeStore
+from trivec.stores.server.failures import RetryPolicy
+from trivec.stores.server.store import ServerStore
+from trivec.stores.server.store_async import AsyncServerStore
 
 __all__ = ["AsyncServerStore", "EdgeStore", "PayloadCodec", "RetryPolicy", "ServerStore"]

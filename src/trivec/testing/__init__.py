@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trivec.testing._encoder import FakeEncoder
-from trivec.testing._store import MemoryStore
+from trivec.testing.encoder import FakeEncoder
+from trivec.testing.store import MemoryStore
 
 if TYPE_CHECKING:
-    from trivec.testing._m3_folder import build_tiny_m3
-    from trivec.testing._reranker_folder import build_tiny_reranker
+    from trivec.testing.m3_folder import build_tiny_m3
+    from trivec.testing.reranker_folder import build_tiny_reranker
 
 __all__ = ["FakeEncoder", "MemoryStore", "build_tiny_m3", "build_tiny_reranker"]
 
@@ -23,11 +23,11 @@ __all__ = ["FakeEncoder", "MemoryStore", "build_tiny_m3", "build_tiny_reranker"]
 def __getattr__(name: str) -> Any:
     """Import what needs torch when it is asked for."""
     if name == "build_tiny_m3":
-        from trivec.testing._m3_folder import build_tiny_m3
+        from trivec.testing.m3_folder import build_tiny_m3
 
         return build_tiny_m3
     if name == "build_tiny_reranker":
-        from trivec.testing._reranker_folder import build_tiny_reranker
+        from trivec.testing.reranker_folder import build_tiny_reranker
 
         return build_tiny_reranker
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from langchain_trivec import LLMChat, TrivecRetriever
 from trivec import QueryText, SearchOptions
 from trivec.errors import InputError
-from trivec.rag.rewriting import KeywordRewriter
 from trivec.rerankers import MaxSimReranker
+from trivec.rewriting.rewriters import KeywordRewriter
 
 DOCUMENTS = [
     Document(id="cat", page_content="the cat sleeps on the warm sofa", metadata={"n": 1}),

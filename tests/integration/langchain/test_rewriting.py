@@ -12,8 +12,8 @@ from pydantic import Field
 
 from langchain_trivec import LLMChat, TrivecRetriever
 from trivec import AsyncChatModel, ChatModel, ChatReply, Chunk, HybridIndex, ModelError
-from trivec.rag.rewriting import FeedbackRewriter, KeywordRewriter
-from trivec.rag.vocabulary import CorpusVocabulary
+from trivec.rewriting.rewriters import FeedbackRewriter, KeywordRewriter
+from trivec.rewriting.vocabulary import CorpusVocabulary
 
 ASKED = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
 USAGE = {"input_tokens": 5, "output_tokens": 3, "total_tokens": 8}

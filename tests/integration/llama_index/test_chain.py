@@ -18,8 +18,8 @@ from llama_index_trivec import (
     create_query_engine,
 )
 from trivec import InputError
-from trivec.rag.drafting import AnswerOptions
-from trivec.rag.prompts import NO_EVIDENCE, REFUSALS
+from trivec.answers.turn import AnswerOptions
+from trivec.chat.prompts import NO_EVIDENCE, REFUSALS
 from trivec.rerankers import MaxSimReranker
 
 pytestmark = pytest.mark.parametrize("index", ["edge"], indirect=True)

@@ -16,8 +16,8 @@ from llama_index.core.vector_stores.utils import build_metadata_filter_fn
 from llama_index_trivec import TrivecVectorStore
 from llama_index_trivec._convert import chunk_of, node_of
 from trivec import HybridIndex
-from trivec.stores._codecs import CODECS
-from trivec.stores._payload import identify
+from trivec.payloads.codecs import CODECS
+from trivec.payloads.trivec import identify
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.text import clean
 from trivec.types import StoredPoint

@@ -21,8 +21,8 @@ from llama_index_trivec import KeywordQueryTransform, TrivecRetriever
 from llama_index_trivec._searching import query_texts
 from llama_index_trivec.rewriting import LLMChat
 from trivec import AsyncChatModel, ChatModel, ChatReply, ModelError, QueryText
-from trivec.rag.rewriting import RewriteExample, RewriteWeights
-from trivec.rag.vocabulary import CorpusVocabulary
+from trivec.rewriting.rewriters import RewriteExample, RewriteWeights
+from trivec.rewriting.vocabulary import CorpusVocabulary
 
 
 class Keywords(CustomLLM):

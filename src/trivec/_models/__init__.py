@@ -1,0 +1,1 @@
+"""What encoders and rerankers share: finding, loading and running a model, and its tokenizer."""

@@ -1,0 +1,265 @@
+"""From a question to an answer with citations, or to a refusal that says why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from trivec._runtime.steps import Compute
+from trivec.answers.packing import TokenCounter, counter_of
+from trivec.answers.steps import (
+    Ask,
+    NextReply,
+    RagStep,
+    RewriteQuestion,
+    Search,
+    Setting,
+    answer_steps,
+    find_steps,
+)
+from trivec.answers.turn import Standards
+from trivec.answers.types import Answer, AnswerPiece, Found, RagOptions
+from trivec.chat.conversation import AsyncConversation, Conversation, InThread, Talk
+from trivec.errors import InputError
+from trivec.index import HybridIndex
+from trivec.index.aio import AsyncHybridIndex
+from trivec.protocols import AsyncChatModel, ChatModel, Encoder, Reranker
+from trivec.query import Filter
+from trivec.questions.index import QuestionIndex
+from trivec.rewriting.rewriters import Rewriter
+
+__all__ = ["RagPipeline"]
+
+DEFAULT_OPTIONS = RagOptions()
+T = TypeVar("T", Answer, Found)
+
+
+class RagPipeline:
+    """Answers questions from what an index holds.
+
+    A question is rewritten and reranked where there is something to do it; the best passages are
+    packed into a budget of tokens; the model is asked only where their evidence suffices; its
+    citations are checked. Nothing is kept between questions, and one pipeline may be used from
+    several threads and tasks.
+
+    Args:
+        index: what is searched: passages, or these and the questions that they answer.
+        chat: the language model; None for :meth:`find` alone. The methods that await need an
+            ``AsyncChatModel``, or run a ``ChatModel`` in worker threads.
+        rewriter: adds the domain's words to the question: a ``KeywordRewriter``, for instance.
+        reranker: orders anew what was found.
+        options: everything else.
+        count_tokens: counts the tokens of a text; None takes the encoder's tokenizer, or an
+            estimate where it has none.
+
+    Raises:
+        InputError: options that the index or the reranker cannot serve.
+
+    Example:
+        >>> chat = OpenAIChat.connect("gpt-5-mini")  # doctest: +SKIP
+        >>> rag = RagPipeline(index, chat)  # doctest: +SKIP
+        >>> answer = rag.answer("Which fruit has more vitamin C?")  # doctest: +SKIP
+        >>> answer.text, answer.cited[0].hit.chunk.source  # doctest: +SKIP
+        ('The baobab fruit has three times that of an orange [1].', 'baobab.md')
+    """
+
+    def __init__(
+        self,
+        index: HybridIndex | AsyncHybridIndex | QuestionIndex,
+        chat: ChatModel | AsyncChatModel | None,
+        *,
+        rewriter: Rewriter | None = None,
+        reranker: Reranker | None = None,
+        options: RagOptions = DEFAULT_OPTIONS,
+        count_tokens: TokenCounter | None = None,
+    ) -> None:
+        self._index = index.index if isinstance(index, AsyncHybridIndex) else index
+        self._async_index = index if isinstance(index, AsyncHybridIndex) else None
+        self._chat = chat
+        self._rewriter = rewriter
+        encoder = self._index.encoder
+        self._index.arms(options.search)  # what cannot be searched so is found out now
+        if options.evidence == "rerank" and reranker is None:
+            raise InputError("evidence='rerank' without a reranker; give one, or use 'max_sim'")
+        self._setting = Setting(
+            _standards(options, encoder),
+            rewrites=rewriter is not None,
+            reranker=reranker,
+            options=options,
+            count=count_tokens or counter_of(encoder),
+        )
+
+    def answer(self, question: str, *, filter: Filter | Mapping[str, Any] | None = None) -> Answer:
+        """Answer a question.
+
+        Args:
+            question: what is asked.
+            filter: as in :meth:`trivec.HybridIndex.search`.
+
+        Raises:
+            InputError: the question is blank, or there is no chat model that can be called so.
+            ModelError: a model failed.
+            StoreError: the search failed.
+        """
+        steps = answer_steps(self._setting, _asked(question), filter)
+        return _last(self._run(steps, self._talk(streamed=False)))
+
+    def stream(
+        self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
+    ) -> Generator[AnswerPiece | Answer, None, None]:
+        """Yield an answer piece by piece, then the whole :class:`Answer`.
+
+        The pieces together are the answer's text. A refusal is one piece, and the model's own
+        word for one is never shown. Closing the iterator closes the model's stream.
+
+        Raises:
+            AnswerInterruptedError: the model failed after the pieces that were yielded.
+        """
+        steps = answer_steps(self._setting, _asked(question), filter)
+        return self._run(steps, self._talk(streamed=True))
+
+    async def aanswer(
+        self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
+    ) -> Answer:
+        """Answer a question; see :meth:`answer`."""
+        steps = answer_steps(self._setting, _asked(question), filter)
+        async with aclosing(self._arun(steps, self._atalk(streamed=False))) as events:
+            return _whole([event async for event in events])
+
+    def astream(
+        self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[AnswerPiece | Answer, None]:
+        """Yield an answer piece by piece, then the whole; see :meth:`stream`."""
+        steps = answer_steps(self._setting, _asked(question), filter)
+        return self._arun(steps, self._atalk(streamed=True))
+
+    def find(self, question: str, *, filter: Filter | Mapping[str, Any] | None = None) -> Found:
+        """Find what a question would be answered from, and weigh it; no answer is asked for.
+
+        This is what thresholds are calibrated on, and all that :func:`best_sentences` needs.
+        """
+        steps = find_steps(self._setting, _asked(question), filter)
+        return _last(self._run(steps, None))
+
+    async def afind(
+        self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
+    ) -> Found:
+        """Find what a question would be answered from; see :meth:`find`."""
+        steps = find_steps(self._setting, _asked(question), filter)
+        async with aclosing(self._arun(steps, None)) as events:
+            return _whole([event async for event in events])
+
+    def _run(
+        self, steps: Generator[RagStep | AnswerPiece, Any, T], talk: Conversation | None
+    ) -> Generator[AnswerPiece | T, None, None]:
+        """Carry out the steps in this thread; yield what the user is to see, then the result."""
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, AnswerPiece):
+                    yield step
+                    step = next(steps)
+                    continue
+                try:
+                    result = self._perform(step, talk)
+                except Exception as err:  # noqa: BLE001  # the steps decide what to do with it
+                    step = steps.throw(err)
+                else:
+                    step = steps.send(result)
+        except StopIteration as stop:
+            yield stop.value
+        finally:
+            if talk is not None:
+                talk.close()
+
+    async def _arun(
+        self, steps: Generator[RagStep | AnswerPiece, Any, T], talk: Talk | None
+    ) -> AsyncGenerator[AnswerPiece | T, None]:
+        """Carry out the steps on the event loop; what keeps a processor busy, in threads."""
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, AnswerPiece):
+                    yield step
+                    step = next(steps)
+                    continue
+                try:
+                    result = await self._aperform(step, talk)
+                except Exception as err:  # noqa: BLE001  # the steps decide what to do with it
+                    step = steps.throw(err)
+                else:
+                    step = steps.send(result)
+        except StopIteration as stop:
+            yield stop.value
+        finally:
+            if talk is not None:
+                await talk.aclose()
+
+    def _perform(self, step: RagStep, talk: Conversation | None) -> Any:
+        match step:
+            case Search(query, k, filter, options):
+                return self._index.search(query, k, filter=filter, options=options)
+            case RewriteQuestion(question) if self._rewriter is not None:
+                return self._rewriter.rewrite(question)
+            case Compute(function):
+                return function()
+            case Ask(messages) if talk is not None:
+                return talk.ask(messages)
+            case NextReply() if talk is not None:
+                return talk.next()
+        raise AssertionError(step)
+
+    async def _aperform(self, step: RagStep, talk: Talk | None) -> Any:
+        match step:
+            case Search(query, k, filter, options):
+                if self._async_index is not None:
+                    return await self._async_index.search(query, k, filter=filter, options=options)
+                search = self._index.search
+                return await asyncio.to_thread(search, query, k, filter=filter, options=options)
+            case RewriteQuestion(question) if self._rewriter is not None:
+                return await self._rewriter.arewrite(question)
+            case Compute(function):
+                return await asyncio.to_thread(function)
+            case Ask(messages) if talk is not None:
+                return await talk.ask(messages)
+            case NextReply() if talk is not None:
+                return await talk.next()
+        raise AssertionError(step)
+
+    def _talk(self, *, streamed: bool) -> Conversation:
+        if not isinstance(self._chat, ChatModel):
+            raise InputError(
+                f"chat={self._chat!r} cannot be called without awaiting; "
+                "give a ChatModel, or use aanswer and astream"
+            )
+        return Conversation(self._chat, streamed=streamed)
+
+    def _atalk(self, *, streamed: bool) -> Talk:
+        if isinstance(self._chat, AsyncChatModel):
+            return AsyncConversation(self._chat, streamed=streamed)
+        return InThread(self._talk(streamed=streamed))
+
+
+def _standards(options: RagOptions, encoder: Encoder) -> Standards:
+    if options.evidence == "rerank":  # the threshold lies on the reranker's score
+        options = replace(options, min_evidence=None)
+    return Standards.of(options, encoder)
+
+
+def _asked(question: str) -> str:
+    if not question.strip():
+        raise InputError("the question is blank; give it at least one word")
+    return question
+
+
+def _last(events: Iterator[AnswerPiece | T]) -> T:
+    return _whole(list(events))
+
+
+def _whole(events: Sequence[AnswerPiece | T]) -> T:
+    last = events[-1]
+    assert not isinstance(last, AnswerPiece)  # noqa: S101  # the drivers end with the result
+    return last

@@ -1,0 +1,8 @@
+"""Chat models: one behind the OpenAI protocol, what is said to it, and what its replies mean."""
+
+from __future__ import annotations
+
+from trivec.chat.openai import ChatOptions, OpenAIChat, Secret, response_format
+from trivec.chat.prompts import Language
+
+__all__ = ["ChatOptions", "Language", "OpenAIChat", "Secret", "response_format"]

@@ -1,0 +1,111 @@
+"""Where an index is, and the encoder that it is opened with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from trivec.errors import CollectionNotFoundError
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+    from trivec.encoders import FlagEncoder, OnnxEncoder
+    from trivec.index import HybridIndex
+    from trivec.protocols import Encoder, Store
+    from trivec.schema import Schema
+
+__all__ = ["Place", "chosen_encoder", "open_place"]
+
+NEW_INDEX_MODEL = "BAAI/bge-m3"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an index is: a folder, or a collection on a server."""
+
+    location: Path | QdrantClient
+    collection: str | None
+
+    def schema(self) -> Schema | None:
+        """Return what the index holds; None where there is none."""
+        with closing(self._store()) as store:
+            return store.schema
+
+    def require_schema(self) -> Schema:
+        """Return what the index holds.
+
+        Raises:
+            CollectionNotFoundError: there is none.
+        """
+        schema = self.schema()
+        if schema is None:
+            name = self.collection or f"folder {str(self.location)!r}"
+            raise CollectionNotFoundError(
+                f"there is no index at {name}; make one with: trivec index PATHS --to PLACE"
+            )
+        return schema
+
+    def count(self) -> int:
+        """Return the number of passages."""
+        with closing(self._store()) as store:
+            return store.count()
+
+    def open(self, encoder: Encoder, **settings: Any) -> HybridIndex:
+        """Open the index, with the arguments of :meth:`trivec.HybridIndex.open`."""
+        from trivec.index import HybridIndex
+
+        return HybridIndex.open(self.location, encoder, collection=self.collection, **settings)
+
+    def _store(self) -> Store:
+        from trivec.stores import EdgeStore, ServerStore
+
+        if isinstance(self.location, Path):
+            return EdgeStore(self.location)
+        return ServerStore(self.location, self.collection or "")
+
+
+@contextmanager
+def open_place(text: str, collection: str | None) -> Iterator[Place]:
+    """Yield the place that the command line names; a client to a server is closed afterwards.
+
+    Raises:
+        typer.BadParameter: a URL without a collection, or a folder with one.
+    """
+    if "://" not in text:
+        if collection is not None:
+            raise typer.BadParameter("--collection goes with a server's URL, not with a folder")
+        yield Place(Path(text), None)
+        return
+    if not collection:
+        raise typer.BadParameter("a server's URL needs --collection")
+    from qdrant_client import QdrantClient
+
+    # the version check at construction would only warn where the first request fails
+    key = os.environ.get("QDRANT_API_KEY")
+    with closing(QdrantClient(url=text, api_key=key, check_compatibility=False)) as client:
+        yield Place(client, collection)
+
+
+def chosen_encoder(
+    schema: Schema | None, model: str | None, device: str, *, mixed_precision: bool = False
+) -> FlagEncoder | OnnxEncoder:
+    """Return the encoder that was asked for, else the one that wrote the index.
+
+    It computes in the precision of the index, unless that may be mixed with what is fastest.
+    """
+    from trivec.loading import load_encoder
+
+    written_by = schema.fingerprint.encoder if schema and schema.fingerprint else None
+    if model is None:
+        model = written_by.model if written_by else NEW_INDEX_MODEL
+    elif model != "mini" and Path(model).is_dir():
+        model = str(Path(model).resolve())  # the index remembers it, from any working directory
+    precision = written_by.precision if written_by and not mixed_precision else None
+    return load_encoder(model, device=device, precision=precision)

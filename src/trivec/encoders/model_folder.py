@@ -1,0 +1,109 @@
+"""Checks a folder in the M3 format before a single weight is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivec._models.folder import positions, read_config, tokenizer_file, weight_files
+from trivec.errors import MissingDependencyError, MissingHeadError, ModelError
+
+__all__ = [
+    "COLBERT_HEAD",
+    "EXPECTED",
+    "SPARSE_HEAD",
+    "ModelFolder",
+    "inspect_folder",
+]
+
+SPARSE_HEAD = "sparse_linear.pt"
+COLBERT_HEAD = "colbert_linear.pt"
+
+EXPECTED = "a folder in the BGE-M3 format, a hub id such as 'BAAI/bge-m3', or 'mini'"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A folder in the M3 format, found whole.
+
+    Attributes:
+        path: the folder.
+        revision: the hub's commit, or whatever names the state of the files.
+        weights: the encoder's weight files and then the two head files.
+        tokenizer: the file that names the vocabulary.
+        hidden_size: width of the encoder, which is that of the dense vector.
+        colbert_dim: width of a ColBERT row.
+        max_length: the most tokens that the encoder has positions for.
+    """
+
+    path: Path
+    revision: str | None
+    weights: tuple[Path, ...]
+    tokenizer: Path
+    hidden_size: int
+    colbert_dim: int
+    max_length: int
+
+
+def inspect_folder(path: Path, revision: str | None = None) -> ModelFolder:
+    """Check that a folder holds a whole M3 model; reads its configuration and heads only.
+
+    Raises:
+        ModelError: it is not a model's folder.
+        MissingHeadError: a head is absent, damaged or has the wrong shape. FlagEmbedding would
+            go on with random ones.
+    """
+    config = read_config(path, expected=EXPECTED)
+    size = config.get("hidden_size")
+    max_length = positions(config)
+    if not isinstance(size, int) or max_length is None:
+        raise ModelError(
+            f"{path / 'config.json'} has hidden_size={size!r} and max_position_embeddings="
+            f"{config.get('max_position_embeddings')!r}; both are needed, as in XLM-RoBERTa and "
+            "BERT"
+        )
+    _check_head(path / SPARSE_HEAD, size, rows=1)
+    colbert_dim = _check_head(path / COLBERT_HEAD, size, rows=None)
+    return ModelFolder(
+        path=path,
+        revision=revision,
+        weights=(*weight_files(path), path / COLBERT_HEAD, path / SPARSE_HEAD),
+        tokenizer=tokenizer_file(path),
+        hidden_size=size,
+        colbert_dim=colbert_dim,
+        max_length=max_length,
+    )
+
+
+def _check_head(file: Path, size: int, *, rows: int | None) -> int:
+    """Check a head's shape and return its number of outputs."""
+    if not file.is_file():
+        raise MissingHeadError(
+            f"{file.parent} has no {file.name}; an M3 model needs {SPARSE_HEAD} and "
+            f"{COLBERT_HEAD} beside its weights (a plain sentence encoder has neither): "
+            "download them, or train them with FlagEmbedding's unified fine-tuning"
+        )
+    shapes = _head_shapes(file)
+    weight = shapes.get("weight", ())
+    outputs = rows if rows is not None else (weight[0] if weight else 0)
+    expected = {"weight": (outputs, size), "bias": (outputs,)}
+    if outputs < 1 or shapes != expected:
+        raise MissingHeadError(
+            f"{file} holds {shapes}, needed is a linear layer of {size} inputs, "
+            f"{ {'weight': (rows or 'n', size), 'bias': (rows or 'n',)} }: it belongs to another "
+            "model"
+        )
+    return outputs
+
+
+def _head_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        import torch
+    except ImportError as err:
+        raise MissingDependencyError("torch", "flag") from err
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        return {name: tuple(tensor.shape) for name, tensor in state.items()}
+    # a damaged or foreign file fails in as many ways as unpickling has
+    except Exception as err:
+        raise MissingHeadError(f"{file} cannot be read ({type(err).__name__}: {err})") from err

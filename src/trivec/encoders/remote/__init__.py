@@ -1,0 +1,7 @@
+"""Models behind HTTP: any OpenAI-compatible server for dense vectors, vLLM for all three."""
+
+from __future__ import annotations
+
+from trivec.encoders.remote.encoder import RemoteEncoder, RemoteOptions
+
+__all__ = ["RemoteEncoder", "RemoteOptions"]

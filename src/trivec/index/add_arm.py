@@ -1,0 +1,131 @@
+"""Adding an arm to a collection in place: a new vector, filled from the stored text.
+
+The arm is marked in the collection's description while it is filled. New points get its vector
+from then on, a search does not use it yet, and after an interruption only the points that still
+lack it are encoded.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import cast
+
+from trivec._runtime.steps import Compute, InBackground, Join, Steps, StoreCall
+from trivec.bm25 import AnalyzerConfig
+from trivec.errors import InputError
+from trivec.index.adding import AddOptions, Progress, fit_colbert
+from trivec.index.collection import Binding
+from trivec.index.opening import ARM_KINDS, IndexConfig, arm_spec, stored_analyzer
+from trivec.schema import Fingerprint, Schema, VectorSpec
+from trivec.text import clean
+from trivec.types import Head, PointId, StoredPoint, Vector
+
+__all__ = ["begin_arm", "fill_steps", "finish_arm"]
+
+logger = logging.getLogger(__name__)
+
+
+def begin_arm(binding: Binding, arm: str, config: IndexConfig) -> Binding:
+    """Create the arm's vector and mark it as being added, unless that was done before.
+
+    Raises:
+        InputError: no such arm, or the model has no head for it.
+        StoreError: the server is too old to add a vector.
+    """
+    if arm not in ARM_KINDS:
+        raise InputError(f"arm={arm!r}; allowed: {', '.join(ARM_KINDS)}")
+    info, schema = binding.encoder.info, binding.schema
+    if arm != "bm25" and arm not in info.heads:
+        raise InputError(f"arm={arm!r} needs a head that the model lacks; it has {info.heads}")
+    if arm in schema.written:
+        return binding
+    spec = arm_spec(arm, _free_name(arm, binding.store.vectors()), info)
+    binding.store.create_vector(spec)
+    fingerprint = schema.fingerprint or Fingerprint(info)
+    if arm == "bm25":
+        analyzer = (config.analyzer or AnalyzerConfig()).to_json()
+        fingerprint = replace(fingerprint, analyzer=analyzer)
+    marked = {**schema.building, arm: spec}
+    return _described(binding, replace(schema, fingerprint=fingerprint, building=marked))
+
+
+def finish_arm(binding: Binding, arm: str) -> Binding:
+    """Let searches use the arm."""
+    schema = binding.schema
+    if arm not in schema.building:
+        return binding
+    vectors = {each: schema.written[each] for each in ARM_KINDS if each in {*schema.vectors, arm}}
+    building = {each: spec for each, spec in schema.building.items() if each != arm}
+    return _described(binding, replace(schema, vectors=vectors, building=building))
+
+
+def fill_steps(
+    binding: Binding, arm: str, options: AddOptions, progress: Progress | None
+) -> Steps[int]:
+    """Give the arm's vector to every point that lacks it, and return how many got it.
+
+    A point that changes meanwhile keeps what it was given then.
+    """
+    from qdrant_client import models
+
+    name = binding.schema.written[arm].name
+    lacking = models.Filter(must_not=[models.HasVectorCondition(has_vector=name)])
+    page = {"filter": lacking, "limit": options.batch_size}
+    filled, seen, written = 0, 0, 0
+    offset: PointId | None = None
+    while True:
+        points, offset = yield StoreCall("scroll", (), {**page, "offset": offset})
+        vectors = yield Compute(partial(_vectors, binding, arm, points, options))
+        calls = (StoreCall("update_vectors", (vectors,), {"where": lacking}),) if vectors else ()
+        yield InBackground(calls)
+        _report(progress, written)
+        filled, seen, written = filled + len(vectors), seen + len(points), len(points)
+        if offset is None:
+            break
+    yield Join()
+    _report(progress, written)
+    if filled < seen:
+        logger.warning("%d of %d points got no %s vector", seen - filled, seen, arm)
+    return filled
+
+
+def _free_name(arm: str, taken: Mapping[str, VectorSpec]) -> str:
+    """Return a vector name that nobody uses: two models must never share one."""
+    names: Iterator[str] = iter(
+        (arm, f"trivec-{arm}", *(f"trivec-{arm}-{n}" for n in range(2, 99)))
+    )
+    return next(name for name in names if name not in taken)
+
+
+def _described(binding: Binding, schema: Schema) -> Binding:
+    binding.store.describe(schema)
+    return replace(binding, schema=schema, analyzer=stored_analyzer(schema))
+
+
+def _vectors(
+    binding: Binding, arm: str, points: Sequence[StoredPoint], options: AddOptions
+) -> dict[PointId, dict[str, Vector]]:
+    """Return the vectors of a page, encoded in one call; points without text get none."""
+    texts = {point.id: clean(binding.codec.decode(point).text) for point in points}
+    texts = {key: text for key, text in texts.items() if text.strip()}
+    vectors: dict[PointId, Vector | None] = {}
+    if arm == "bm25" and binding.analyzer is not None:
+        vectors |= {key: binding.analyzer.document(text) for key, text in texts.items()}
+    elif texts:
+        heads = (cast("Head", arm),)
+        encodings = binding.encoder.encode_documents(list(texts.values()), heads=heads)
+        for key, encoding in zip(texts, encodings, strict=True):
+            fitted = fit_colbert(encoding, options.colbert_overflow)
+            vectors[key] = None if fitted is None else getattr(fitted, arm)
+    name = binding.schema.written[arm].name
+    return {
+        key: {name: vector} for key, vector in vectors.items() if vector is not None and len(vector)
+    }
+
+
+def _report(progress: Progress | None, count: int) -> None:
+    if progress is not None and count:
+        progress(count)

@@ -1,0 +1,95 @@
+"""Adopting a collection that trivec did not write: which vectors, which payload layout, which ids.
+
+That its dense vectors are this encoder's cannot be tested, since the collection remembers no
+model: adopting is the user's word. Only the width and the distance are checked. A sparse vector
+has no width, and sparse vectors of two models under one name are garbage, so none is taken
+unless it is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trivec.errors import CollectionError
+from trivec.index.opening import ARM_KINDS, IndexConfig
+from trivec.payloads.codecs import CODECS, Codec, codec_keys, detect_codec
+from trivec.protocols import Store
+from trivec.schema import Fingerprint, Schema, VectorSpec
+from trivec.types import EncoderInfo, StoredPoint
+
+__all__ = ["adopted_schema"]
+
+SAMPLE = 64
+"""How many points are looked at."""
+
+
+def adopted_schema(store: Store, info: EncoderInfo, config: IndexConfig, place: str) -> Schema:
+    """Describe a foreign collection as one that this encoder wrote.
+
+    Raises:
+        CollectionError: its vectors or its payloads cannot be taken without being named.
+    """
+    found = store.vectors()
+    names = config.vectors or {"dense": _only_dense(found, place)}
+    vectors = {arm: _taken(arm, name, found, info, place) for arm, name in names.items()}
+    sample, _ = store.scroll(limit=SAMPLE)
+    codec = config.layout or _recognised(sample, place)
+    return Schema(
+        vectors,
+        Fingerprint(info),
+        codec=codec.name,
+        codec_keys=codec_keys(codec),
+        integer_ids=any(isinstance(point.id, int) for point in sample),  # these come first
+    )
+
+
+def _only_dense(found: Mapping[str, VectorSpec], place: str) -> str:
+    dense = [name for name, spec in found.items() if spec.kind == "dense"]
+    if len(dense) != 1:
+        raise CollectionError(
+            f"{place} has {len(dense)} dense vectors {dense}; name the one that this encoder "
+            "wrote with IndexConfig(vectors={'dense': ...})"
+        )
+    return dense[0]
+
+
+def _taken(
+    arm: str, name: str, found: Mapping[str, VectorSpec], info: EncoderInfo, place: str
+) -> VectorSpec:
+    """Return the vector for an arm, checked as far as it can be."""
+    spec = found.get(name)
+    if spec is None:
+        raise CollectionError(f"{place} has no vector {name!r}; it has {sorted(found)}")
+    if arm == "bm25":
+        raise CollectionError(
+            f"{name!r} cannot be adopted for 'bm25', whose terms are trivec's own; leave it out "
+            "and call add_arm('bm25')"
+        )
+    if spec.kind != ARM_KINDS[arm] or spec.idf:
+        weighting = " weighted by IDF" if spec.idf else ""
+        raise CollectionError(
+            f"{place} keeps {name!r} as {spec.kind}{weighting}, but {arm!r} is {ARM_KINDS[arm]}; "
+            "leave it out and call add_arm()"
+        )
+    comparable = ("cosine", "dot") if info.normalized else ("cosine",)
+    if spec.kind != "sparse" and spec.distance not in comparable:
+        raise CollectionError(
+            f"{place} compares {name!r} by {spec.distance}, allowed: {', '.join(comparable)}; "
+            "index again into a new place"
+        )
+    return spec
+
+
+def _recognised(sample: list[StoredPoint], place: str) -> Codec:
+    """Return the payload layout of a sample; an empty collection gets trivec's."""
+    if not sample:
+        return CODECS["trivec"]
+    codec = detect_codec([point.payload for point in sample])
+    if codec is None:
+        keys = sorted({key for point in sample for key in point.payload})
+        raise CollectionError(
+            f"{place} has payloads with the keys {keys}, which are no known layout; name one with "
+            f"IndexConfig(codec=...): {', '.join(CODECS)}, or PayloadCodec(text_key=..., "
+            "metadata_key=...)"
+        )
+    return codec

@@ -1,0 +1,149 @@
+"""The index for asyncio: the same operations, awaited; no thread waits for the network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from trivec._runtime.steps import Compute, InBackground, Join, Step, Steps, StoreCall
+from trivec.index.adding import Progress, add_steps, delete_steps
+from trivec.index.hybrid import DEFAULT_SEARCH, HybridIndex
+from trivec.index.searching import get_steps, search_steps, vector_steps
+from trivec.protocols import AsyncStore
+from trivec.query import Filter
+from trivec.types import AddReport, Chunk, FloatArray, Hit, QueryText, SearchOptions
+
+__all__ = ["AsyncHybridIndex"]
+
+T = TypeVar("T")
+
+
+class AsyncHybridIndex:
+    """A :class:`trivec.HybridIndex` whose operations are awaited.
+
+    Encoding runs in a worker thread, so that the event loop goes on. The store is awaited where
+    it is asynchronous (``AsyncServerStore`` over Qdrant's async client) and runs in a worker
+    thread where it is not (the embedded engine).
+
+    Args:
+        index: the opened index.
+        store: an asynchronous store of the same collection; None uses the index's own in threads.
+    """
+
+    def __init__(self, index: HybridIndex, store: AsyncStore | None = None) -> None:
+        self._index = index
+        self._store = store
+
+    @property
+    def index(self) -> HybridIndex:
+        """The synchronous index."""
+        return self._index
+
+    async def add(
+        self,
+        chunks: Iterable[Chunk],
+        *,
+        replace_sources: bool = False,
+        late_chunking: bool = False,
+        progress: Progress | None = None,
+    ) -> AddReport:
+        """Add passages or update them; see :meth:`trivec.HybridIndex.add`."""
+        options = self._index.add_options(
+            replace_sources=replace_sources, late_chunking=late_chunking
+        )
+        return await self._run(add_steps(self._index.binding, chunks, options, progress))
+
+    async def search(
+        self,
+        query: str | QueryText | Sequence[QueryText],
+        k: int = 10,
+        *,
+        filter: Filter | Mapping[str, Any] | None = None,
+        options: SearchOptions = DEFAULT_SEARCH,
+    ) -> list[Hit]:
+        """Find the passages that answer a query; see :meth:`trivec.HybridIndex.search`."""
+        return (await self.search_batch([query], k, filter=filter, options=options))[0]
+
+    async def search_batch(
+        self,
+        queries: Sequence[str | QueryText | Sequence[QueryText]],
+        k: int = 10,
+        *,
+        filter: Filter | Mapping[str, Any] | None = None,
+        options: SearchOptions = DEFAULT_SEARCH,
+    ) -> list[list[Hit]]:
+        """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
+        return await self._run(search_steps(self._index.binding, queries, k, filter, options))
+
+    async def search_by_vector(
+        self,
+        vector: Sequence[float] | FloatArray,
+        k: int = 10,
+        *,
+        filter: Filter | Mapping[str, Any] | None = None,
+        options: SearchOptions = DEFAULT_SEARCH,
+    ) -> list[Hit]:
+        """Search with a dense vector; see :meth:`trivec.HybridIndex.search_by_vector`."""
+        return await self._run(vector_steps(self._index.binding, vector, k, filter, options))
+
+    async def get(self, ids: Sequence[str]) -> list[Chunk]:
+        """Return the passages with these ids; see :meth:`trivec.HybridIndex.get`."""
+        return await self._run(get_steps(self._index.binding, ids))
+
+    async def delete(
+        self,
+        *,
+        ids: Sequence[str] | None = None,
+        source: str | None = None,
+        filter: Filter | Mapping[str, Any] | None = None,
+    ) -> int:
+        """Delete passages; see :meth:`trivec.HybridIndex.delete`."""
+        selection = self._index.binding.selection(ids, source, filter)
+        return await self._run(delete_steps(selection))
+
+    async def count(self, filter: Filter | Mapping[str, Any] | None = None) -> int:
+        """Return the exact number of passages that match."""
+        return int(await self._call(StoreCall("count", (self._index.binding.scope(filter),))))
+
+    async def _run(self, steps: Steps[T]) -> T:
+        """Carry out an operation on the event loop; see :func:`trivec._runtime.steps.run`."""
+        pending: asyncio.Task[None] | None = None
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    match step:
+                        case InBackground() | Join():
+                            if pending is not None:
+                                waited, pending = pending, None
+                                await waited
+                            if isinstance(step, InBackground):
+                                pending = asyncio.create_task(self._make(step.calls))
+                            result = None
+                        case _:
+                            result = await self._call(step)
+                except Exception as err:  # noqa: BLE001  # the operation decides what to do with it
+                    step = steps.throw(err)
+                else:
+                    step = steps.send(result)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        finally:
+            if pending is not None:
+                await asyncio.gather(pending, return_exceptions=True)
+
+    async def _make(self, calls: Sequence[StoreCall]) -> None:
+        for call in calls:
+            await self._call(call)
+
+    async def _call(self, step: Step) -> Any:
+        match step:
+            case StoreCall(method, arguments, options):
+                if self._store is not None:
+                    return await getattr(self._store, method)(*arguments, **options)
+                call = getattr(self._index.store, method)
+                return await asyncio.to_thread(call, *arguments, **options)
+            case Compute(function):
+                return await asyncio.to_thread(function)
+        return None

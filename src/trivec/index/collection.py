@@ -1,0 +1,175 @@
+"""A collection bound to the encoder that reads and writes it: what adding and searching share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trivec.bm25 import Bm25Analyzer
+from trivec.errors import InputError
+from trivec.payloads.trivec import Codec, content_digest, point_id
+from trivec.protocols import Encoder, Store
+from trivec.query import Filter
+from trivec.schema import Schema
+from trivec.stores.filters import all_of, as_filter
+from trivec.text import clean
+from trivec.types import (
+    ALL_HEADS,
+    Encoding,
+    Head,
+    PointId,
+    StoredPoint,
+    Vector,
+)
+
+__all__ = ["NO_HEADS", "Binding"]
+
+NO_HEADS = Encoding()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A store, what it holds, and how chunks become its points.
+
+    Attributes:
+        store: where the points are.
+        schema: the collection's vectors by arm.
+        encoder: computes dense, sparse and ColBERT vectors.
+        analyzer: computes BM25 vectors, None without that arm.
+        codec: the payload layout.
+        tenant: whose points these are; None for a collection without tenants.
+    """
+
+    store: Store
+    schema: Schema
+    encoder: Encoder
+    analyzer: Bm25Analyzer | None
+    codec: Codec
+    tenant: str | None = None
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The encoder's heads that the collection stores."""
+        return tuple(head for head in ALL_HEADS if head in self.schema.written)
+
+    def point_id(self, identity: str) -> PointId:
+        """Return the point id of a caller's id.
+
+        In an adopted collection whose points are numbered, digits are such a number.
+        """
+        if self.tenant is not None:
+            return point_id(identity, self.tenant)
+        if self.schema.integer_ids and (number := _number(identity)) is not None:
+            return number
+        return self.codec.point_id(identity)
+
+    def scope(self, *filters: Filter | Mapping[str, Any] | None) -> Filter | None:
+        """AND the filters with the tenant's own, which none of them can widen."""
+        parts = [as_filter(part, self.codec.metadata_path) for part in filters]
+        if self.tenant is not None:
+            parts.append(as_filter({"tenant": self.tenant}, self.codec.own_path))
+        return all_of(*parts)
+
+    def of_ids(self, ids: Sequence[PointId]) -> Filter:
+        """Return a filter for these points."""
+        from qdrant_client import models
+
+        return models.Filter(must=[models.HasIdCondition(has_id=list(ids))])
+
+    def of_source(self, source: str) -> Filter:
+        """Return a filter for the points of a source."""
+        path = self.codec.own_path("source")
+        from qdrant_client import models
+
+        match = models.MatchValue(value=clean(source))
+        return models.Filter(must=[models.FieldCondition(key=path, match=match)])
+
+    def selection(
+        self,
+        ids: Sequence[str] | None,
+        source: str | None,
+        filter: Filter | Mapping[str, Any] | None,
+    ) -> Filter | None:
+        """Return one filter for the points to delete.
+
+        Raises:
+            InputError: nothing was given, which would mean everything.
+        """
+        if ids is None and source is None and filter is None:
+            raise InputError("delete() was given nothing; give ids, source or filter")
+        parts: list[Filter | Mapping[str, Any] | None] = [filter]
+        if ids is not None:
+            parts.append(self.of_ids([self.point_id(identity) for identity in ids]))
+        if source is not None:
+            parts.append(self.of_source(source))
+        return self.scope(*parts)
+
+    def pages(
+        self,
+        filter: Filter | None,
+        *,
+        with_vectors: Sequence[str] = (),
+    ) -> Iterator[list[StoredPoint]]:
+        """Yield every point that matches, a page at a time."""
+        offset: PointId | None = None
+        while True:
+            points, offset = self.store.scroll(
+                filter=filter, offset=offset, with_vectors=with_vectors
+            )
+            if points:
+                yield points
+            if offset is None:
+                return
+
+    def owns(self, point: StoredPoint) -> bool:
+        """Say whether a point read by its id belongs to the tenant."""
+        if self.tenant is None:
+            return True
+        return bool(self.codec.own(point.payload).get("tenant") == self.tenant)
+
+    def holds_text(self, payload: Mapping[str, Any], text: str, context: str | None = None) -> bool:
+        """Say whether a stored payload's vectors are of this text; of a foreign one, never sure.
+
+        Args:
+            payload: what is stored.
+            text: the passage.
+            context: the digest of the document that the vectors should know of, if any.
+        """
+        own = self.codec.own(payload)
+        return own.get("digest") == content_digest(text) and own.get("context") == context
+
+    def document_vectors(self, text: str, encoding: Encoding) -> dict[str, Vector]:
+        """Return a passage's vectors by their names in the collection; empty ones are left out."""
+        arms = _arms(encoding)
+        if self.analyzer is not None:
+            arms["bm25"] = self.analyzer.document(text)
+        return {
+            spec.name: arms[arm]
+            for arm, spec in self.schema.written.items()
+            if arm in arms and len(arms[arm])
+        }
+
+    def query_vectors(self, text: str, encoding: Encoding = NO_HEADS) -> dict[str, Vector]:
+        """Return a query's vectors by arm; empty ones are left out."""
+        vectors = _arms(encoding)
+        if self.analyzer is not None:
+            vectors["bm25"] = self.analyzer.query(text)
+        return {arm: vector for arm, vector in vectors.items() if len(vector)}
+
+
+def _number(identity: str) -> int | None:
+    """Return the point id that a text of digits means; one that is written otherwise means none."""
+    if not identity.isdecimal() or not identity.isascii() or len(identity) > len(str(2**64)):
+        return None
+    number = int(identity)
+    return number if number < 2**64 and str(number) == identity else None
+
+
+def _arms(encoding: Encoding) -> dict[str, Vector]:
+    heads: dict[str, Vector | None] = {
+        "dense": encoding.dense,
+        "sparse": encoding.sparse,
+        "colbert": encoding.colbert,
+    }
+    return {arm: vector for arm, vector in heads.items() if vector is not None}

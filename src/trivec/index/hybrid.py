@@ -1,0 +1,388 @@
+"""The index: text goes in, questions find it again. The one way in and out of a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+
+from trivec._runtime.steps import Steps, run
+from trivec.errors import CollectionError, CollectionNotFoundError
+from trivec.index.add_arm import begin_arm, fill_steps, finish_arm
+from trivec.index.adding import AddOptions, Progress, add_steps, delete_steps
+from trivec.index.adopting import adopted_schema
+from trivec.index.collection import Binding
+from trivec.index.copying import copy_points
+from trivec.index.mixed_precision import query_encoder
+from trivec.index.opening import (
+    IndexConfig,
+    new_schema,
+    place_name,
+    require_fitting,
+    resolve_store,
+    stored_analyzer,
+)
+from trivec.index.planning import choose_arms
+from trivec.index.searching import get_steps, search_steps, vector_steps
+from trivec.payloads.codecs import stored_codec
+from trivec.protocols import Encoder, Store
+from trivec.query import Filter
+from trivec.schema import Fingerprint, Schema
+from trivec.types import (
+    AddReport,
+    Chunk,
+    FloatArray,
+    Hit,
+    QueryText,
+    SearchOptions,
+)
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+__all__ = ["HybridIndex", "IndexConfig"]
+
+DEFAULT_SEARCH = SearchOptions()
+T = TypeVar("T")
+
+
+class HybridIndex:
+    """Passages with dense, sparse, BM25 and ColBERT vectors in one Qdrant collection.
+
+    Use :meth:`open`. An index may be used from several threads.
+
+    Example:
+        >>> from trivec import Chunk, HybridIndex, load_encoder
+        >>> with HybridIndex.open("./kb", load_encoder("mini")) as index:
+        ...     index.add([Chunk("BGE-M3 gives three vectors in one pass.", id="m3")])
+        ...     hits = index.search("Wie viele Vektoren liefert BGE-M3?", k=1)
+    """
+
+    def __init__(self, binding: Binding, config: IndexConfig) -> None:
+        self._binding = binding
+        self._config = config
+
+    @classmethod
+    def open(
+        cls,
+        location: str | Path | QdrantClient | Store,
+        encoder: Encoder,
+        *,
+        collection: str | None = None,
+        config: IndexConfig | None = None,
+        create: bool = True,
+        adopt: bool = False,
+        mixed_precision: bool = False,
+        tenant: str | None = None,
+    ) -> Self:
+        """Open an index, or create it where there is none.
+
+        Args:
+            location: a folder (embedded engine), a ``QdrantClient``, or a store.
+            encoder: the model; it must be the one that wrote the collection.
+            collection: name of the collection on a server.
+            config: what a new collection stores.
+            create: False raises where there is no index, instead of creating one.
+            adopt: take a collection that trivec did not write as written by this encoder. Its
+                dense vectors are believed to be; sparse vectors are left alone unless
+                ``IndexConfig.vectors`` names them. The collection remembers that it was adopted.
+                Where its points are numbered, an id of digits is such a number.
+            mixed_precision: search a collection that was written in float32 by the same model in
+                int8, where the agreement that was measured at its export allows it; nothing can
+                be added then.
+            tenant: keep to this tenant's points; every operation is confined to them.
+
+        Raises:
+            CollectionNotFoundError: nothing is there and ``create`` is False.
+            FingerprintMismatchError: another model wrote it; both sides are printed.
+            CollectionLockedError: another process has the folder open.
+            CollectionError: the folder is no index, or its vectors do not fit the encoder.
+            StoreUnavailableError: the server cannot be reached.
+        """
+        config = config or IndexConfig()
+        place = place_name(location, collection)
+        store = resolve_store(location, collection)
+        schema = store.schema
+        adopting = schema is not None and schema.fingerprint is None and adopt
+        if adopting:
+            schema = adopted_schema(store, encoder.info, config, place)
+        if schema is not None:
+            if mixed_precision:
+                encoder = query_encoder(encoder, schema, place)
+            require_fitting(schema, encoder, config, place)
+        elif create:
+            schema = new_schema(encoder.info, config, tenant)
+            store.create(schema)
+        else:
+            raise CollectionNotFoundError(f"there is no index at {place}")
+        if tenant is not None and schema.tenant_key is None:
+            raise CollectionError(
+                f"{place} was created without tenants; "
+                "create a new one with tenant=..., or open it without"
+            )
+        if tenant is None and schema.tenant_key is not None:
+            raise CollectionError(f"{place} keeps tenants apart; open it with tenant=...")
+        codec = stored_codec(schema.codec, schema.codec_keys)
+        if adopting:
+            store.describe(schema)
+        store.scroll(limit=1)  # takes the lock, so that a second process fails here
+        binding = Binding(store, schema, encoder, stored_analyzer(schema), codec, tenant)
+        return cls(binding, config)
+
+    @property
+    def binding(self) -> Binding:
+        """Store, schema, encoder and codec, as trivec's own modules share them."""
+        return self._binding
+
+    @property
+    def schema(self) -> Schema:
+        """What the collection holds and which model wrote it."""
+        return self._binding.schema
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model that the index encodes with."""
+        return self._binding.encoder
+
+    @property
+    def store(self) -> Store:
+        """The store that holds the points."""
+        return self._binding.store
+
+    def with_encoder(self, encoder: Encoder) -> Self:
+        """Return this index with another object for the same model: a memo, an observer.
+
+        Both share the store; closing one closes it for both.
+
+        Raises:
+            FingerprintMismatchError: the encoder belongs to another model.
+        """
+        analyzer = self.schema.fingerprint.analyzer if self.schema.fingerprint else None
+        self.schema.require_same_writer(Fingerprint(encoder.info, analyzer), "the index")
+        return type(self)(replace(self._binding, encoder=encoder), self._config)
+
+    def add(
+        self,
+        chunks: Iterable[Chunk],
+        *,
+        replace_sources: bool = False,
+        late_chunking: bool = False,
+        progress: Progress | None = None,
+    ) -> AddReport:
+        """Add passages or update them; nothing that is there unchanged is encoded again.
+
+        The iterable is streamed. One forward pass encodes each batch while the last is written.
+        Every batch is durable once its progress was reported: after a crash, add the same chunks
+        again. Of several chunks with one id in a batch the last counts, the others are skipped.
+
+        Args:
+            chunks: the passages.
+            replace_sources: afterwards delete the points of every source among the chunks that
+                it no longer holds; give each source whole.
+            late_chunking: encode the passages of each source together, in order, so that each
+                vector knows the whole document (experimental; the encoder must have
+                ``encode_long``). Give each source whole and without overlap between passages; a
+                source that changed is encoded again whole.
+            progress: called with the number of chunks dealt with.
+
+        Returns:
+            What was added, updated, skipped, deleted, truncated and refused, and why.
+
+        Raises:
+            StoreError: the engine failed; what was stored before stays.
+            ModelError: the model cannot be loaded.
+            InputError: the encoder cannot do late chunking.
+        """
+        options = self.add_options(replace_sources=replace_sources, late_chunking=late_chunking)
+        return self._run(add_steps(self._binding, chunks, options, progress))
+
+    def search(
+        self,
+        query: str | QueryText | Sequence[QueryText],
+        k: int = 10,
+        *,
+        filter: Filter | Mapping[str, Any] | None = None,
+        options: SearchOptions = DEFAULT_SEARCH,
+    ) -> list[Hit]:
+        """Find the passages that answer a query.
+
+        Args:
+            query: a text, or several with their arms and weights (a question and its keywords).
+            k: how many; fewer come back where fewer match.
+            filter: a ``qdrant_client.models.Filter`` over payload paths, or a dict over metadata
+                keys: ``{"lang": "zh", "year": {"gte": 2020}}``.
+            options: arms, fusion, ColBERT, MMR, thresholds, paging, explanation.
+
+        Returns:
+            Hits, best first.
+
+        Raises:
+            InputError: a blank query, a negative ``k``, an arm the collection does not have.
+            FilterError: a filter that cannot be understood.
+        """
+        return self.search_batch([query], k, filter=filter, options=options)[0]
+
+    def search_batch(
+        self,
+        queries: Sequence[str | QueryText | Sequence[QueryText]],
+        k: int = 10,
+        *,
+        filter: Filter | Mapping[str, Any] | None = None,
+        options: SearchOptions = DEFAULT_SEARCH,
+    ) -> list[list[Hit]]:
+        """Run several searches: all texts are encoded in one call, all requests sent at once.
+
+        See :meth:`search`; one list of hits for each query.
+        """
+        return self._run(search_steps(self._binding, queries, k, filter, options))
+
+    def search_by_vector(
+        self,
+        vector: Sequence[float] | FloatArray,
+        k: int = 10,
+        *,
+        filter: Filter | Mapping[str, Any] | None = None,
+        options: SearchOptions = DEFAULT_SEARCH,
+    ) -> list[Hit]:
+        """Find the passages nearest to a dense vector that the same model made; nothing is encoded.
+
+        Args:
+            vector: ``(dense_dim,)``.
+            k: how many; fewer come back where fewer match.
+            filter: as in :meth:`search`.
+            options: MMR, paging and the rest; only the dense arm can take part.
+
+        Raises:
+            InvalidVectorError: the vector has another size, is zero, or holds NaN or infinity.
+            InputError: an option that needs the query's text.
+        """
+        return self._run(vector_steps(self._binding, vector, k, filter, options))
+
+    def get(self, ids: Sequence[str]) -> list[Chunk]:
+        """Return the passages with these ids, in the order given; unknown ids are left out."""
+        return self._run(get_steps(self._binding, ids))
+
+    def delete(
+        self,
+        *,
+        ids: Sequence[str] | None = None,
+        source: str | None = None,
+        filter: Filter | Mapping[str, Any] | None = None,
+    ) -> int:
+        """Delete passages by id, by source or by filter; those given together are AND-ed.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            InputError: nothing was given; an empty index is made by deleting its folder.
+        """
+        return self._run(delete_steps(self._binding.selection(ids, source, filter)))
+
+    def arms(self, options: SearchOptions = DEFAULT_SEARCH) -> dict[str, float]:
+        """Return the arms that a search with these options uses, and their weights.
+
+        Raises:
+            InputError: an arm that the collection does not have.
+        """
+        return choose_arms(options, self.schema)
+
+    def count(self, filter: Filter | Mapping[str, Any] | None = None) -> int:
+        """Return the exact number of passages, of those that match a filter where one is given."""
+        return self._binding.store.count(self._binding.scope(filter))
+
+    def chunks(
+        self,
+        filter: Filter | Mapping[str, Any] | None = None,
+    ) -> Iterable[Chunk]:
+        """Yield every passage, in no promised order."""
+        for points in self._binding.pages(self._binding.scope(filter)):
+            yield from map(self._binding.codec.decode, points)
+
+    def copy_to(self, other: HybridIndex, *, progress: Progress | None = None) -> int:
+        """Copy every passage with its vectors into another index; nothing is encoded.
+
+        This is how an index moves from the embedded engine to a server. Copying again is safe.
+
+        Args:
+            other: an index of the same model whose arms are all stored here.
+            progress: called with the number of points copied.
+
+        Returns:
+            How many were copied.
+
+        Raises:
+            FingerprintMismatchError: the other index belongs to another model.
+            CollectionError: the other index has an arm that this one lacks.
+        """
+        return copy_points(self._binding, other._binding, progress)
+
+    def add_arm(self, arm: str, *, progress: Progress | None = None) -> int:
+        """Add an arm to the collection in place, computed from the stored text.
+
+        For collections of trivec's and adopted ones, tenants' points all included. Searches use
+        the arm once every point has it. After an interruption call this again: only points that
+        lack the vector are encoded, one forward for each batch. Calling it for an arm that is
+        there gives the vector to points that others have written without it.
+
+        The vector is named as the arm, or ``trivec-<arm>`` where somebody else's has that name.
+        Objects that had the collection open before do not know of the arm until they reopen it.
+
+        Args:
+            arm: ``sparse``, ``bm25``, ``colbert`` or ``dense``.
+            progress: called with the number of points dealt with.
+
+        Returns:
+            How many points were given the vector; points without text get none.
+
+        Raises:
+            InputError: no such arm, or the model has no head for it.
+            StoreError: the engine failed, or the server is older than Qdrant 1.18.
+        """
+        self._binding = begin_arm(self._binding, arm, self._config)
+        options = self.add_options(replace_sources=False)
+        filled = self._run(fill_steps(self._binding, arm, options, progress))
+        self._binding = finish_arm(self._binding, arm)
+        return filled
+
+    def optimize(self) -> None:
+        """Build the engine's indexes now; worth it after adding many passages (embedded only)."""
+        self._binding.store.optimize()
+
+    def close(self) -> None:
+        """Release the folder; a client that was given stays open. Closing twice is fine."""
+        self._binding.store.close()
+
+    def add_options(self, *, replace_sources: bool, late_chunking: bool = False) -> AddOptions:
+        """Return how this index adds chunks."""
+        return AddOptions(
+            batch_size=self._config.batch_size,
+            colbert_overflow=self._config.colbert_overflow,
+            replace_sources=replace_sources,
+            late_chunking=late_chunking,
+        )
+
+    def _run(self, steps: Steps[T]) -> T:
+        return run(steps, self._binding.store)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an index holds an open folder, or a connection and perhaps its key, and cannot be "
+            "pickled; open it again where it is needed"
+        )
+
+    def __repr__(self) -> str:
+        return f"HybridIndex({self._binding.store!r}, arms={list(self.schema.vectors)})"

@@ -1,0 +1,65 @@
+"""Late chunking while adding: the documents that passages are encoded in the light of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from trivec.payloads.trivec import content_digest
+from trivec.types import Chunk
+
+__all__ = ["Context", "contexts", "whole_documents"]
+
+SEPARATOR = "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a passage lies in its document.
+
+    Attributes:
+        document: the document's text.
+        start: its first character in it.
+        end: the character after its last.
+        digest: of the document; other neighbours make other vectors.
+    """
+
+    document: str
+    start: int
+    end: int
+    digest: str
+
+
+def whole_documents(chunks: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
+    """Yield batches of about ``size`` chunks that keep neighbours of one source together."""
+    batch: list[Chunk] = []
+    for _, document in groupby(chunks, key=_source):
+        batch += document
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def contexts(chunks: Sequence[Chunk]) -> dict[str, Context]:
+    """Return every chunk's context by its id: the texts of its source, in the order given.
+
+    A chunk without source is a document of its own.
+    """
+    found: dict[str, Context] = {}
+    for _, group in groupby(chunks, key=_source):
+        members = list(group)
+        document = SEPARATOR.join(chunk.text for chunk in members)
+        digest = content_digest(document)
+        start = 0
+        for chunk in members:
+            end = start + len(chunk.text)
+            found[str(chunk.id)] = Context(document, start, end, digest)
+            start = end + len(SEPARATOR)
+    return found
+
+
+def _source(chunk: Chunk) -> object:
+    return object() if chunk.source is None else chunk.source  # an object equals only itself

@@ -1,0 +1,191 @@
+"""Opening an index: which store, what a new collection holds, whether an old one fits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
+from trivec.errors import CollectionError, InputError
+from trivec.index.adding import ColbertOverflow
+from trivec.payloads.codecs import CODECS, codec_keys
+from trivec.payloads.trivec import Codec, PayloadCodec
+from trivec.protocols import Encoder, Store
+from trivec.schema import Fingerprint, Schema, VectorKind, VectorSpec
+from trivec.types import EncoderInfo
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+__all__ = [
+    "ARM_KINDS",
+    "IndexConfig",
+    "arm_spec",
+    "new_schema",
+    "place_name",
+    "require_fitting",
+    "resolve_store",
+    "stored_analyzer",
+]
+
+ARM_KINDS: Mapping[str, VectorKind] = {
+    "dense": "dense",
+    "sparse": "sparse",
+    "bm25": "sparse",
+    "colbert": "multivector",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexConfig:
+    """What a new collection stores and how; an existing collection keeps what it has.
+
+    Attributes:
+        arms: of ``dense``, ``sparse``, ``bm25``, ``colbert``. None: all but ``colbert`` (which
+            takes a row for every token) that the encoder has heads for.
+        analyzer: the BM25 analyser; None means the defaults, or the collection's own.
+        payload_indexes: metadata keys to index types: ``keyword``, ``integer``, ``float``,
+            ``bool``, ``datetime``, ``text``, ``uuid``. Filters on indexed keys are fast.
+        codec: the payload layout: ``trivec``, ``langchain``, ``llama_index`` or ``haystack``, or a
+            :class:`trivec.PayloadCodec` with keys of its own. None: trivec's in a new collection,
+            in an adopted one whatever its payloads show (an empty one gets trivec's).
+        vectors: names of the vectors by arm. In a new collection they are the arms' own where
+            this says nothing else; in an adopted one this says which vectors the encoder wrote,
+            and without it the one dense vector is taken.
+        batch_size: chunks that are encoded together and written together.
+        colbert_overflow: what becomes of more ColBERT rows than Qdrant takes (1,023 at 1,024
+            dims): ``pool`` averages neighbouring rows, ``refuse`` reports the chunk.
+    """
+
+    arms: tuple[str, ...] | None = None
+    analyzer: AnalyzerConfig | None = None
+    payload_indexes: Mapping[str, str] = field(default_factory=dict)
+    codec: str | PayloadCodec | None = None
+    vectors: Mapping[str, str] = field(default_factory=dict)
+    batch_size: int = 128
+    colbert_overflow: ColbertOverflow = "pool"
+
+    def __post_init__(self) -> None:
+        if self.arms is not None and (not self.arms or set(self.arms) - set(ARM_KINDS)):
+            raise InputError(f"arms={self.arms!r}; choose at least one of {list(ARM_KINDS)}")
+        if isinstance(self.codec, str) and self.codec not in CODECS:
+            raise InputError(f"codec={self.codec!r}; allowed: {sorted(CODECS)}, or a PayloadCodec")
+        names = list(self.vectors.values())
+        if set(self.vectors) - set(ARM_KINDS) or len(set(names)) < len(names):
+            raise InputError(
+                f"vectors={dict(self.vectors)!r}; allowed: a name of its own for each of "
+                f"{list(ARM_KINDS)}"
+            )
+        if self.batch_size < 1:
+            raise InputError(f"batch_size={self.batch_size}; it must be at least 1")
+        if self.colbert_overflow not in ("pool", "refuse"):
+            raise InputError(f"colbert_overflow={self.colbert_overflow!r}; allowed: pool, refuse")
+
+    @property
+    def layout(self) -> Codec | None:
+        """The payload layout that was chosen, if one was."""
+        return CODECS[self.codec] if isinstance(self.codec, str) else self.codec
+
+
+def resolve_store(location: str | Path | QdrantClient | Store, collection: str | None) -> Store:
+    """Return the store for a folder, a client, or the store itself."""
+    if isinstance(location, (str, Path)):
+        text = str(location)
+        if text == ":memory:" or "://" in text:
+            raise InputError(
+                f"location={text!r} is no folder; pass QdrantClient({text!r}) and a collection"
+            )
+        if collection is not None:
+            raise InputError(f"collection={collection!r} with a folder; a folder is one collection")
+        from trivec.stores.edge.store import EdgeStore
+
+        return EdgeStore(location)
+    clients = sys.modules.get("qdrant_client")
+    if clients is not None and isinstance(location, clients.QdrantClient):
+        if not collection:
+            raise InputError("a QdrantClient needs collection='...', the collection's name")
+        from trivec.stores.server.store import ServerStore
+
+        return ServerStore(location, collection)
+    if collection is not None:
+        raise InputError(f"collection={collection!r} goes with a QdrantClient only")
+    if not hasattr(location, "upsert"):
+        raise InputError(f"location={location!r}; give a folder, a QdrantClient or a Store")
+    return location  # type: ignore[return-value]  # a client was ruled out above
+
+
+def place_name(location: object, collection: str | None) -> str:
+    """Return what messages call the place of a collection."""
+    if isinstance(location, (str, Path)):
+        return f"folder {str(location)!r}"
+    return "the store" if collection is None else f"collection {collection!r}"
+
+
+def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Schema:
+    """Describe a new collection."""
+    able = [*info.heads, "bm25"]
+    arms = config.arms or tuple(arm for arm in ("dense", "sparse", "bm25") if arm in able)
+    if missing := sorted(set(arms) - set(able)):
+        raise InputError(f"arms {missing} need heads that the model lacks; it has {able}")
+    vectors = {
+        arm: arm_spec(arm, config.vectors.get(arm, arm), info) for arm in ARM_KINDS if arm in arms
+    }
+    codec = config.layout or CODECS["trivec"]
+    indexes = {codec.own_path("source"): "keyword"}
+    indexes |= {codec.metadata_path(key): kind for key, kind in config.payload_indexes.items()}
+    analyzer = None
+    if "bm25" in arms:
+        analyzer = (config.analyzer or AnalyzerConfig()).to_json()
+    tenant_key = None if tenant is None else codec.own_path("tenant")
+    return Schema(
+        vectors,
+        Fingerprint(info, analyzer),
+        indexes,
+        tenant_key,
+        codec=codec.name,
+        codec_keys=codec_keys(codec),
+    )
+
+
+def arm_spec(arm: str, name: str, info: EncoderInfo) -> VectorSpec:
+    """Return the vector in which trivec keeps an arm."""
+    sizes = {"dense": info.dense_dim, "colbert": info.colbert_dim}
+    return VectorSpec(name, ARM_KINDS[arm], sizes.get(arm), idf=arm == "bm25")
+
+
+def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place: str) -> None:
+    """Check an existing collection against encoder and configuration.
+
+    Raises:
+        FingerprintMismatchError: another model wrote it, or one that is not known.
+        CollectionError: its vectors do not fit the model, or an arm is missing.
+    """
+    info = encoder.info
+    analyzer = None if config.analyzer is None else config.analyzer.to_json()
+    stored.require_same_writer(Fingerprint(info, analyzer), place)
+    sizes = {"dense": info.dense_dim, "colbert": info.colbert_dim}
+    for arm, spec in stored.vectors.items():
+        if arm in sizes and spec.size != sizes[arm]:
+            raise CollectionError(
+                f"{place} stores {arm} vectors of {spec.size} dims, the model makes {sizes[arm]}; "
+                "open it with the model that wrote it"
+            )
+        if arm in ARM_KINDS and arm != "bm25" and arm not in info.heads:
+            raise CollectionError(f"{place} stores {arm} vectors, which the model does not make")
+    if config.arms is not None and (missing := sorted(set(config.arms) - set(stored.vectors))):
+        raise CollectionError(
+            f"{place} does not store {missing}, it has {sorted(stored.vectors)}; "
+            "open it without them and call add_arm(), or index again into a new place"
+        )
+
+
+def stored_analyzer(schema: Schema) -> Bm25Analyzer | None:
+    """Return the analyser that a collection was written with; None where it has no BM25."""
+    if "bm25" not in schema.written:
+        return None
+    settings = schema.fingerprint.analyzer if schema.fingerprint else None
+    config = AnalyzerConfig() if settings is None else AnalyzerConfig.from_json(settings)
+    return Bm25Analyzer(config)

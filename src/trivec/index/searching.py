@@ -1,0 +1,252 @@
+"""Searching: every text encoded in one call, one request per search, results as hits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from trivec._runtime.steps import Compute, Steps, StoreCall
+from trivec.errors import InputError
+from trivec.fusion import maximal_marginal_relevance
+from trivec.index.collection import NO_HEADS, Binding
+from trivec.index.planning import (
+    EncodedText,
+    SearchPlan,
+    as_texts,
+    choose_arms,
+    plan_search,
+    require_vectors,
+    required_heads,
+)
+from trivec.query import Filter, Prefetch, StoreQuery
+from trivec.types import (
+    Chunk,
+    FloatArray,
+    Hit,
+    MatchedTerm,
+    PointId,
+    QueryText,
+    SearchOptions,
+    SparseVector,
+    StoredPoint,
+    Vector,
+)
+
+__all__ = ["get_steps", "search_steps", "vector_steps"]
+
+
+def search_steps(
+    binding: Binding,
+    queries: Sequence[str | QueryText | Sequence[QueryText]],
+    k: int,
+    filter: Filter | Mapping[str, Any] | None,
+    options: SearchOptions,
+) -> Steps[list[list[Hit]]]:
+    """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
+    if not isinstance(k, int) or k < 0:
+        raise InputError(f"k={k!r}; it must be an integer of at least 0")
+    searches = [as_texts(query) for query in queries]
+    arms = choose_arms(options, binding.schema)
+    scope = binding.scope(filter)
+    if k == 0 or not searches:
+        return [[] for _ in searches]
+    encoded = yield Compute(lambda: _encode(binding, searches, arms, options))
+    plans = [
+        plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded
+    ]
+    requests = [plan.query for plan in plans if plan is not None]
+    answers = iter((yield StoreCall("query", (requests,))) if requests else ())
+    results = []
+    for texts, plan in zip(encoded, plans, strict=True):
+        points = [] if plan is None else next(answers)
+        points = _diversified(points, texts, binding, options, k)
+        hits = [_hit(point, binding, plan) for point in points]
+        if options.explain and hits:
+            ids = [point.id for point in points]
+            hits = yield from _explained(
+                hits, ids, texts[0], _arms_to_explain(arms, options), binding
+            )
+        results.append(hits)
+    return results
+
+
+def vector_steps(
+    binding: Binding,
+    vector: Sequence[float] | FloatArray,
+    k: int,
+    filter: Filter | Mapping[str, Any] | None,
+    options: SearchOptions,
+) -> Steps[list[Hit]]:
+    """Search with a dense vector; see :meth:`trivec.HybridIndex.search_by_vector`."""
+    options = replace(options, arms=options.arms or ("dense",))
+    arms = choose_arms(options, binding.schema)
+    if list(arms) != ["dense"] or options.colbert:
+        raise InputError(f"arms={list(arms)} with a dense vector; the others need the query's text")
+    text = QueryText("", vectors={"dense": np.asarray(vector, dtype=np.float32)})
+    return (yield from search_steps(binding, [text], k, filter, options))[0]
+
+
+def get_steps(binding: Binding, ids: Sequence[str]) -> Steps[list[Chunk]]:
+    """Read passages by id; see :meth:`trivec.HybridIndex.get`."""
+    keys = [binding.point_id(identity) for identity in ids]
+    points: list[StoredPoint] = (yield StoreCall("retrieve", (keys,))) if keys else []
+    found = {point.id: binding.codec.decode(point) for point in points if binding.owns(point)}
+    return [found[key] for key in keys if key in found]
+
+
+def _encode(
+    binding: Binding,
+    searches: Sequence[Sequence[QueryText]],
+    arms: Mapping[str, float],
+    options: SearchOptions,
+) -> list[list[EncodedText]]:
+    """Encode the texts of all searches in one call; a text that stands twice is encoded once.
+
+    A text whose vectors the caller gave for every arm that needs the model is not encoded.
+    """
+    heads = required_heads(arms, options)
+    asked = [text for search in searches for text in search]
+    lacking = [text for text in asked if text.text.strip() and set(heads) - set(text.vectors)]
+    texts = list(dict.fromkeys(text.text for text in lacking))
+    encodings = binding.encoder.encode_queries(texts, heads=heads) if texts else []
+    encoded = dict(zip(texts, encodings, strict=True))
+
+    def vectors(text: QueryText) -> dict[str, Vector]:
+        computed = {}
+        if text.text.strip():
+            computed = binding.query_vectors(text.text, encoded.get(text.text, NO_HEADS))
+        return {**computed, **require_vectors(text, binding.schema)}
+
+    return [[EncodedText(text, vectors(text)) for text in search] for search in searches]
+
+
+def _diversified(
+    points: list[StoredPoint],
+    texts: Sequence[EncodedText],
+    binding: Binding,
+    options: SearchOptions,
+    k: int,
+) -> list[StoredPoint]:
+    """Choose by maximal marginal relevance over dense vectors, where that is asked for."""
+    if options.mmr_lambda is None or not points:
+        return points
+    name = binding.schema.vectors["dense"].name
+    chosen = maximal_marginal_relevance(
+        cast("FloatArray", texts[0].vectors["dense"]),
+        np.stack([cast("FloatArray", point.vectors[name]) for point in points]),
+        lambda_mult=options.mmr_lambda,
+        k=k + options.offset,
+    )
+    return [points[at] for at in chosen[options.offset :]]
+
+
+def _hit(point: StoredPoint, binding: Binding, plan: SearchPlan | None) -> Hit:
+    scale = 1.0 if plan is None else plan.score_scale
+    return Hit(binding.codec.decode(point), point.score / scale)
+
+
+def _arms_to_explain(arms: Mapping[str, float], options: SearchOptions) -> list[str]:
+    return list(dict.fromkeys([*arms, *(["colbert"] if options.colbert else [])]))
+
+
+def _explained(
+    hits: Sequence[Hit],
+    ids: Sequence[PointId],
+    text: EncodedText,
+    arms: Sequence[str],
+    binding: Binding,
+) -> Steps[list[Hit]]:
+    """Give every hit the exact score of each arm for the first text, and the terms they share."""
+    names = [arm for arm in arms if arm in text.vectors]
+    scope = binding.scope(binding.of_ids(ids))
+    requests = [_exact(binding, arm, text.vectors[arm], len(ids), scope) for arm in names]
+    answers = yield StoreCall("query", (requests,))
+    scores: dict[PointId, dict[str, float]] = {key: {} for key in ids}
+    for arm, points in zip(names, answers, strict=True):
+        rows = len(text.vectors[arm]) if arm == "colbert" else 1
+        for point in points:
+            scores[point.id][arm] = point.score / rows
+    matches = yield from _matches(ids, text, binding, names)
+    return [
+        replace(hit, arms=scores[key], matches=matches[key])
+        for key, hit in zip(ids, hits, strict=True)
+    ]
+
+
+def _exact(binding: Binding, arm: str, vector: Any, limit: int, scope: Filter | None) -> StoreQuery:
+    prefetch = Prefetch(binding.schema.vectors[arm].name, vector, limit)
+    return StoreQuery((prefetch,), limit, filter=scope, exact=True)
+
+
+def _matches(
+    ids: Sequence[PointId], text: EncodedText, binding: Binding, arms: Sequence[str]
+) -> Steps[dict[PointId, tuple[MatchedTerm, ...]]]:
+    """Return the tokens (sparse) and words (BM25) that the query shares with each point."""
+    lexical = [arm for arm in ("sparse", "bm25") if arm in arms]
+    names = [binding.schema.vectors[arm].name for arm in lexical]
+    stored = yield StoreCall("retrieve", (ids,), {"with_vectors": names})
+    found: dict[PointId, list[MatchedTerm]] = {key: [] for key in ids}
+    for arm in lexical:
+        query = cast("SparseVector", text.vectors[arm])
+        name = binding.schema.vectors[arm].name
+        shared = {
+            point.id: _products(query, cast("SparseVector", point.vectors[name]))
+            for point in stored
+            if name in point.vectors
+        }
+        factors: dict[int, float] = {}
+        if arm == "bm25":
+            factors = yield from _inverse_frequencies(binding, shared, stored, name)
+        terms = _names(arm, query, text.text.text, binding)
+        for key, products in shared.items():
+            for index, product in products.items():
+                score = product * factors.get(index, 1.0)
+                found[key].append(MatchedTerm(arm, terms[index], score))
+    return {
+        key: tuple(sorted(terms, key=lambda term: term.score, reverse=True))
+        for key, terms in found.items()
+    }
+
+
+def _products(query: SparseVector, passage: SparseVector) -> dict[int, float]:
+    shared, mine, theirs = np.intersect1d(
+        query.indices, passage.indices, assume_unique=True, return_indices=True
+    )
+    products = query.values[mine] * passage.values[theirs]
+    return dict(zip(shared.tolist(), products.tolist(), strict=True))
+
+
+def _names(arm: str, query: SparseVector, text: str, binding: Binding) -> dict[int, str]:
+    if arm == "bm25" and binding.analyzer is not None:
+        return binding.analyzer.decode(text)
+    indices = query.indices.tolist()
+    return dict(zip(indices, binding.encoder.decode_tokens(indices), strict=True))
+
+
+def _inverse_frequencies(
+    binding: Binding,
+    shared: Mapping[PointId, Mapping[int, float]],
+    stored: Sequence[StoredPoint],
+    name: str,
+) -> Steps[dict[int, float]]:
+    """Ask the engine for the IDF of each shared term, by a query of that term alone."""
+    weights = {point.id: point.vectors.get(name) for point in stored}
+    witness = {index: key for key, products in shared.items() for index in products}
+    queries = [
+        StoreQuery(
+            (Prefetch(name, SparseVector.from_mapping({index: 1.0}), 1),),
+            1,
+            filter=binding.scope(binding.of_ids([key])),
+            exact=True,
+        )
+        for index, key in witness.items()
+    ]
+    answers = (yield StoreCall("query", (queries,))) if queries else []
+    factors = {}
+    for (index, key), points in zip(witness.items(), answers, strict=True):
+        weight = cast("SparseVector", weights[key]).to_mapping()[index]
+        factors[index] = points[0].score / weight if points else 1.0
+    return factors

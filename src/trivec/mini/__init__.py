@@ -1,0 +1,8 @@
+"""The model ``mini``: M3-shaped, multilingual, from PyPI, for laptops, tests and demonstrations."""
+
+from __future__ import annotations
+
+from trivec.mini.encoder import MINI_OPTIONS, MiniEncoder
+from trivec.mini.reranker import MiniReranker, MiniRerankerOptions
+
+__all__ = ["MINI_OPTIONS", "MiniEncoder", "MiniReranker", "MiniRerankerOptions"]

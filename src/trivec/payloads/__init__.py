@@ -1,0 +1,7 @@
+"""How a chunk lies in a point's payload: in trivec's, LlamaIndex's or Haystack's layout."""
+
+from __future__ import annotations
+
+from trivec.payloads.trivec import PayloadCodec
+
+__all__ = ["PayloadCodec"]

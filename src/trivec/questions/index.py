@@ -1,0 +1,311 @@
+"""The question index: passages found by the questions they answer, and by what users said of them.
+
+A question is more like another question than like its answer. Questions that a language model
+wrote for each chunk, and those that users judged answers to, lie in a collection of their own
+beside the index, so that its counts, IDF statistics and filters stay those of the passages. They
+are compared by dense vectors alone: learned sparse weights and BM25 find questions worse, which
+have few words and share those that say nothing (measured in benchmarks/README.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from trivec._runtime.checks import check_least
+from trivec.errors import CollectionNotFoundError, InputError
+from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
+from trivec.index.adding import Progress
+from trivec.index.planning import as_texts
+from trivec.protocols import ChatModel, Encoder, Store
+from trivec.query import Filter
+from trivec.questions.fusion import QuestionOptions
+from trivec.questions.generating import GenerationRun, QuestionReport, recipe_of
+from trivec.questions.records import PAYLOAD_INDEXES, QuestionRecord, Verdict
+from trivec.questions.searching import QuestionEncoder, QuestionSearch, is_current
+from trivec.questions.writing import QuestionPrompts, QuestionWriter
+from trivec.text import clean, is_blank
+from trivec.types import Chunk, Hit, QueryText, SearchOptions
+
+__all__ = ["QuestionIndex", "QuestionOptions", "QuestionReport"]
+
+SIBLING = "questions"
+DEFAULT_QUESTIONS = QuestionOptions()
+
+
+class QuestionIndex:
+    """Questions that belong to the passages of an index, and users' verdicts on its answers.
+
+    Use :meth:`open`. In a folder the questions lie in its subfolder ``questions``, on a server in
+    the collection ``<collection>_questions``. Searching has the arguments of the index itself and
+    gives its chunks, so this takes the index's place wherever something searches.
+
+    Example:
+        >>> with QuestionIndex.open(index) as questions:  # doctest: +SKIP
+        ...     questions.generate(OpenAIChat.connect("qwen3"))
+        ...     questions.add_feedback("my tummy aches after milk", "lactose", "good")
+        ...     hits = questions.search("why does milk hurt me?")
+    """
+
+    def __init__(self, index: HybridIndex, questions: HybridIndex) -> None:
+        self._index = index
+        self._questions = questions
+        self._search = QuestionSearch(index, questions)
+
+    @classmethod
+    def open(cls, index: HybridIndex, *, store: Store | None = None, create: bool = True) -> Self:
+        """Open the questions of an index, or create the collection for them.
+
+        Args:
+            index: the index of the passages; it stays the caller's to close.
+            store: where the questions are; None is beside the index's own.
+            create: False raises where there are no questions, instead of creating a place for them.
+
+        Raises:
+            CollectionNotFoundError: there are none and ``create`` is False.
+            InputError: the index's store is one of your own; give the questions' ``store``.
+            CollectionError, StoreError: as :meth:`HybridIndex.open`.
+        """
+        binding = index.binding
+        if store is None:
+            sibling = getattr(binding.store, "sibling", None)
+            if sibling is None:
+                raise InputError(
+                    f"{binding.store!r} has no place beside it; give store=..., where the "
+                    "questions are to be kept"
+                )
+            store = sibling(SIBLING)
+        if not create and store.schema is None:
+            raise CollectionNotFoundError(
+                "this index has no questions yet; generate() writes them, as does the command: "
+                "trivec questions PLACE --model NAME"
+            )
+        config = IndexConfig(arms=("dense",), payload_indexes=PAYLOAD_INDEXES)
+        encoder = QuestionEncoder(index.encoder)
+        questions = HybridIndex.open(store, encoder, config=config, tenant=binding.tenant)
+        return cls(index, questions)
+
+    @property
+    def index(self) -> HybridIndex:
+        """The index of the passages."""
+        return self._index
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model that the index encodes with."""
+        return self._index.encoder
+
+    def arms(self, options: SearchOptions = DEFAULT_SEARCH) -> dict[str, float]:
+        """Return the arms that passages are searched by; see :meth:`HybridIndex.arms`."""
+        return self._index.arms(options)
+
+    def generate(
+        self,
+        chat: ChatModel,
+        *,
+        model: str | None = None,
+        prompts: QuestionPrompts | None = None,
+        filter: Filter | Mapping[str, Any] | None = None,
+        concurrency: int = 4,
+        max_failures: int = 10,
+        progress: Progress | None = None,
+    ) -> QuestionReport:
+        """Let a language model write the questions that each chunk answers.
+
+        Chunks that have questions of their present text, by the same prompts and model, are not
+        asked for again. Each chunk's questions are stored as soon as they are written: a run that
+        was ended, however, is continued by calling this again, and has lost what was with the
+        model at that moment. A failure leaves its chunk without questions and is reported.
+
+        Args:
+            chat: the model; it is called from ``concurrency`` threads.
+            model: the name that the questions are remembered by; under another name they are
+                written anew. None is ``chat.identity``, else the class.
+            prompts: how it is asked: how many questions, in which words.
+            filter: the chunks to write for, as in :meth:`search`; all without it.
+            concurrency: how many chunks are with the model at a time.
+            max_failures: failures one after another that end the run.
+            progress: called with the number of chunks dealt with.
+
+        Raises:
+            InputError: a number below 1.
+            ModelError: the model failed ``max_failures`` times in a row; what was stored stays.
+        """
+        check_least("concurrency", concurrency, 1)
+        check_least("max_failures", max_failures, 1)
+        prompts = prompts or QuestionPrompts()
+        name = model or str(getattr(chat, "identity", type(chat).__name__))
+        run = GenerationRun(
+            writer=QuestionWriter(chat, prompts),
+            questions=self._questions,
+            recipe=recipe_of(prompts.version, name),
+            concurrency=concurrency,
+            max_failures=max_failures,
+            progress=progress,
+        )
+        return run.over(self._index.chunks(filter))
+
+    def add(self, questions: Mapping[str, Sequence[str]]) -> int:
+        """Add questions of your own to chunks, beside those that were generated.
+
+        Args:
+            questions: by the id of the chunk that answers them.
+
+        Returns:
+            How many were not there before.
+
+        Raises:
+            InputError: a blank question, or no such chunk.
+        """
+        chunks = self._require_chunks(list(questions))
+        records = [
+            QuestionRecord.of(chunks[identity], _cleaned(text))
+            for identity, texts in questions.items()
+            for text in texts
+        ]
+        report = self._questions.add(record.to_chunk() for record in records)
+        report.require_complete()
+        return report.added
+
+    def add_feedback(self, question: str, chunk_id: str, verdict: Verdict) -> None:
+        """Remember whether a chunk was a good answer to a question; the last verdict counts.
+
+        Raises:
+            InputError: a blank question, no such chunk, or another verdict than good or bad.
+        """
+        if verdict not in ("good", "bad"):
+            raise InputError(f"verdict={verdict!r}; allowed: 'good', 'bad'")
+        record = self._feedback(question, chunk_id, verdict)
+        self._questions.add([record.to_chunk()]).require_complete()
+
+    def remove_feedback(self, question: str, chunk_id: str) -> bool:
+        """Forget a verdict; return whether there was one.
+
+        Raises:
+            InputError: a blank question, or no such chunk.
+        """
+        identity = self._feedback(question, chunk_id, "good").to_chunk().id
+        return bool(self._questions.delete(ids=[str(identity)]))
+
+    def questions(self, chunk_id: str) -> list[str]:
+        """Return the questions of a chunk as it is now, feedback left out, in no promised order."""
+        chunks = self._search.chunks([chunk_id])
+        stored = self._questions.chunks({"chunk": chunk_id, "kind": "question"})
+        records = map(QuestionRecord.from_chunk, stored)
+        return [record.text for record in records if is_current(record, chunks)]
+
+    def count(self) -> int:
+        """Return how many questions are stored, feedback left out."""
+        return self._questions.count({"kind": "question"})
+
+    def search(
+        self,
+        query: str | QueryText | Sequence[QueryText],
+        k: int = 10,
+        *,
+        filter: Filter | Mapping[str, Any] | None = None,
+        options: SearchOptions = DEFAULT_SEARCH,
+        questions: QuestionOptions = DEFAULT_QUESTIONS,
+    ) -> list[Hit]:
+        """Find the chunks that answer a query, by their own text and by their questions.
+
+        The query is encoded once. A chunk whose text has changed since a question was written is
+        never found by that question.
+
+        Args:
+            query: as in :meth:`HybridIndex.search`; of several texts the first is compared with
+                questions.
+            k: how many chunks.
+            filter: of the chunks, as in :meth:`HybridIndex.search`.
+            options: how passages are searched.
+            questions: what is searched besides, and how it counts.
+
+        Returns:
+            Hits, best first. ``matches`` names the question that found a hit (``question``) and the
+            verdicts on it (``feedback``), ``arms`` their parts of the score.
+
+        Raises:
+            InputError, FilterError: as :meth:`HybridIndex.search`.
+        """
+        return self.search_batch([query], k, filter=filter, options=options, questions=questions)[0]
+
+    def search_batch(
+        self,
+        queries: Sequence[str | QueryText | Sequence[QueryText]],
+        k: int = 10,
+        *,
+        filter: Filter | Mapping[str, Any] | None = None,
+        options: SearchOptions = DEFAULT_SEARCH,
+        questions: QuestionOptions = DEFAULT_QUESTIONS,
+    ) -> list[list[Hit]]:
+        """Run several searches, all texts encoded in one call; see :meth:`search`."""
+        check_least("k", k, 0)
+        searches = [as_texts(query) for query in queries]
+        return self._search.run(searches, k, filter, options, questions)
+
+    def prune(self) -> int:
+        """Delete what belongs to chunks that are gone or have another text; return how many.
+
+        Searches never use it; this gives its room back.
+        """
+        binding = self._questions.binding
+        deleted = 0
+        for points in binding.pages(binding.scope()):
+            stored = [binding.codec.decode(point) for point in points]
+            records = [QuestionRecord.from_chunk(each) for each in stored]
+            chunks = self._search.chunks(list({record.chunk for record in records}))
+            stale = [
+                str(each.id)
+                for each, record in zip(stored, records, strict=True)
+                if not is_current(record, chunks)
+            ]
+            if stale:
+                deleted += self._questions.delete(ids=stale)
+        return deleted
+
+    def copy_to(self, other: QuestionIndex, *, progress: Progress | None = None) -> int:
+        """Copy all questions and verdicts, after the index itself was copied; nothing is encoded.
+
+        See :meth:`HybridIndex.copy_to`.
+        """
+        return self._questions.copy_to(other._questions, progress=progress)
+
+    def optimize(self) -> None:
+        """Build the engine's indexes now; worth it after generating (embedded only)."""
+        self._questions.optimize()
+
+    def close(self) -> None:
+        """Release the questions' folder; the index of the passages stays open."""
+        self._questions.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"QuestionIndex({self._questions!r})"
+
+    def _feedback(self, question: str, chunk_id: str, verdict: Verdict) -> QuestionRecord:
+        chunk = self._require_chunks([chunk_id])[chunk_id]
+        return QuestionRecord.of(chunk, _cleaned(question), kind="feedback", verdict=verdict)
+
+    def _require_chunks(self, ids: Sequence[str]) -> dict[str, Chunk]:
+        chunks = self._search.chunks(ids)
+        if missing := sorted(set(ids) - set(chunks)):
+            raise InputError(f"the index has no chunks {missing}; add them first, or give others")
+        return chunks
+
+
+def _cleaned(question: str) -> str:
+    text = " ".join(clean(question).split())
+    if is_blank(text):
+        raise InputError("a question is blank; give it at least one word")
+    return text

@@ -1,0 +1,185 @@
+"""Searching passages, their questions and users' verdicts with one encoding of the query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from trivec.index import HybridIndex
+from trivec.index.planning import choose_arms, required_heads
+from trivec.payloads.trivec import content_digest
+from trivec.protocols import Encoder
+from trivec.query import Filter
+from trivec.questions.fusion import QuestionOptions, Scored, merge
+from trivec.questions.records import Kind, QuestionRecord
+from trivec.types import (
+    ALL_HEADS,
+    Chunk,
+    EncoderInfo,
+    Encoding,
+    Head,
+    Hit,
+    QueryText,
+    SearchOptions,
+    Vector,
+)
+
+__all__ = ["QuestionEncoder", "QuestionSearch", "is_current"]
+
+Searches = Sequence[Sequence[QueryText]]
+
+
+class QuestionEncoder:
+    """An encoder whose documents are questions: the same question has the same vectors.
+
+    Args:
+        encoder: the passages' own.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    @property
+    def info(self) -> EncoderInfo:
+        """What identifies the vectors: documents are read behind the query's instruction."""
+        info = self._encoder.info
+        return replace(info, passage_instruction=info.query_instruction)
+
+    def encode_documents(
+        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
+    ) -> list[Encoding]:
+        """Encode questions that are stored.
+
+        Raises:
+            CollectionError: the index was opened for searching in another precision.
+        """
+        self._encoder.encode_documents(())  # costs nothing, and one for queries alone refuses here
+        return self._encoder.encode_queries(texts, heads=heads)
+
+    def encode_queries(
+        self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
+    ) -> list[Encoding]:
+        """Encode questions that are asked."""
+        return self._encoder.encode_queries(texts, heads=heads)
+
+    def decode_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of sparse indices."""
+        return self._encoder.decode_tokens(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSearch:
+    """The two collections that a search goes through.
+
+    Attributes:
+        passages: the index itself.
+        questions: the collection of its questions.
+    """
+
+    passages: HybridIndex
+    questions: HybridIndex
+
+    def run(
+        self,
+        searches: Searches,
+        k: int,
+        filter: Filter | Mapping[str, Any] | None,
+        options: SearchOptions,
+        how: QuestionOptions,
+    ) -> list[list[Hit]]:
+        """Return the hits of each search; see :meth:`trivec.QuestionIndex.search_batch`."""
+        depth = max(how.candidates, k + options.offset) if k else 0
+        searches = self._encoded(searches, options, how)
+        hits: list[list[Hit]] = [[] for _ in searches]
+        if how.use_passages:
+            whole = replace(options, offset=0)
+            hits = self.passages.search_batch(searches, depth, filter=filter, options=whole)
+        kinds: list[Kind] = ["question"] if how.use_questions else []
+        kinds += ["feedback"] if how.use_feedback else []
+        found: list[list[Scored]] = [[] for _ in searches]
+        for kind in kinds:  # each by itself, so that many of one do not crowd out the other
+            for pairs, alike in zip(found, self._alike(searches, depth, kind, how), strict=True):
+                pairs.extend(alike)
+        named = dict.fromkeys(record.chunk for pairs in found for record, _ in pairs)
+        chunks = self.chunks(list(named), filter)
+        results = []
+        for each, pairs in zip(hits, found, strict=True):
+            current = [pair for pair in pairs if is_current(pair[0], chunks)]
+            merged = merge(each, current, chunks, how)
+            results.append(merged[options.offset : options.offset + k])
+        return results
+
+    def chunks(
+        self, ids: Sequence[str], filter: Filter | Mapping[str, Any] | None = None
+    ) -> dict[str, Chunk]:
+        """Return the chunks with these ids that pass a filter, by id."""
+        if not ids:
+            return {}
+        binding = self.passages.binding
+        those = binding.of_ids([binding.point_id(identity) for identity in ids])
+        chunks = (
+            binding.codec.decode(point)
+            for points in binding.pages(binding.scope(those, filter))
+            for point in points
+        )
+        return {str(chunk.id): chunk for chunk in chunks}
+
+    def _encoded(
+        self, searches: Searches, options: SearchOptions, how: QuestionOptions
+    ) -> list[list[QueryText]]:
+        """Encode every text once, for all that is searched with it."""
+        needed: set[str] = {"dense"}
+        if how.use_passages:
+            arms = choose_arms(options, self.passages.schema)
+            needed |= set(required_heads(arms, options))
+        heads = tuple(head for head in ALL_HEADS if head in needed)
+        lacking = dict.fromkeys(
+            text.text
+            for texts in searches
+            for text in texts
+            if text.text.strip() and set(heads) - set(text.vectors)
+        )
+        encoder = self.passages.encoder
+        encodings = encoder.encode_queries(list(lacking), heads=heads) if lacking else []
+        computed = {
+            text: _vectors(encoding) for text, encoding in zip(lacking, encodings, strict=True)
+        }
+        return [
+            [
+                replace(text, vectors={**computed.get(text.text, {}), **text.vectors})
+                for text in texts
+            ]
+            for texts in searches
+        ]
+
+    def _alike(
+        self, searches: Searches, depth: int, kind: Kind, how: QuestionOptions
+    ) -> list[list[Scored]]:
+        """Return the stored questions like the first text of each search, with their cosines."""
+        options = SearchOptions(arms=("dense",), thresholds={"dense": how.threshold(kind)})
+        first = [
+            QueryText(texts[0].text, vectors={"dense": texts[0].vectors["dense"]})
+            for texts in searches
+            if "dense" in texts[0].vectors
+        ]
+        results = iter(
+            self.questions.search_batch(first, depth, filter={"kind": kind}, options=options)
+        )
+        return [
+            [(QuestionRecord.from_chunk(hit.chunk), hit.score) for hit in next(results)]
+            if "dense" in texts[0].vectors
+            else []
+            for texts in searches
+        ]
+
+
+def is_current(record: QuestionRecord, chunks: Mapping[str, Chunk]) -> bool:
+    """Say whether a record's chunk is there with the text that the record was made for."""
+    chunk = chunks.get(record.chunk)
+    return chunk is not None and content_digest(chunk.text) == record.digest
+
+
+def _vectors(encoding: Encoding) -> dict[str, Vector]:
+    vectors: dict[str, Vector | None] = {head: getattr(encoding, head) for head in ALL_HEADS}
+    return {head: vector for head, vector in vectors.items() if vector is not None and len(vector)}

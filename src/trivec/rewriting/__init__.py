@@ -1,0 +1,29 @@
+"""From a user's question to the words of the domain, by a chat model or by the corpus itself."""
+
+from __future__ import annotations
+
+from trivec.rewriting.prompts import RewriteExample
+from trivec.rewriting.rewriters import (
+    DEFAULT_WEIGHTS,
+    FeedbackRewriter,
+    KeywordRewriter,
+    Rewrite,
+    Rewriter,
+    RewriteWeights,
+    parse_keywords,
+)
+from trivec.rewriting.vocabulary import CorpusTerm, CorpusTerms, CorpusVocabulary
+
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "CorpusTerm",
+    "CorpusTerms",
+    "CorpusVocabulary",
+    "FeedbackRewriter",
+    "KeywordRewriter",
+    "Rewrite",
+    "RewriteExample",
+    "RewriteWeights",
+    "Rewriter",
+    "parse_keywords",
+]

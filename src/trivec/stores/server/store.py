@@ -1,0 +1,200 @@
+"""The server store: a collection behind a ``QdrantClient`` that the caller has built."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from trivec.errors import StoreError, TrivecError
+from trivec.query import Filter, StoreQuery
+from trivec.schema import Schema, VectorSpec
+from trivec.stores.server.failures import RetryPolicy, call
+from trivec.stores.server.operations import (
+    Operation,
+    Operations,
+    Request,
+    is_local,
+    require_applied,
+)
+from trivec.types import Point, PointId, StoredPoint, Vector
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+__all__ = ["ServerStore"]
+
+T = TypeVar("T")
+
+
+class ServerStore:
+    """Points in a collection of a Qdrant server, by REST or gRPC as the client was built.
+
+    ``QdrantClient(":memory:")`` and ``QdrantClient(path=...)`` work too; they search by brute
+    force in Python and are one user at a time. The client stays the caller's: :meth:`close`
+    leaves it open.
+
+    Requests that fail for a passing reason are repeated, see :class:`RetryPolicy`. Writes are cut
+    by bytes and wait until the server has applied them. For ColBERT prefer a client with
+    ``prefer_grpc=True``: its requests are a fifth as large.
+
+    Args:
+        client: a built client.
+        collection: the collection's name.
+        retry: how long failed requests are repeated.
+    """
+
+    def __init__(
+        self, client: QdrantClient, collection: str, *, retry: RetryPolicy | None = None
+    ) -> None:
+        self._client = client
+        self._operations = Operations(client, collection)
+        self._retry = retry or RetryPolicy()
+        self._closed = False
+        self._local = threading.RLock()  # taken in local mode, which is not thread-safe
+
+    def __repr__(self) -> str:
+        name = self._operations.collection  # a client's repr may hold a key
+        return f"ServerStore(collection={name!r})"
+
+    @property
+    def schema(self) -> Schema | None:
+        """What the collection holds; None when it does not exist.
+
+        A collection that trivec did not write has a schema without a fingerprint: its vectors are
+        assigned to arms by kind.
+        """
+        return self._run(self._operations.schema())
+
+    def create(self, schema: Schema) -> None:
+        """Create the collection with its vectors, payload indexes and description.
+
+        Raises:
+            CollectionError: there is one of this name already.
+            InputError: Qdrant has no such payload index.
+        """
+        self._run(self._operations.create(schema))
+
+    def describe(self, schema: Schema) -> None:
+        """Replace the description; what else the collection's metadata holds stays."""
+        self._run(self._operations.describe(schema))
+
+    def vectors(self) -> dict[str, VectorSpec]:
+        """Return every vector of the collection by name, those outside the schema too."""
+        return self._run(self._operations.vectors())
+
+    def create_vector(self, spec: VectorSpec) -> None:
+        """Add a named vector to the collection; no point has it yet. Again, it changes nothing.
+
+        Raises:
+            StoreError: another vector has the name, or the server is older than 1.18.
+        """
+        self._run(self._operations.create_vector(spec))
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Insert points or replace them whole.
+
+        Raises:
+            InvalidVectorError: before anything is written.
+            StoreError: the server refused points; the message names them, the others were written.
+        """
+        self._run(self._operations.upsert(points))
+
+    def update_vectors(
+        self,
+        vectors: Mapping[PointId, Mapping[str, Vector]],
+        *,
+        where: Filter | None = None,
+    ) -> None:
+        """Set some vectors of existing points, of those that match; all else of them stays.
+
+        Raises:
+            InvalidVectorError: before anything is written.
+            StoreError: a point does not exist.
+        """
+        self._run(self._operations.update_vectors(vectors, where))
+
+    def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
+        """Replace the payload of existing points, vectors untouched.
+
+        Raises:
+            StoreError: a point does not exist.
+        """
+        self._run(self._operations.overwrite_payload(payloads))
+
+    def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
+        """Run several searches in one request; one list of results for each, best first.
+
+        Raises:
+            InputError: a query that cannot be carried out.
+        """
+        return self._run(self._operations.query(queries))
+
+    def retrieve(
+        self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
+    ) -> list[StoredPoint]:
+        """Return the points that exist, in no promised order."""
+        return self._run(self._operations.retrieve(ids, with_vectors))
+
+    def scroll(
+        self,
+        *,
+        filter: Filter | None = None,
+        limit: int = 256,
+        offset: PointId | None = None,
+        with_vectors: Sequence[str] = (),
+    ) -> tuple[list[StoredPoint], PointId | None]:
+        """Return a page of points in id order, and the id that the next page starts at."""
+        return self._run(self._operations.scroll(filter, limit, offset, with_vectors))
+
+    def delete(self, *, ids: Sequence[PointId] | None = None, filter: Filter | None = None) -> None:
+        """Delete by ids or by filter; exactly one is given."""
+        self._run(self._operations.delete(ids, filter))
+
+    def count(self, filter: Filter | None = None) -> int:
+        """Return the exact number of points."""
+        return self._run(self._operations.count(filter))
+
+    def optimize(self) -> None:
+        """Do nothing: a server optimises by itself."""
+
+    def sibling(self, name: str) -> ServerStore:
+        """Return the store of the collection ``<this one>_<name>`` behind the same client."""
+        collection = f"{self._operations.collection}_{name}"
+        store = ServerStore(self._client, collection, retry=self._retry)
+        store._local = self._local  # it guards the client, which both use
+        return store
+
+    def close(self) -> None:
+        """End the use of the store; the client is left open."""
+        self._closed = True
+
+    def _run(self, operation: Operation[T]) -> T:
+        """Carry out an operation, request by request."""
+        try:
+            request = next(operation)
+            while True:
+                try:
+                    result = self._send(request)
+                except TrivecError as err:
+                    request = operation.throw(err)
+                else:
+                    request = operation.send(result)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    def _send(self, request: Request) -> Any:
+        if self._closed:
+            raise StoreError(f"{self!r} is closed; build a new store over the client")
+        method: Callable[..., Any] = getattr(self._client, request.method)
+
+        def action() -> Any:
+            result = method(self._operations.collection, *request.arguments, **request.options)
+            if request.write:
+                require_applied(result)
+            return result
+
+        deadline = self._retry.write_deadline if request.write else self._retry.read_deadline
+        with self._local if is_local(self._client) else contextlib.nullcontext():
+            return call(action, self._retry, deadline)

@@ -1,0 +1,138 @@
+"""The asynchronous server store: a collection behind an ``AsyncQdrantClient`` of the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from trivec.errors import StoreError, TrivecError
+from trivec.query import Filter, StoreQuery
+from trivec.schema import Schema
+from trivec.stores.server.failures import RetryPolicy, call_async
+from trivec.stores.server.operations import Operation, Operations, Request, require_applied
+from trivec.types import Point, PointId, StoredPoint
+
+if TYPE_CHECKING:
+    from qdrant_client import AsyncQdrantClient
+
+__all__ = ["AsyncServerStore"]
+
+T = TypeVar("T")
+
+
+class AsyncServerStore:
+    """Points in a collection of a Qdrant server, without blocking the event loop.
+
+    It reads and writes what :class:`trivec.stores.ServerStore` does, in the same requests, with
+    the same retries; the collection exists already. Give it to :class:`trivec.AsyncHybridIndex`.
+
+    ``AsyncQdrantClient(":memory:")`` works too, but it computes on the event loop, and sees nothing
+    of what a synchronous client in memory holds. The client stays the caller's.
+
+    Args:
+        client: a built client; used on one event loop.
+        collection: the collection's name.
+        retry: how long failed requests are repeated.
+    """
+
+    def __init__(
+        self, client: AsyncQdrantClient, collection: str, *, retry: RetryPolicy | None = None
+    ) -> None:
+        self._client = client
+        self._operations = Operations(client, collection)
+        self._retry = retry or RetryPolicy()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        name = self._operations.collection  # a client's repr may hold a key
+        return f"AsyncServerStore(collection={name!r})"
+
+    async def schema(self) -> Schema | None:
+        """Return what the collection holds; None when it does not exist."""
+        return await self._run(self._operations.schema())
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        """Insert points or replace them whole.
+
+        Raises:
+            InvalidVectorError: before anything is written.
+            StoreError: the server refused points; the message names them, the others were written.
+        """
+        await self._run(self._operations.upsert(points))
+
+    async def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
+        """Replace the payload of existing points, vectors untouched.
+
+        Raises:
+            StoreError: a point does not exist.
+        """
+        await self._run(self._operations.overwrite_payload(payloads))
+
+    async def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
+        """Run several searches in one request; one list of results for each, best first.
+
+        Raises:
+            InputError: a query that cannot be carried out.
+        """
+        return await self._run(self._operations.query(queries))
+
+    async def retrieve(
+        self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
+    ) -> list[StoredPoint]:
+        """Return the points that exist, in no promised order."""
+        return await self._run(self._operations.retrieve(ids, with_vectors))
+
+    async def scroll(
+        self,
+        *,
+        filter: Filter | None = None,
+        limit: int = 256,
+        offset: PointId | None = None,
+        with_vectors: Sequence[str] = (),
+    ) -> tuple[list[StoredPoint], PointId | None]:
+        """Return a page of points in id order, and the id that the next page starts at."""
+        return await self._run(self._operations.scroll(filter, limit, offset, with_vectors))
+
+    async def delete(
+        self, *, ids: Sequence[PointId] | None = None, filter: Filter | None = None
+    ) -> None:
+        """Delete by ids or by filter; exactly one is given."""
+        await self._run(self._operations.delete(ids, filter))
+
+    async def count(self, filter: Filter | None = None) -> int:
+        """Return the exact number of points."""
+        return await self._run(self._operations.count(filter))
+
+    async def close(self) -> None:
+        """End the use of the store; the client is left open."""
+        self._closed = True
+
+    async def _run(self, operation: Operation[T]) -> T:
+        """Carry out an operation, request by request."""
+        try:
+            request = next(operation)
+            while True:
+                try:
+                    result = await self._send(request)
+                except TrivecError as err:
+                    request = operation.throw(err)
+                else:
+                    request = operation.send(result)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    async def _send(self, request: Request) -> Any:
+        if self._closed:
+            raise StoreError(f"{self!r} is closed; build a new store over the client")
+        method: Callable[..., Awaitable[Any]] = getattr(self._client, request.method)
+
+        async def action() -> Any:
+            result = await method(
+                self._operations.collection, *request.arguments, **request.options
+            )
+            if request.write:
+                require_applied(result)
+            return result
+
+        deadline = self._retry.write_deadline if request.write else self._retry.read_deadline
+        return await call_async(action, self._retry, deadline)

@@ -1,0 +1,371 @@
+"""A store without an engine: numpy, dictionaries and the pure functions of trivec.fusion."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
+from trivec.fusion import (
+    distribution_based_fusion,
+    reciprocal_rank_fusion,
+    weighted_sum_fusion,
+)
+from trivec.query import Filter, Fusion, Linear, Rrf, StoreQuery
+from trivec.schema import Schema, VectorSpec
+from trivec.stores.execution import Lookup, plan_query, require_page
+from trivec.types import FloatArray, Point, PointId, SparseVector, StoredPoint, Vector
+
+__all__ = ["MemoryStore"]
+
+Ranking = list[tuple[PointId, float]]
+
+
+class MemoryStore:
+    """A :class:`~trivec.protocols.Store` for tests: nothing on disk, exact scores, no index.
+
+    It keeps the whole protocol, filters, IDF and fusion included, and passes the same contract
+    suite as the real stores. Every search is a full scan in Python: meant for some thousand points.
+
+    Example:
+        >>> store = MemoryStore()
+        >>> index = HybridIndex.open(store, FakeEncoder())  # doctest: +SKIP
+    """
+
+    def __init__(self) -> None:
+        self._schema: Schema | None = None
+        self._points: dict[PointId, Point] = {}
+        self._lock = threading.RLock()
+        self._closed = False
+        self._siblings: dict[str, MemoryStore] = {}
+
+    @property
+    def schema(self) -> Schema | None:
+        """What the store holds; None until :meth:`create`."""
+        self._require_open()
+        return self._schema
+
+    def create(self, schema: Schema) -> None:
+        """Take the schema.
+
+        Raises:
+            CollectionError: there is one already.
+        """
+        if self.schema is not None:
+            raise CollectionError("the store was created already; build a new MemoryStore")
+        self._schema = schema
+
+    def describe(self, schema: Schema) -> None:
+        """Replace the description."""
+        self._existing_schema()
+        self._schema = schema
+
+    def vectors(self) -> dict[str, VectorSpec]:
+        """Return every vector of the store by name."""
+        return {spec.name: spec for spec in self._existing_schema().written.values()}
+
+    def create_vector(self, spec: VectorSpec) -> None:
+        """Add a named vector; points get it by the schema, so there is nothing to make.
+
+        Raises:
+            StoreError: another vector has the name.
+        """
+        if self.vectors().get(spec.name, spec) != spec:
+            raise StoreError(f"there is another vector {spec.name!r}; choose a name of its own")
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Insert points or replace them whole.
+
+        Raises:
+            InvalidVectorError: before anything is written.
+            StoreError: a payload is not JSON.
+        """
+        schema = self._existing_schema()
+        schema.require_valid(points)
+        kinds = {spec.name: spec for spec in schema.written.values()}
+        stored = [
+            Point(
+                _canonical(point.id),
+                {name: _kept(vector, kinds[name]) for name, vector in point.vectors.items()},
+                _json(point.payload),
+            )
+            for point in points
+        ]
+        with self._lock:
+            self._points |= {point.id: point for point in stored}
+
+    def update_vectors(
+        self,
+        vectors: Mapping[PointId, Mapping[str, Vector]],
+        *,
+        where: Filter | None = None,
+    ) -> None:
+        """Set some vectors of existing points, of those that match; all else of them stays.
+
+        Raises:
+            InvalidVectorError: before anything is written.
+            StoreError: a point does not exist; the others were written.
+        """
+        schema = self._existing_schema()
+        points = [Point(_canonical(key), each, {}) for key, each in vectors.items()]
+        schema.require_valid(points)
+        kinds = {spec.name: spec for spec in schema.written.values()}
+        with self._lock:
+            passing = set(self._passing(where))
+            for point in points:
+                if point.id in passing:
+                    old = self._points[point.id]
+                    fresh = {name: _kept(each, kinds[name]) for name, each in point.vectors.items()}
+                    self._points[point.id] = Point(point.id, {**old.vectors, **fresh}, old.payload)
+            if missing := [point.id for point in points if point.id not in self._points]:
+                raise StoreError(f"there are no points {missing} to give vectors to")
+
+    def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
+        """Replace the payload of existing points, vectors untouched.
+
+        Raises:
+            StoreError: a point does not exist.
+        """
+        self._existing_schema()
+        with self._lock:
+            for identity, payload in payloads.items():
+                point = self._points.get(_canonical(identity))
+                if point is None:
+                    raise StoreError(f"there is no point {identity!r} to give a payload to")
+                self._points[point.id] = Point(point.id, point.vectors, _json(payload))
+
+    def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
+        """Run several searches; one list of results for each, best first."""
+        schema = self._existing_schema()
+        with self._lock:
+            return [self._query(query, schema) for query in queries]
+
+    def retrieve(
+        self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
+    ) -> list[StoredPoint]:
+        """Return the points that exist, in the order asked for."""
+        self._existing_schema()
+        wanted = dict.fromkeys(_canonical(identity) for identity in ids)
+        with self._lock:
+            return [
+                _stored(self._points[identity], with_vectors)
+                for identity in wanted
+                if identity in self._points
+            ]
+
+    def scroll(
+        self,
+        *,
+        filter: Filter | None = None,
+        limit: int = 256,
+        offset: PointId | None = None,
+        with_vectors: Sequence[str] = (),
+    ) -> tuple[list[StoredPoint], PointId | None]:
+        """Return a page of points in id order, and the id that the next page starts at."""
+        require_page(limit - 1)
+        self._existing_schema()
+        start = None if offset is None else _order(_canonical(offset))
+        with self._lock:
+            passing = sorted(self._passing(filter), key=_order)
+            rest = [each for each in passing if start is None or _order(each) >= start]
+            page = [_stored(self._points[each], with_vectors) for each in rest[:limit]]
+        return page, rest[limit] if len(rest) > limit else None
+
+    def delete(self, *, ids: Sequence[PointId] | None = None, filter: Filter | None = None) -> None:
+        """Delete by ids or by filter; exactly one is given."""
+        if (ids is None) == (filter is None):
+            raise InputError("delete takes ids or a filter, exactly one of them")
+        self._existing_schema()
+        with self._lock:
+            gone = self._passing(filter) if ids is None else map(_canonical, ids)
+            for identity in list(gone):
+                self._points.pop(identity, None)
+
+    def count(self, filter: Filter | None = None) -> int:
+        """Return the exact number of points."""
+        self._existing_schema()
+        with self._lock:
+            return len(self._passing(filter))
+
+    def optimize(self) -> None:
+        """Do nothing: there is no index."""
+        self._require_open()
+
+    def sibling(self, name: str) -> MemoryStore:
+        """Return another store, the same one for the same name while that is open."""
+        with self._lock:
+            if name not in self._siblings or self._siblings[name]._closed:  # noqa: SLF001
+                self._siblings[name] = MemoryStore()
+            return self._siblings[name]
+
+    def close(self) -> None:
+        """Forget everything; the store cannot be used afterwards."""
+        self._closed = True
+        self._points = {}
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreError("the MemoryStore is closed; build a new one")
+
+    def _existing_schema(self) -> Schema:
+        if self.schema is None:
+            raise CollectionNotFoundError("the store was not created yet; call create(schema)")
+        return self.schema
+
+    def _passing(self, filter: Filter | None) -> list[PointId]:
+        """Return the ids that pass a filter, by the rules of qdrant-client's local mode."""
+        if filter is None:
+            return list(self._points)
+        from qdrant_client.local.payload_filters import check_filter
+
+        return [
+            identity
+            for identity, point in self._points.items()
+            if check_filter(
+                filter, dict(point.payload), identity, dict.fromkeys(point.vectors, True)
+            )
+        ]
+
+    def _query(self, query: StoreQuery, schema: Schema) -> list[StoredPoint]:
+        plan = plan_query(query)
+        scope = self._passing(query.filter)
+        rankings = [self._look_up(lookup, scope, schema) for lookup in plan.sources]
+        if isinstance(plan.root, Lookup):
+            candidates = _union(rankings) if plan.sources else scope
+            root = Lookup(
+                plan.root.using, plan.root.vector, query.limit + query.offset, plan.root.threshold
+            )
+            found = self._look_up(root, candidates, schema)
+        else:
+            found = _fused(plan.root, rankings)
+        return [
+            _stored(self._points[identity], query.with_vectors, score)
+            for identity, score in found[query.offset : query.offset + query.limit]
+        ]
+
+    def _look_up(self, lookup: Lookup, scope: Sequence[PointId], schema: Schema) -> Ranking:
+        """Return the best of the points in scope, exactly scored."""
+        if lookup.sources:
+            scope = _union([self._look_up(each, scope, schema) for each in lookup.sources])
+        spec = _spec(schema, lookup.using)
+        vector = _kept(lookup.vector, spec)
+        if isinstance(vector, SparseVector) and spec.idf:
+            vector = self._times_idf(vector, spec.name)
+        scores: Ranking = []
+        for identity in scope:
+            other = self._points[identity].vectors.get(spec.name)
+            score = None if other is None else _similarity(vector, other)
+            if score is not None and (lookup.threshold is None or score > lookup.threshold):
+                scores.append((identity, score))
+        scores.sort(key=lambda item: item[1], reverse=True)
+        return scores[: lookup.limit]
+
+    def _times_idf(self, query: SparseVector, name: str) -> SparseVector:
+        """Weigh a query by ``ln((n - df + 0.5) / (df + 0.5) + 1)`` over the points that have it."""
+        frequency: Counter[int] = Counter()
+        total = 0
+        for point in self._points.values():
+            vector = point.vectors.get(name)
+            if isinstance(vector, SparseVector):
+                total += 1
+                frequency.update(vector.indices.tolist())
+        idf = [
+            math.log((total - frequency[index] + 0.5) / (frequency[index] + 0.5) + 1)
+            for index in query.indices.tolist()
+        ]
+        return SparseVector(query.indices, query.values * np.array(idf, dtype=np.float32))
+
+
+def _fused(fusion: Fusion, rankings: Sequence[Ranking]) -> Ranking:
+    if isinstance(fusion, Rrf):
+        return reciprocal_rank_fusion(rankings, k=fusion.k, weights=fusion.weights)
+    if isinstance(fusion, Linear):
+        return weighted_sum_fusion(rankings, fusion.weights)
+    return distribution_based_fusion(rankings)
+
+
+def _union(rankings: Iterable[Ranking]) -> list[PointId]:
+    return list(dict.fromkeys(identity for ranking in rankings for identity, _ in ranking))
+
+
+def _spec(schema: Schema, name: str) -> VectorSpec:
+    for spec in schema.vectors.values():
+        if spec.name == name:
+            return spec
+    names = sorted(spec.name for spec in schema.vectors.values())
+    raise StoreError(f"there is no vector {name!r}; there are {names}")
+
+
+def _kept(vector: Vector, spec: VectorSpec) -> Vector:
+    """Return a copy as Qdrant keeps it: dense vectors and rows at unit length."""
+    if isinstance(vector, SparseVector):
+        return SparseVector(vector.indices.copy(), vector.values.astype(np.float32))
+    if vector.shape[-1] != spec.size:
+        raise StoreError(f"vector {spec.name!r} has width {spec.size}, got {vector.shape[-1]}")
+    rows = np.asarray(vector, dtype=np.float32)
+    unit: FloatArray = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+    return unit
+
+
+def _similarity(query: Vector, vector: Vector) -> float | None:
+    """Return the dot product or MaxSim; None without a shared sparse index, which is no match."""
+    if isinstance(query, SparseVector) and isinstance(vector, SparseVector):
+        shared = np.isin(query.indices, vector.indices, assume_unique=True).any()
+        return query.dot(vector) if shared else None
+    if isinstance(query, SparseVector) or isinstance(vector, SparseVector):
+        raise StoreError("a sparse vector can be compared with a sparse one only")
+    if vector.ndim == 1:
+        return float(query @ vector)
+    return _maximal_similarity(np.atleast_2d(query), vector)
+
+
+def _maximal_similarity(query: FloatArray, rows: FloatArray) -> float:
+    """Return ColBERT's MaxSim: for each query row its best match, added up."""
+    return float((query @ rows.T).max(axis=1).sum())
+
+
+def _stored(point: Point, with_vectors: Sequence[str], score: float = 0.0) -> StoredPoint:
+    return StoredPoint(
+        point.id,
+        copy.deepcopy(dict(point.payload)),
+        {
+            name: copy.deepcopy(vector)
+            for name, vector in point.vectors.items()
+            if name in with_vectors
+        },
+        score,
+    )
+
+
+def _canonical(identity: PointId) -> PointId:
+    if isinstance(identity, int):
+        return identity
+    try:
+        return str(UUID(identity))
+    except ValueError as err:
+        raise StoreError(
+            f"the point id is {identity!r}, allowed: unsigned integers and UUIDs"
+        ) from err
+
+
+def _order(identity: PointId) -> tuple[bool, int]:
+    """Order ids as Qdrant does: integers, then UUIDs."""
+    if isinstance(identity, int):
+        return False, identity
+    return True, UUID(identity).int
+
+
+def _json(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload as any engine would give it back."""
+    try:
+        return json.loads(json.dumps(payload, allow_nan=False))  # type: ignore[no-any-return]
+    except (TypeError, ValueError) as err:
+        raise StoreError(f"a payload is not JSON: {err}") from err
