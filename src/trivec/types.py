@@ -19,6 +19,7 @@ __all__ = [
     "ColbertMode",
     "EncoderInfo",
     "Encoding",
+    "Ending",
     "FloatArray",
     "FusionName",
     "Head",
@@ -38,6 +39,9 @@ FloatArray: TypeAlias = NDArray[np.float32]
 Head: TypeAlias = Literal["dense", "sparse", "colbert"]
 FusionName: TypeAlias = Literal["rrf", "dbsf", "linear"]
 ColbertMode: TypeAlias = Literal["rescore", "fuse"]
+Ending: TypeAlias = Literal["length", "content_filter", "tool_calls", "error"]
+"""What ends a model's reply early: its limit of tokens, a filter, a tool it asks for, a failure."""
+
 PointId: TypeAlias = int | str
 """What Qdrant takes: an unsigned integer, or a UUID in its canonical text form."""
 
@@ -54,12 +58,15 @@ class ChatReply:
             stream, the last piece alone knows.
         output_tokens: how many tokens it wrote, likewise.
         truncated: True where it stopped at its limit of tokens, in the middle of what it said.
+        ended: what ended it before all was said; None where it ended by itself. Of a stream, the
+            last piece alone knows.
     """
 
     text: str
     input_tokens: int | None = None
     output_tokens: int | None = None
     truncated: bool = False
+    ended: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
