@@ -266,7 +266,7 @@ def _ask(progress: _Progress, draft: Draft) -> Generator[RagStep | AnswerPiece, 
             if reply is None:
                 return reader
             progress.count(reply)
-            if shown := reader.feed(reply.text):
+            if shown := reader.hear(reply):
                 yield AnswerPiece(shown)
     except Exception as err:
         if reader.text:

@@ -14,7 +14,7 @@ from trivec.answers.evidence import Judge, measured_thresholds
 from trivec.answers.outcome import AnswerReader, Outcome, refusal
 from trivec.answers.packing import Packed, TokenCounter, estimated_tokens, pack
 from trivec.answers.support import check_claims
-from trivec.chat.prompts import Language, answer_messages, language_of
+from trivec.chat.prompts import LANGUAGES, Language, answer_messages, language_of
 from trivec.errors import InputError
 from trivec.protocols import Encoder
 
@@ -60,8 +60,8 @@ class AnswerOptions:
             value = getattr(self, name)
             if isinstance(value, str) and value != "measured":
                 raise InputError(f"{name}={value!r}; allowed: a number, 'measured', None")
-        if self.language not in (None, "en", "zh"):
-            raise InputError(f"language={self.language!r}; allowed: 'en', 'zh', None")
+        if self.language not in (None, *LANGUAGES):
+            raise InputError(f"language={self.language!r}; allowed: {', '.join(LANGUAGES)}, None")
 
 
 @dataclass(frozen=True, slots=True)

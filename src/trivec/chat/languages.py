@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, TypeVar, get_args
 
 import regex
 
-__all__ = ["LANGUAGES", "Language", "in_language", "language_of"]
+__all__ = ["LANGUAGES", "Language", "in_language", "language_of", "missing_texts", "told"]
 
 Language: TypeAlias = Literal["en", "zh", "ja", "ko", "other"]
 """Of prompts and refusals. ``other`` is any other language: the prompts are English, and ask for a
@@ -61,3 +61,31 @@ def language_of(text: str) -> Language:
 def in_language(texts: Mapping[Language, T], language: Language) -> T:
     """Return what there is for a language; else the English."""
     return texts[language] if language in texts else texts["en"]
+
+
+def told(texts: Mapping[Language, str], language: Language, *, of: str, write: str) -> str:
+    """Return instructions for a language; in English, with what to write in, where none exist.
+
+    Args:
+        texts: the instructions by language.
+        language: of what the model is given.
+        of: what that is: ``question`` or ``passage``.
+        write: what it is to write: ``keywords``, for instance.
+    """
+    if language in texts:
+        return texts[language]
+    return f"{texts['en']} Write the {write} in the language of the {of}."
+
+
+def missing_texts(texts: Mapping[Language, object], language: Language | None) -> list[str]:
+    """Return the languages that instructions of one's own lack.
+
+    Args:
+        texts: the instructions by language.
+        language: the only one that is used; None where each text decides.
+    """
+    if language is None:
+        return sorted({"en", "zh"} - set(texts))
+    if language in texts or (language in LANGUAGES and "en" in texts):
+        return []
+    return [language]
