@@ -161,6 +161,10 @@ class Listener:
         self._read(final=False)
         return "" if self._is_held() else self._released()
 
+    def trust(self) -> None:
+        """Hold nothing back any more: the server tells thoughts apart itself."""
+        self._holds = False
+
     def finish(self) -> str:
         """Take the end of the reply; return what was still held back."""
         self._read(final=True)
@@ -191,10 +195,10 @@ class Listener:
     def _begin(self, text: str, *, final: bool) -> bool:
         """See whether the reply begins with a channel's bare name; return False to wait."""
         match = _BARE_CHANNEL.match(text, partial=not final)
-        if match is not None and match.partial:
+        if match is not None and match.partial and not _is_article(text):
             return False
         self._begun = True
-        if match is not None and (not final or _BARE_FINAL.search(text)):
+        if match is not None and not match.partial and (not final or _BARE_FINAL.search(text)):
             self._inside = "bare"
         return True
 
@@ -287,7 +291,7 @@ def _family(tag: str) -> str:
 
 
 def _is_article(beginning: str) -> bool:
-    """Say whether a reply has come to "A": that need not be held for an "Alright" to come."""
+    """Say whether a reply has come to "A": no more is held for an "Alright" that may come."""
     return beginning.strip().lower() == "a"
 
 
