@@ -10,7 +10,8 @@ Every message says what was given, what is allowed and what to do::
     ├── ModelError                          a model that cannot be loaded or used
     │   ├── AnswerInterruptedError          a chat model failed in the middle of its answer
     │   ├── MissingHeadError                a head file is absent or has the wrong shape
-    │   └── ModelUnavailableError           its server cannot be reached, or failed
+    │   ├── ModelUnavailableError           its server cannot be reached, or failed
+    │   └── TextsRefusedError               it takes some of the texts, and not the others
     ├── CollectionError                     a collection or folder that cannot be used
     │   ├── CollectionNotFoundError         nothing is there
     │   ├── FingerprintMismatchError        another model wrote it
@@ -20,6 +21,8 @@ Every message says what was given, what is allowed and what to do::
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 __all__ = [
     "AnswerInterruptedError",
@@ -36,6 +39,7 @@ __all__ = [
     "ModelUnavailableError",
     "StoreError",
     "StoreUnavailableError",
+    "TextsRefusedError",
     "TrivecError",
 ]
 
@@ -96,6 +100,22 @@ class MissingHeadError(ModelError):
 
 class ModelUnavailableError(ModelError):
     """A model's server cannot be reached, is overloaded or failed; later it may answer."""
+
+
+class TextsRefusedError(ModelError):
+    """A model takes some of the texts that it was given, and not the others.
+
+    Args:
+        reasons: by text that it does not take, the words of its server.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        first = next(iter(reasons.values()))
+        super().__init__(
+            f"{len(reasons)} of the texts cannot be encoded, the first since {first}; they are in "
+            "the attribute 'reasons': leave them out, or make them shorter"
+        )
+        self.reasons = dict(reasons)
 
 
 class CollectionError(TrivecError):

@@ -58,8 +58,8 @@ class ChatReply:
             stream, the last piece alone knows.
         output_tokens: how many tokens it wrote, likewise.
         truncated: True where it stopped at its limit of tokens, in the middle of what it said.
-        ended: what ended it before all was said; None where it ended by itself. Of a stream, the
-            last piece alone knows.
+        ended: what else ended it before all was said; None where it ended by itself, or at its
+            limit. Of a stream, the last piece alone knows.
     """
 
     text: str

@@ -435,14 +435,16 @@ async def test_a_refused_schema_names_the_remedy(way, openai_server, connect):
         await pieces_of(connect(), way, schema=SCHEMA)
 
 
+HARMONY = (
+    "<|channel|>analysis<|message|>Is it [2]?<|end|><|start|>assistant<|channel|>final<|message|>"
+)
 REPLIES_WITH_THOUGHTS = [
     "<think>Is it [2]?</think>\n\nIt is [1].",
     "<thinking>Is it [2]?</thinking>It is [1].",
     "<reasoning>Is it [2]?</reasoning> It is [1].",
     "Okay, is it [2]?\n</think>\n\nIt is [1].",
     "[THINK]Is it [2]?[/THINK]It is [1].",
-    "<|channel|>analysis<|message|>Is it [2]?<|end|><|start|>assistant<|channel|>final<|message|>"
-    "It is [1].<|return|>",
+    HARMONY + "It is [1].<|return|>",
 ]
 
 
@@ -518,7 +520,8 @@ def test_a_model_that_thinks_without_an_opening_tag_is_remembered(openai_server,
 async def test_what_ended_a_reply(way, reason, ended, openai_server, connect):
     openai_server.answer("", finish_reason=reason, pieces=[])
     last = (await pieces_of(connect(), way))[-1]
-    assert (last.text, last.ended, last.truncated) == ("", ended, ended == "length")
+    assert (last.text, last.truncated) == ("", ended == "length")
+    assert last.ended == (None if ended == "length" else ended)
 
 
 @pytest.mark.parametrize("way", STREAMED)
@@ -555,7 +558,7 @@ async def test_a_server_that_does_not_stream(way, openai_server, connect):
     message = {"role": "assistant", "content": "yes"}
     usage = {"prompt_tokens": 1, "completion_tokens": 2}
     openai_server.answer_json({"choices": [{"message": message}], "usage": usage})
-    assert await pieces_of(connect(), way) == [ChatReply("yes", 1, 2), ChatReply("", 1, 2)]
+    assert await pieces_of(connect(), way) == [ChatReply("yes"), ChatReply("", 1, 2)]
 
 
 ERRORS_IN_BODIES = [
@@ -571,8 +574,9 @@ ERRORS_IN_BODIES = [
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("body", "kind", "code"), ERRORS_IN_BODIES)
-async def test_errors_with_status_200(way, body, kind, code, openai_server, connect):
+@pytest.mark.parametrize("case", ERRORS_IN_BODIES)
+async def test_errors_with_status_200(way, case, openai_server, connect):
+    body, kind, code = case
     openai_server.answer_json(body)
     with pytest.raises(ModelError, match="no money left") as caught:
         await pieces_of(connect(), way)

@@ -65,8 +65,7 @@ def test_questions_are_read_from_many_forms(reply, questions):
         "<think>Why not this?</think>",
         'I could ask ["Why not this?"].</think>',
         "<thinking>\n- Why not this?\n</thinking>",
-        "<|channel|>analysis<|message|>Why not this?<|end|><|start|>assistant<|channel|>final"
-        "<|message|>",
+        "<|channel|>analysis<|message|>Why not this?<|end|><|channel|>final<|message|>",
     ],
 )
 def test_no_question_is_taken_from_a_thought(thought):

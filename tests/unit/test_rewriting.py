@@ -128,11 +128,7 @@ class AsyncChat(Chat):
         ),
         ('I think of milk, so ["no"].</think>lactase, dairy', ("lactase", "dairy")),
         ("<reasoning>milk?</reasoning>\nlactase", ("lactase",)),
-        (
-            "<|channel|>analysis<|message|>milk, no<|end|><|start|>assistant<|channel|>final"
-            "<|message|>lactase<|return|>",
-            ("lactase",),
-        ),
+        ("<|channel|>analysis<|message|>milk, no<|end|><|channel|>final<|message|>gut", ("gut",)),
     ],
 )
 def test_every_form_that_models_write(reply, expected):

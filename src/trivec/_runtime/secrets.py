@@ -18,6 +18,9 @@ LONGEST_MESSAGE = 200
 REPEATED = 24
 """Characters of a text that, found in a server's words, keep them out of the error."""
 
+SHORTEST_REPEATED = 8
+"""Characters of a text; a shorter one stands in words by chance."""
+
 SHORTEST_KEY = 8
 """Characters; what is shorter is a placeholder for servers without keys."""
 
@@ -77,7 +80,11 @@ def server_words(body: object, key: Key, texts: Sequence[str] = ()) -> str:
     words = " ".join(" ".join(_messages(body)).split())
     if not words:
         return "it does not say why"
-    if any(text[:REPEATED] in words for text in map(_on_one_line, texts) if text):
+    if any(
+        text[:REPEATED] in words
+        for text in map(_on_one_line, texts)
+        if len(text) >= SHORTEST_REPEATED
+    ):
         return "(its words repeat the text and are left out)"
     return key.removed_from(words[: 10 * LONGEST_MESSAGE])[:LONGEST_MESSAGE]
 

@@ -123,13 +123,10 @@ class Failures:
 
 def error_in(body: object) -> Mapping[str, Any] | None:
     """Return a body that is an error although its status was 200; None where it is an answer."""
-    if isinstance(body, list) and body:  # Gemini's
-        body = body[0]
     if not isinstance(body, Mapping) or body.get("choices"):
         return None
-    is_one = body.get("error") or body.get("object") == "error"
-    worded = any(isinstance(body.get(name), str) for name in ("message", "msg", "detail"))
-    return body if is_one or worded else None
+    names = ("error", "message", "msg", "detail")
+    return body if any(body.get(name) for name in names) else None
 
 
 def _remedy(request: Mapping[str, Any]) -> str:

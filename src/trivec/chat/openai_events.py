@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from trivec.chat.openai_errors import Failures, error_in
-from trivec.chat.said import Listener, ending_of, text_of
+from trivec.chat.said import Listener, ending_of, reply_of, text_of
 from trivec.errors import ModelError
 from trivec.types import ChatReply
 
@@ -38,11 +38,12 @@ def whole_reply(
             answer = json.loads(answer)
         except ValueError:
             answer = None
-    body = answer.model_dump() if hasattr(answer, "model_dump") else answer
-    if (error := error_in(body)) is not None:
-        raise failures.in_body(error, request)
     choice = _first(_get(answer, "choices"))
     if choice is None:
+        held = answer[0] if isinstance(answer, list) and answer else answer  # a list is Gemini's
+        body = held.model_dump() if hasattr(held, "model_dump") else held
+        if (error := error_in(body)) is not None:
+            raise failures.in_body(error, request)
         raise ModelError(
             "the server's answer is no chat completion; is base_url right, with its /v1?"
         )
@@ -150,14 +151,8 @@ class Events:
 
 
 def _reply(text: str, usage: Any, finish_reason: object) -> ChatReply:
-    ended = ending_of(finish_reason)
-    return ChatReply(
-        text,
-        input_tokens=_get(usage, "prompt_tokens"),
-        output_tokens=_get(usage, "completion_tokens"),
-        truncated=ended == "length",
-        ended=ended,
-    )
+    read, wrote = _get(usage, "prompt_tokens"), _get(usage, "completion_tokens")
+    return reply_of(text, ending_of(finish_reason), read, wrote)
 
 
 def _get(holder: Any, name: str) -> Any:

@@ -11,9 +11,9 @@ from typing import Any
 
 import regex
 
-from trivec.types import Ending
+from trivec.types import ChatReply, Ending
 
-__all__ = ["Listener", "ending_of", "said", "text_of"]
+__all__ = ["Listener", "ending_of", "reply_of", "said", "text_of"]
 
 LONGEST_BEGINNING = 48
 """Characters of a reply that show whether it begins as thoughts do."""
@@ -103,6 +103,14 @@ def text_of(content: Any) -> str:
     if isinstance(content, Mapping) or not isinstance(content, Iterable):
         content = () if content is None else (content,)
     return "".join(map(_block_text, content))
+
+
+def reply_of(
+    text: str, ended: Ending | None, read: int | None = None, wrote: int | None = None
+) -> ChatReply:
+    """Return a reply with the tokens read and written, and what ended it."""
+    is_cut = ended == "length"
+    return ChatReply(text, read, wrote, truncated=is_cut, ended=None if is_cut else ended)
 
 
 def ending_of(reason: object) -> Ending | None:

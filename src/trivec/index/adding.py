@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from trivec._runtime.steps import Compute, InBackground, Join, Steps, StoreCall
 from trivec.colbert import pool_rows
 from trivec.encoders.memo import MemoEncoder
-from trivec.errors import InputError
+from trivec.errors import InputError, TextsRefusedError
 from trivec.index.collection import Binding
 from trivec.index.late_chunking import Context, contexts, whole_documents
 from trivec.payloads.trivec import identify
@@ -200,8 +200,7 @@ def _encode(
     if options.late_chunking:
         encodings = _encode_in_context(binding, list(fresh.values()), around)
     else:
-        texts = [chunk.text for chunk in fresh.values()]
-        encodings = binding.encoder.encode_documents(texts, heads=binding.heads) if texts else []
+        fresh, encodings = _encode_texts(binding, fresh, tally)
     points = []
     for (key, chunk), encoding in zip(fresh.items(), encodings, strict=True):
         fitted = fit_colbert(encoding, options.colbert_overflow)
@@ -216,6 +215,25 @@ def _encode(
     invalid = binding.schema.invalid(points)
     tally.refused.extend(Refusal(str(fresh[key].id), why) for key, why in invalid.items())
     return [point for point in points if point.id not in invalid]
+
+
+def _encode_texts(
+    binding: Binding, fresh: Mapping[PointId, Chunk], tally: _Tally
+) -> tuple[Mapping[PointId, Chunk], list[Encoding]]:
+    """Encode the chunks; those whose texts the model does not take are refused, and left out."""
+    while fresh:
+        texts = [chunk.text for chunk in fresh.values()]
+        try:
+            return fresh, binding.encoder.encode_documents(texts, heads=binding.heads)
+        except TextsRefusedError as err:
+            reasons = err.reasons
+        kept = {key: chunk for key, chunk in fresh.items() if chunk.text not in reasons}
+        if len(kept) == len(fresh):
+            raise TextsRefusedError(reasons)
+        gone = [chunk for chunk in fresh.values() if chunk.text in reasons]
+        tally.refused.extend(Refusal(str(chunk.id), reasons[chunk.text]) for chunk in gone)
+        fresh = kept
+    return fresh, []
 
 
 def _encode_in_context(
