@@ -56,5 +56,18 @@ class ChatOptions:
         check_choice("schema_form", self.schema_form, SchemaForm)
         check_choice("schema_refused", self.schema_refused, Literal["raise", "ask_without"])
         check_choice("parameters_refused", self.parameters_refused, Literal["leave_out", "raise"])
-        if self.max_tokens is not None and not self.max_tokens >= 1:
+        for name in ("temperature", "max_tokens", "seed"):
+            value = getattr(self, name)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not is_number:
+                raise InputError(f"{name}={value!r}; it must be a number or None")
+        if self.max_tokens is not None and self.max_tokens < 1:
             raise InputError(f"max_tokens={self.max_tokens}; it must be at least 1")
+        for name, allowed in (
+            ("stream_usage", (True, False)),
+            ("thinks_first", (True, False, None)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name}={getattr(self, name)!r}; allowed: {allowed}")
+        if not isinstance(self.extra_body, Mapping):
+            raise InputError(f"extra_body={self.extra_body!r}; it must be a mapping of fields")

@@ -1,7 +1,8 @@
 """The command line: ``trivec index``, ``search``, ``ask``, ``questions``, ``feedback``, ``info``.
 
 Results go to stdout, progress and warnings to stderr; with ``--json`` stdout is one JSON document.
-The exit code is 0, 1 for an error (one line on stderr), or 2 for wrong usage.
+The exit code is 0, 1 for an error (one line on stderr) or where ``questions`` could not write some,
+or 2 for wrong usage.
 """
 
 from __future__ import annotations
