@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 
-from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions, SparseVector, VectorSpec
+from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions
 from trivec.bm25 import AnalyzerConfig
 from trivec.errors import CollectionError, InputError, InvalidVectorError, StoreError
+from trivec.schema import VectorSpec
 from trivec.testing import FakeEncoder, MemoryStore
-from trivec.types import ALL_HEADS
+from trivec.types import ALL_HEADS, SparseVector
 
 DENSE = IndexConfig(arms=("dense",), batch_size=4)
 CHUNKS = [Chunk(f"passage number {n} of 这本书", id=str(n), source="book") for n in range(10)]

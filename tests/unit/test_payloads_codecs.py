@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivec import Chunk, HybridIndex, IndexConfig, PayloadCodec
+from trivec import Chunk, HybridIndex, IndexConfig
 from trivec.errors import CollectionError, InputError
+from trivec.payloads import PayloadCodec
 from trivec.payloads.codecs import CODECS, codec_keys, detect_codec, stored_codec
 from trivec.payloads.trivec import content_digest, identify
 from trivec.testing import FakeEncoder, MemoryStore

@@ -33,8 +33,8 @@ class AnswerOptions:
             eight passages of 256 tokens.
         min_evidence: refuse with ``weak_evidence``, without asking the model, where the best
             passage scores less. ``measured`` takes the threshold that was chosen for the encoder
-            and refuses nothing where there is none; None refuses nothing. ``trivec.calibrate``
-            finds yours.
+            and refuses nothing where there is none; None refuses nothing.
+            ``trivec.answers.calibrate`` finds yours.
         min_support: the least support of a sentence by the passages it cites, likewise; without a
             measured threshold the support is reported and not judged, with None not computed.
         refuse_unsupported: refuse with ``unsupported`` instead of showing an answer of which no

@@ -77,8 +77,9 @@ DEFAULT_OPTIONS = ChatOptions()
 
 
 class OpenAIChat:
-    """A :class:`trivec.ChatModel` and :class:`trivec.AsyncChatModel` over the ``openai`` client.
+    """A chat model behind the ``openai`` client, called and awaited.
 
+    It is a :class:`trivec.protocols.ChatModel` and a :class:`trivec.protocols.AsyncChatModel`.
     Safe to use from several threads. Retries and timeouts are the client's. An asynchronous
     client belongs to one event loop, as always.
 
@@ -156,7 +157,7 @@ class OpenAIChat:
     def chat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
-        """Return the whole answer; see :meth:`trivec.ChatModel.chat`.
+        """Return the whole answer; see :meth:`trivec.protocols.ChatModel.chat`.
 
         Raises:
             ModelUnavailableError: the server cannot be reached, is overloaded or failed, after

@@ -77,7 +77,7 @@ class ExportOptions:
 def export_encoder(
     encoder: FlagEncoder, out: str | Path, *, options: ExportOptions | None = None
 ) -> Manifest:
-    """Write an encoder's model as a folder for :class:`trivec.OnnxEncoder`.
+    """Write an encoder's model as a folder for :class:`trivec.encoders.OnnxEncoder`.
 
     The folder is written beside its place and renamed, so that one that exists is whole. It keeps
     the encoder's pooling, instructions and lengths.
@@ -146,7 +146,7 @@ def export_encoder(
 def export_reranker(
     reranker: FlagReranker, out: str | Path, *, options: ExportOptions | None = None
 ) -> Manifest:
-    """Write a cross-encoder as a folder for :class:`trivec.OnnxReranker`.
+    """Write a cross-encoder as a folder for :class:`trivec.rerankers.OnnxReranker`.
 
     As :func:`export_encoder`; of the texts the first is the query.
 

@@ -148,8 +148,8 @@ class KeywordRewriter:
     in the documents' words already. Safe to use from several threads.
 
     Args:
-        chat: the model. :meth:`arewrite` awaits an :class:`trivec.AsyncChatModel` and asks any
-            other in a thread; :meth:`rewrite` needs a :class:`trivec.ChatModel`.
+        chat: the model. :meth:`arewrite` awaits an :class:`trivec.protocols.AsyncChatModel` and
+            asks any other in a thread; :meth:`rewrite` needs a :class:`trivec.protocols.ChatModel`.
         domain: a few words that say what the documents are about: ``"skin diseases"``.
         examples: questions rewritten as they should be, in the language of the questions; None
             takes two of each language about bread and brakes.

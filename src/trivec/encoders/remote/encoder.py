@@ -110,7 +110,7 @@ class _Sent:
 
 
 class RemoteEncoder:
-    r"""An :class:`trivec.Encoder` whose model runs behind HTTP.
+    r"""An :class:`trivec.protocols.Encoder` whose model runs behind HTTP.
 
     **Dense vectors alone** come from every server that speaks OpenAI's ``/v1/embeddings``.
     **All three** come from vLLM serving BGE-M3 (0.15 and later)::
