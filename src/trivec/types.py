@@ -35,13 +35,22 @@ __all__ = [
 ]
 
 FloatArray: TypeAlias = NDArray[np.float32]
+"""An array of float32."""
+
 Head: TypeAlias = Literal["dense", "sparse", "colbert"]
+"""An output of a model of BGE-M3's shape."""
+
 FusionName: TypeAlias = Literal["rrf", "dbsf", "linear"]
+"""How the arms' lists become one; see :class:`SearchOptions`."""
+
 ColbertMode: TypeAlias = Literal["rescore", "fuse"]
+"""What ColBERT vectors do in a search; see :class:`SearchOptions`."""
+
 PointId: TypeAlias = int | str
 """What Qdrant takes: an unsigned integer, or a UUID in its canonical text form."""
 
 ALL_HEADS: tuple[Head, ...] = ("dense", "sparse", "colbert")
+"""Every head, in the order in which encoders list them."""
 
 
 @dataclass(frozen=True, slots=True)

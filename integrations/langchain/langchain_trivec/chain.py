@@ -150,7 +150,7 @@ def create_rag_chain(
     language: Language | None = None,
     options: AnswerOptions = DEFAULT_OPTIONS,
     encoder: Encoder | None = None,
-) -> Runnable[RagInput, RagAnswer]:
+) -> Runnable[str | Mapping[str, Any], RagAnswer]:
     """Return a runnable that answers questions from what a retriever finds.
 
     As many passages as the budget of tokens holds are numbered and delimited, the model is told to

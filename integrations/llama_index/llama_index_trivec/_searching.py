@@ -273,7 +273,7 @@ def _scope(query: VectorStoreQuery, binding: Binding) -> models.Filter | None:
 def query_texts(bundle: QueryBundle) -> list[QueryText]:
     """Return the texts of a query bundle, each to be searched for on every arm.
 
-    Those of a :class:`RewrittenQuery` keep their own arms and weights.
+    Those of a ``RewrittenQuery`` keep their own arms and weights.
 
     Raises:
         InputError: there is neither a text nor an embedding.

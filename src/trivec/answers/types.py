@@ -17,6 +17,7 @@ from trivec.types import Hit, SearchOptions
 __all__ = ["Answer", "AnswerPiece", "Evidence", "EvidenceScore", "Found", "Passage", "RagOptions"]
 
 EvidenceScore: TypeAlias = Literal["max_sim", "rerank"]
+"""The score that ``min_evidence`` lies on; see :class:`RagOptions`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ __all__ = ["ExportOptions", "ExportPrecision", "export_encoder", "export_reranke
 logger = logging.getLogger(__name__)
 
 ExportPrecision: TypeAlias = Literal["fp32", "int8"]
+"""The precisions that a graph can be written in."""
 
 _WEIGHTS: dict[str, Callable[[], Weights]] = {"fp32": Float32, "int8": Int8}
 _ROLES = ("pad", "cls", "eos", "unk")

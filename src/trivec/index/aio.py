@@ -107,7 +107,7 @@ class AsyncHybridIndex:
         return int(await self._call(StoreCall("count", (self._index.binding.scope(filter),))))
 
     async def _run(self, steps: Steps[T]) -> T:
-        """Carry out an operation on the event loop; see :func:`trivec._runtime.steps.run`."""
+        """Carry out an operation on the event loop; see ``trivec._runtime.steps.run``."""
         pending: asyncio.Task[None] | None = None
         try:
             step = next(steps)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["HybridIndex", "IndexConfig"]
 
 DEFAULT_SEARCH = SearchOptions()
+"""The options of a search that is given none."""
 T = TypeVar("T")
 
 

@@ -11,7 +11,7 @@ from trivec.index.planning import choose_arms, required_heads
 from trivec.payloads.trivec import content_digest
 from trivec.protocols import Encoder
 from trivec.query import Filter
-from trivec.questions.fusion import QuestionOptions, Scored, merge
+from trivec.questions.fusion import QuestionOptions, Scored, least_cosine, merge
 from trivec.questions.records import Kind, QuestionRecord
 from trivec.types import (
     ALL_HEADS,
@@ -157,7 +157,7 @@ class QuestionSearch:
         self, searches: Searches, depth: int, kind: Kind, how: QuestionOptions
     ) -> list[list[Scored]]:
         """Return the stored questions like the first text of each search, with their cosines."""
-        options = SearchOptions(arms=("dense",), thresholds={"dense": how.threshold(kind)})
+        options = SearchOptions(arms=("dense",), thresholds={"dense": least_cosine(kind, how)})
         first = [
             QueryText(texts[0].text, vectors={"dense": texts[0].vectors["dense"]})
             for texts in searches
