@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ __all__ = [
     "QueryText",
     "Refusal",
     "SearchOptions",
+    "SearchOverrides",
     "SparseVector",
     "StoredPoint",
     "Vector",
@@ -290,6 +291,21 @@ class SearchOptions:
             raise InputError(f"mmr_lambda={self.mmr_lambda!r}; it must lie between 0 and 1")
 
 
+class SearchOverrides(TypedDict, total=False):
+    """Fields of :class:`SearchOptions` by name, as a search takes them for one call."""
+
+    arms: Mapping[str, float] | Sequence[str] | None
+    fusion: FusionName
+    rrf_k: int
+    prefetch_k: int
+    colbert: ColbertMode | None
+    offset: int
+    thresholds: Mapping[str, float]
+    mmr_lambda: float | None
+    mmr_candidates: int
+    explain: bool
+
+
 @dataclass(frozen=True, slots=True)
 class MatchedTerm:
     """A token or word that query and passage share.
@@ -325,6 +341,21 @@ class Hit:
     def id(self) -> str:
         """The caller's id of the passage."""
         return self.chunk.id or ""
+
+    @property
+    def text(self) -> str:
+        """The passage."""
+        return self.chunk.text
+
+    @property
+    def source(self) -> str | None:
+        """What the passage came from, a path or URL."""
+        return self.chunk.source
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The passage's metadata, as they were added."""
+        return self.chunk.metadata
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trivec.index import HybridIndex
+from trivec.index.hybrid import binding_of
 from trivec.index.planning import choose_arms, required_heads
 from trivec.payloads.trivec import content_digest
 from trivec.protocols import Encoder
@@ -116,7 +117,7 @@ class QuestionSearch:
         """Return the chunks with these ids that pass a filter, by id."""
         if not ids:
             return {}
-        binding = self.passages.binding
+        binding = binding_of(self.passages)
         those = binding.of_ids([binding.point_id(identity) for identity in ids])
         chunks = (
             binding.codec.decode(point)
