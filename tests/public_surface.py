@@ -5,6 +5,7 @@ Nothing is imported: griffe reads the sources, names under ``TYPE_CHECKING`` inc
 
 from __future__ import annotations
 
+import ast
 import pydoc
 import re
 from collections.abc import Iterator
@@ -105,10 +106,15 @@ class Surface:
         package, _, rest = path.partition(".")
         return walk(self.packages[package], rest.split(".")) if rest else self.packages[package]
 
-    def hidden_types(self, definition: griffe.Object) -> list[str]:
-        """Return the types in an object's signatures that no public module exports."""
+    def hidden_types(self, definition: griffe.Object, *, constructor: bool = True) -> list[str]:
+        """Return the types in an object's signatures that no public module exports.
+
+        Args:
+            definition: a public object.
+            constructor: whether what a class is built from belongs to its surface.
+        """
         hidden = []
-        for place, annotation in annotations(definition):
+        for place, annotation in annotations(definition, constructor=constructor):
             for name in annotation.iterate(flat=True):
                 if not isinstance(name, griffe.ExprName):
                     continue
@@ -145,10 +151,11 @@ class Surface:
             place = place.parent
         if parts[0] not in self.packages:
             return False
-        module = ".".join(parts[: longest_module(self.modules, parts)])
-        return bool(module) and self._leads_to_public(
-            self.find(module), parts[module.count(".") + 1 :]
-        )
+        end = longest_module(self.modules, parts)
+        module, rest = ".".join(parts[:end]), parts[end:]
+        if not end or rest[0] not in self.names(module):
+            return False
+        return self._leads_to_public(self.find(module), rest)
 
     def _leads_to_public(self, start: griffe.Object, parts: list[str]) -> bool:
         if not parts:
@@ -218,10 +225,12 @@ def fields(definition: griffe.Object) -> list[griffe.Object]:
     ]
 
 
-def annotations(definition: griffe.Object) -> Iterator[tuple[str, griffe.Expr]]:
+def annotations(
+    definition: griffe.Object, *, constructor: bool
+) -> Iterator[tuple[str, griffe.Expr]]:
     """Yield every annotation of an object: parameters, results, fields, what an alias means."""
     signatures = [definition, *members(definition)]
-    if definition.is_class and "__init__" in definition.all_members:
+    if constructor and definition.is_class and "__init__" in definition.all_members:
         signatures.append(walk(definition, ["__init__"]))
     found: list[tuple[str, object]] = []
     for part in signatures:
@@ -231,7 +240,9 @@ def annotations(definition: griffe.Object) -> Iterator[tuple[str, griffe.Expr]]:
         elif part.is_attribute:
             found.append((part.path, part.annotation))
             if str(part.annotation) == "TypeAlias":
-                found.append((part.path, part.value))
+                meaning = ast.parse(str(part.value), mode="eval").body  # perhaps a string
+                alias = griffe.get_annotation(meaning, part.parent, parse_strings=True)
+                found.append((part.path, alias))
     found += [(part.path, part.annotation) for part in fields(definition)]
     for path, annotation in found:
         if isinstance(annotation, griffe.Expr):

@@ -76,6 +76,7 @@ class Manifest:
         precisions: the agreement of each precision that the folder holds.
         files: size and sha256 by name.
         settings: how the model is used: pooling, instructions, lengths.
+        colbert_dim: width of its ColBERT rows, None without that head.
     """
 
     kind: ExportKind

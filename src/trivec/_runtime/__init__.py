@@ -1,1 +1,3 @@
 """What every room stands on: lazy values, checks of options, the cache folder, retries, steps."""
+
+__all__: list[str] = []

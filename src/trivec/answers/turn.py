@@ -1,6 +1,6 @@
 """What happens to a question between the search and the user, whoever asks the model.
 
-Nothing here waits for anything: :class:`trivec.answers.pipeline.RagPipeline` and the frameworks'
+Nothing here waits for anything: :class:`trivec.RagPipeline` and the frameworks'
 adapters, synchronous or not, share these steps.
 """
 

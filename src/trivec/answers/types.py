@@ -33,7 +33,7 @@ class RagOptions(AnswerOptions):
             order of the search and says so in :attr:`Answer.notes`.
         evidence: the score that ``min_evidence`` lies on: ``max_sim``, how well the best passages
             bear on the question by late interaction of the index's own encoder
-            (:class:`trivec.answers.evidence.Judge`), or ``rerank``, the reranker's best score; no
+            (:class:`trivec.answers.Judge`), or ``rerank``, the reranker's best score; no
             threshold was measured for that one.
 
     Raises:
