@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions, load_encoder
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS
 

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from trivec import Chunk, HybridIndex, RagPipeline, load_encoder
 from trivec.answers.evidence import measured_thresholds
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trivec import Chunk, Hit, HybridIndex
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 from trivec.mini import MiniEncoder, MiniReranker
 from trivec.mini.reranker import RETRIEVAL_WEIGHT
 from trivec.mini.states import MiniStates, StatesOptions

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from trivec import InputError, ModelError
-from trivec.chat.openai import ChatOptions, OpenAIChat
+from trivec.chat import ChatOptions, OpenAIChat
 from trivec.errors import MissingDependencyError, ModelUnavailableError
 from trivec.protocols import AsyncChatModel, ChatModel
 from trivec.types import ChatReply

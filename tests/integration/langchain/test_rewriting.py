@@ -13,8 +13,7 @@ from pydantic import Field
 from langchain_trivec import LLMChat, TrivecRetriever
 from trivec import Chunk, HybridIndex, ModelError
 from trivec.protocols import AsyncChatModel, ChatModel
-from trivec.rewriting.rewriters import FeedbackRewriter, KeywordRewriter
-from trivec.rewriting.vocabulary import CorpusVocabulary
+from trivec.rewriting import CorpusVocabulary, FeedbackRewriter, KeywordRewriter
 from trivec.types import ChatReply
 
 ASKED = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]

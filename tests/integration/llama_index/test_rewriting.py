@@ -22,8 +22,7 @@ from llama_index_trivec._searching import query_texts
 from llama_index_trivec.rewriting import LLMChat
 from trivec import ModelError, QueryText
 from trivec.protocols import AsyncChatModel, ChatModel
-from trivec.rewriting.rewriters import RewriteExample, RewriteWeights
-from trivec.rewriting.vocabulary import CorpusVocabulary
+from trivec.rewriting import CorpusVocabulary, RewriteExample, RewriteWeights
 from trivec.types import ChatReply
 
 
