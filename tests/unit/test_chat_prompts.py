@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivec.answers.citations import cited_numbers
+from trivec.chat.citations import cited_numbers
 from trivec.chat.prompts import INSTRUCTIONS, answer_messages, passages_block
 
 ATTACKS = [

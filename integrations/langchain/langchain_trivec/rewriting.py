@@ -17,8 +17,9 @@ __all__ = ["LLMChat"]
 
 
 class LLMChat:
-    """A LangChain chat model as a :class:`trivec.ChatModel` and :class:`trivec.AsyncChatModel`.
+    """A LangChain chat model as trivec's chat model, called and awaited.
 
+    It is a :class:`trivec.protocols.ChatModel` and a :class:`trivec.protocols.AsyncChatModel`.
     Token counts are those of ``usage_metadata``, where the model gives it. Thoughts are left out,
     as tags in the text and as blocks of their own.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["Key", "Secret", "original", "server_words", "warn_of_plain_http"]
+from trivec.protocols import Secret
+
+__all__ = ["Key", "original", "server_words", "warn_of_plain_http"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +31,6 @@ _LIKE_A_KEY = re.compile(
     r"['\"]?[\w*.+/=-]{6,200}",
     re.IGNORECASE,
 )
-
-
-class Secret(Protocol):
-    """A key that shows itself only when asked: pydantic's ``SecretStr``, or anything like it."""
-
-    def get_secret_value(self) -> str:
-        """Return the key."""
-        ...
 
 
 class Key:

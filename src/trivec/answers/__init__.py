@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from trivec.answers.calibration import Calibration, LabelledQuestion, calibrate
-from trivec.answers.packing import TokenCounter
+from trivec.answers.evidence import Judge, SentenceHit, best_sentences
+from trivec.answers.outcome import Outcome, Reason
+from trivec.answers.packing import TokenCounter, estimated_tokens
 from trivec.answers.pipeline import RagPipeline
 from trivec.answers.support import Claim
-from trivec.answers.turn import AnswerOptions
-from trivec.answers.types import Answer, AnswerPiece, Evidence, Found, Passage, RagOptions
+from trivec.answers.turn import AnswerOptions, Threshold
+from trivec.answers.types import (
+    Answer,
+    AnswerPiece,
+    Evidence,
+    EvidenceScore,
+    Found,
+    Passage,
+    RagOptions,
+)
 
 __all__ = [
     "Answer",
@@ -16,11 +26,19 @@ __all__ = [
     "Calibration",
     "Claim",
     "Evidence",
+    "EvidenceScore",
     "Found",
+    "Judge",
     "LabelledQuestion",
+    "Outcome",
     "Passage",
     "RagOptions",
     "RagPipeline",
+    "Reason",
+    "SentenceHit",
+    "Threshold",
     "TokenCounter",
+    "best_sentences",
     "calibrate",
+    "estimated_tokens",
 ]

@@ -22,6 +22,7 @@ __all__ = ["AnswerReader", "Outcome", "Reason", "cited_numbers", "refusal"]
 Reason: TypeAlias = Literal[
     "no_hits", "weak_evidence", "model_refused", "unsupported", "empty", Ending
 ]
+"""Why a question has no answer, or what is wrong with the one it has; see :class:`Outcome`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Answering as a generator of steps, so that one body serves every kind of pipeline.
 
 It yields what it needs done and is sent the result; what the user is to see it yields besides. See
-:mod:`trivec._runtime.steps`.
+``trivec._runtime.steps``.
 """
 
 from __future__ import annotations

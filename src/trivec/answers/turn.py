@@ -1,6 +1,6 @@
 """What happens to a question between the search and the user, whoever asks the model.
 
-Nothing here waits for anything: :class:`trivec.answers.pipeline.RagPipeline` and the frameworks'
+Nothing here waits for anything: :class:`trivec.RagPipeline` and the frameworks'
 adapters, synchronous or not, share these steps.
 """
 
@@ -21,6 +21,7 @@ from trivec.protocols import Encoder
 __all__ = ["NO_STANDARDS", "AnswerOptions", "Draft", "Standards", "Threshold"]
 
 Threshold: TypeAlias = float | Literal["measured"] | None
+"""A threshold of your own, ``measured`` for the encoder's own, or None for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,8 @@ class AnswerOptions:
             eight passages of 256 tokens.
         min_evidence: refuse with ``weak_evidence``, without asking the model, where the best
             passage scores less. ``measured`` takes the threshold that was chosen for the encoder
-            and refuses nothing where there is none; None refuses nothing. ``trivec.calibrate``
-            finds yours.
+            and refuses nothing where there is none; None refuses nothing.
+            ``trivec.answers.calibrate`` finds yours.
         min_support: the least support of a sentence by the passages it cites, likewise; without a
             measured threshold the support is reported and not judged, with None not computed.
         refuse_unsupported: refuse with ``unsupported`` instead of showing an answer of which no
@@ -187,7 +188,7 @@ class Draft:
         return None
 
     def weighed(self, standards: Standards) -> Outcome | None:
-        """Measure the evidence where there is a threshold; return as :meth:`refusal` does."""
+        """Measure the evidence where there is a threshold; return as ``refusal`` does."""
         if standards.judge is None or standards.evidence is None or not self.packed:
             return self.refusal()
         score = standards.judge.evidence(self.question, self.passages)
@@ -207,8 +208,8 @@ class Draft:
         """Return what the user is still to see of an answer, once it is checked.
 
         Args:
-            unshown: what the reader held back; see :meth:`AnswerReader.finish`.
-            checked: what :meth:`checked` made of it.
+            unshown: what the reader held back; see ``AnswerReader.finish``.
+            checked: what ``checked`` made of it.
         """
         return checked.answer if self._options.refuse_unsupported else unshown
 

@@ -11,20 +11,21 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from trivec._runtime.lazy import Lazy
-from trivec._runtime.secrets import Key, Secret
+from trivec._runtime.secrets import Key
 from trivec.chat.openai_client import built
 from trivec.chat.openai_errors import Failures
 from trivec.chat.openai_events import Events, whole_reply
-from trivec.chat.openai_options import ChatOptions
+from trivec.chat.openai_options import ChatOptions, SchemaForm
 from trivec.chat.openai_requests import Asking, Requests, response_format
 from trivec.chat.said import Listener
 from trivec.errors import InputError
+from trivec.protocols import Secret
 from trivec.types import ChatReply
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
-__all__ = ["ChatOptions", "OpenAIChat", "Secret", "response_format"]
+__all__ = ["ChatOptions", "OpenAIChat", "SchemaForm", "response_format"]
 
 Client = TypeVar("Client")
 
@@ -35,8 +36,9 @@ DEFAULT_OPTIONS = ChatOptions()
 
 
 class OpenAIChat:
-    """A :class:`trivec.ChatModel` and :class:`trivec.AsyncChatModel` over the ``openai`` client.
+    """A chat model behind the ``openai`` client, called and awaited.
 
+    It is a :class:`trivec.protocols.ChatModel` and a :class:`trivec.protocols.AsyncChatModel`.
     Safe to use from several threads. Retries and timeouts are the client's. An asynchronous
     client belongs to one event loop, as always.
 
@@ -120,7 +122,7 @@ class OpenAIChat:
     def chat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
-        """Return the whole answer; see :meth:`trivec.ChatModel.chat`.
+        """Return the whole answer; see :meth:`trivec.protocols.ChatModel.chat`.
 
         Raises:
             ModelUnavailableError: the server cannot be reached, is overloaded or failed, after
@@ -134,7 +136,7 @@ class OpenAIChat:
     def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
         """Yield the answer piece by piece; the last piece is empty and has the token counts.
 
-        Thoughts are left out; see :class:`trivec.chat.said.Listener`.
+        Thoughts are left out.
 
         Raises:
             ModelUnavailableError: as :meth:`chat`, and where the stream breaks off.

@@ -12,6 +12,7 @@ from trivec.errors import InputError
 __all__ = ["ChatOptions", "SchemaForm"]
 
 SchemaForm: TypeAlias = Literal["json_schema", "json_object", "none"]
+"""How a JSON schema is handed to the server; see :class:`ChatOptions`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

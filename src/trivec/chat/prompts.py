@@ -122,7 +122,7 @@ def passages_block(passages: Sequence[str]) -> str:
 
 
 def passage_block(passage: str, number: int) -> str:
-    """Return one passage between its delimiters; see :func:`passages_block`."""
+    """Return one passage between its delimiters; see ``passages_block``."""
     return f'<passage number="{number}">\n{quoted_passage(passage)}\n</passage>'
 
 

@@ -83,7 +83,7 @@ _WHAT_IS_SAID = frozenset(("text", "output_text", "input_text", "refusal"))
 
 
 def said(text: str) -> str:
-    """Return what a model said of a whole reply; see :class:`Listener`."""
+    """Return what a model said of a whole reply; see ``Listener``."""
     listener = Listener()
     listener.feed(text)
     listener.finish()

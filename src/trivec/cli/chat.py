@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseUrlOption", "ChatModelOption", "ChatOption", "connected"]
 
 CONNECTION = ("timeout", "max_retries")
-"""Options of the connection, besides those of :class:`trivec.chat.openai.ChatOptions`."""
+"""Options of the connection, besides those of ``ChatOptions``."""
 
 ChatModelOption = Annotated[
     str | None, typer.Option(help="The language model, as its server calls it.")

@@ -3,10 +3,14 @@
 A store is built from a path or a client, which opens nothing; the first use does.
 """
 
-from trivec.payloads.trivec import PayloadCodec
-from trivec.stores.edge.store import EdgeStore
-from trivec.stores.server.failures import RetryPolicy
-from trivec.stores.server.store import ServerStore
-from trivec.stores.server.store_async import AsyncServerStore
+from __future__ import annotations
 
-__all__ = ["AsyncServerStore", "EdgeStore", "PayloadCodec", "RetryPolicy", "ServerStore"]
+from trivec.stores.edge import EdgeStore
+from trivec.stores.server import AsyncServerStore, RetryPolicy, ServerStore
+
+__all__ = [
+    "AsyncServerStore",
+    "EdgeStore",
+    "RetryPolicy",
+    "ServerStore",
+]

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 
 from langchain_trivec import TrivecRetriever, create_rag_chain
-from trivec.answers.turn import AnswerOptions
+from trivec.answers import AnswerOptions
 from trivec.chat.prompts import NO_EVIDENCE, REFUSALS
 from trivec.errors import InputError
 from trivec.rerankers import MaxSimReranker

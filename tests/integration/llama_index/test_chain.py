@@ -18,7 +18,7 @@ from llama_index_trivec import (
     create_query_engine,
 )
 from trivec import InputError
-from trivec.answers.turn import AnswerOptions
+from trivec.answers import AnswerOptions
 from trivec.chat.prompts import NO_EVIDENCE, REFUSALS
 from trivec.rerankers import MaxSimReranker
 

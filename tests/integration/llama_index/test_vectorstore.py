@@ -20,7 +20,8 @@ from qdrant_client import AsyncQdrantClient, QdrantClient, models
 from tests.integration.llama_index.corpus import NAMES, TEXTS, make_node
 
 from llama_index_trivec import BGEM3Embedding, TrivecRetriever, TrivecVectorStore
-from trivec import AsyncServerStore, FilterError, HybridIndex, InputError, SearchOptions
+from trivec import FilterError, HybridIndex, InputError, SearchOptions
+from trivec.stores import AsyncServerStore
 from trivec.testing import FakeEncoder
 
 
@@ -92,7 +93,7 @@ def test_the_embedding_of_a_node_is_not_stored(store, encoder):
     [dense] = [
         point.vectors["dense"]
         for point in store.client.store.retrieve(
-            [store.client.binding.point_id("tea")], with_vectors=["dense"]
+            [store.client.point_id("tea")], with_vectors=["dense"]
         )
     ]
     np.testing.assert_allclose(dense, encoder.encode_documents(["green tea"])[0].dense, atol=1e-6)

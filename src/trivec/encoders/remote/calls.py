@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
-from trivec._runtime.secrets import Key, Secret, original, server_words
+from trivec._runtime.secrets import Key, original, server_words
 from trivec.errors import InputError, ModelError, ModelUnavailableError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ __all__ = [
     "RemoteCalls",
     "RequestRefusedError",
     "RequestTooLargeError",
-    "Secret",
     "ServerFailedError",
     "addresses",
 ]

@@ -23,11 +23,12 @@ from trivec.encoders.remote.answers import (
     token_rows,
     token_weights,
 )
-from trivec.encoders.remote.calls import RemoteCalls, Secret, ServerFailedError, addresses
+from trivec.encoders.remote.calls import RemoteCalls, ServerFailedError, addresses
 from trivec.encoders.remote.isolating import Refused, isolated
 from trivec.encoders.remote.tokens import LocalTokens, ServerTokens, Tokens
 from trivec.encoders.tokens import TokenizedText
 from trivec.errors import InputError, ModelError, TextsRefusedError
+from trivec.protocols import Secret
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, FloatArray, Head, SparseVector
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["NumberFormat", "RemoteEncoder", "RemoteOptions"]
 
 NumberFormat: TypeAlias = Literal["base64", "float"]
+"""How a server is asked to write dense vectors."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -115,7 +117,7 @@ class _Sent:
 
 
 class RemoteEncoder:
-    r"""An :class:`trivec.Encoder` whose model runs behind HTTP.
+    r"""An :class:`trivec.protocols.Encoder` whose model runs behind HTTP.
 
     **Dense vectors alone** come from every server that speaks OpenAI's ``/v1/embeddings``.
     **All three** come from vLLM serving BGE-M3 (0.15 and later)::
@@ -338,7 +340,7 @@ class RemoteEncoder:
         return True
 
     def _answers(self, asked: Sequence[tuple[Head, Sequence[_Sent]]]) -> list[Sequence[Any]]:
-        """Return the answers for each batch, with :class:`Refused` for some texts perhaps."""
+        """Return the answers for each batch, with ``Refused`` for some texts perhaps."""
         answers = self._at_once(lambda one: self._isolated(*one), asked)
         refused = [each for answer in answers for each in answer if isinstance(each, Refused)]
         if len(refused) < sum(map(len, answers)):

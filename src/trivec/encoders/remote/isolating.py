@@ -42,7 +42,7 @@ def isolated(send: Callable[[Sequence[T]], Sequence[Any]], batch: Sequence[T]) -
         batch: all of them.
 
     Returns:
-        For each text what it gives, or :class:`Refused` for one that it does not take alone.
+        For each text what it gives, or ``Refused`` for one that it does not take alone.
 
     Raises:
         ModelError: it took none of the first three.
