@@ -13,6 +13,7 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, r
 from langchain_core.runnables.utils import AddableDict
 
 from langchain_trivec.retriever import TrivecRetriever
+from langchain_trivec.rewriting import heard
 from trivec.answers.outcome import Outcome, Reason
 from trivec.answers.packing import TokenCounter, counter_of
 from trivec.answers.turn import AnswerOptions, Draft, Standards
@@ -45,8 +46,10 @@ class RagAnswer(TypedDict):
         claims: the answer's sentences as dicts of :class:`trivec.answers.Claim`, each with what it
             cites, how well that supports it, and whether well enough.
         refused: True when there is no answer.
-        reason: ``no_hits``, ``weak_evidence``, ``model_refused`` or ``unsupported`` of a refusal;
-            ``unsupported`` too on an answer of which no sentence is supported; else None.
+        reason: ``no_hits``, ``weak_evidence``, ``model_refused`` or ``unsupported`` of a refusal,
+            and where the model said nothing ``length``, ``content_filter``, ``tool_calls``,
+            ``error`` or ``empty``. ``unsupported`` too on an answer of which no sentence is
+            supported, and what else ended an answer early; else None.
     """
 
     question: str
@@ -79,7 +82,7 @@ class _Chain:
             return
         reader = turn.draft.reader()
         for message in self.llm.stream(turn.messages(), config):
-            if shown := reader.feed(message.text):
+            if shown := reader.hear(heard(message)):
                 yield AddableDict(answer=shown)
         yield turn.ending(*reader.finish())
 
@@ -93,7 +96,7 @@ class _Chain:
             return
         reader = turn.draft.reader()
         async for message in self.llm.astream(turn.messages(), config):
-            if shown := reader.feed(message.text):
+            if shown := reader.hear(heard(message)):
                 yield AddableDict(answer=shown)
         yield await run_in_executor(config, turn.ending, *reader.finish())
 

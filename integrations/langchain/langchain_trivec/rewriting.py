@@ -13,7 +13,7 @@ from trivec.chat.openai import response_format
 from trivec.chat.said import Listener, ending_of, reply_of, said, text_of
 from trivec.types import ChatReply, Ending
 
-__all__ = ["LLMChat"]
+__all__ = ["LLMChat", "heard"]
 
 
 class LLMChat:
@@ -95,6 +95,11 @@ class _Seen:
 
 def _told(messages: Sequence[Mapping[str, str]]) -> list[BaseMessage]:
     return convert_to_messages([dict(each) for each in messages])
+
+
+def heard(message: AIMessage) -> ChatReply:
+    """Return a message, or a piece of one, as it was written, thoughts included."""
+    return reply_of(text_of(message.content), _ended(message))
 
 
 def _reply(message: AIMessage) -> ChatReply:

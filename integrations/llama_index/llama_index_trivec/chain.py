@@ -34,12 +34,14 @@ from llama_index.core.workflow import Event, StartEvent, StopEvent, Workflow, st
 
 from llama_index_trivec._convert import chat_messages
 from llama_index_trivec.retriever import TrivecRetriever
+from llama_index_trivec.rewriting import ModelText
 from trivec.answers.outcome import Outcome
 from trivec.answers.packing import counter_of
 from trivec.answers.turn import AnswerOptions, Draft, Standards
 from trivec.chat.prompts import Language, answer_messages
 from trivec.errors import InputError
 from trivec.protocols import Encoder
+from trivec.types import ChatReply
 
 __all__ = ["CitedAnswer", "CitedSynthesizer", "RetrievedNodes", "create_query_engine"]
 
@@ -115,7 +117,7 @@ class CitedSynthesizer(BaseSynthesizer):
         messages = self._messages(query_str, text_chunks)
         if self._streaming:
             return _deltas(self._llm.stream_chat(messages, **response_kwargs))
-        return self._llm.chat(messages, **response_kwargs).message.content or ""
+        return ModelText.of(self._llm.chat(messages, **response_kwargs))
 
     async def aget_response(
         self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any
@@ -124,7 +126,7 @@ class CitedSynthesizer(BaseSynthesizer):
         messages = self._messages(query_str, text_chunks)
         if self._streaming:
             return _adeltas(await self._llm.astream_chat(messages, **response_kwargs))
-        return (await self._llm.achat(messages, **response_kwargs)).message.content or ""
+        return ModelText.of(await self._llm.achat(messages, **response_kwargs))
 
     def synthesize(
         self,
@@ -143,7 +145,7 @@ class CitedSynthesizer(BaseSynthesizer):
             reply = self.get_response(str(query), turn.draft.passages, **response_kwargs)
             if isinstance(reply, Generator):
                 return report(turn.streamed(_read(reply, turn)))
-            return report(turn.whole(turn.finish(str(reply))))
+            return report(turn.whole(turn.finish(reply)))
 
     async def asynthesize(
         self,
@@ -162,7 +164,7 @@ class CitedSynthesizer(BaseSynthesizer):
             reply = await self.aget_response(str(query), turn.draft.passages, **response_kwargs)
             if isinstance(reply, AsyncGenerator):
                 return report(turn.astreamed(_aread(reply, turn)))
-            return report(turn.whole(await asyncio.to_thread(turn.finish, str(reply))))
+            return report(turn.whole(await asyncio.to_thread(turn.finish, reply)))
 
     def _begin(
         self,
@@ -220,7 +222,7 @@ class _Turn:
     def finish(self, reply: str) -> str:
         """Read a whole reply and check it; return what the user is told."""
         reader = self.draft.reader()
-        reader.feed(reply)
+        reader.hear(_heard(reply))
         return self.close(self.draft.checked(reader.finish()[1], self.standards))
 
     def ending(self, unshown: str, outcome: Outcome) -> str:
@@ -370,7 +372,7 @@ def _read(pieces: TokenGen, turn: _Turn) -> TokenGen:
     """Yield what may be shown of a reply; a refusal is known by its first words."""
     reader = turn.draft.reader()
     for piece in pieces:
-        if shown := reader.feed(piece):
+        if shown := reader.hear(_heard(piece)):
             yield shown
     if rest := turn.ending(*reader.finish()):
         yield rest
@@ -379,10 +381,15 @@ def _read(pieces: TokenGen, turn: _Turn) -> TokenGen:
 async def _aread(pieces: TokenAsyncGen, turn: _Turn) -> TokenAsyncGen:
     reader = turn.draft.reader()
     async for piece in pieces:
-        if shown := reader.feed(piece):
+        if shown := reader.hear(_heard(piece)):
             yield shown
     if rest := await asyncio.to_thread(turn.ending, *reader.finish()):
         yield rest
+
+
+def _heard(text: str) -> ChatReply:
+    """Return what a synthesizer's own or an overridden ``get_response`` gives as a reply."""
+    return text.reply if isinstance(text, ModelText) else ChatReply(str(text))
 
 
 def _once(text: str) -> TokenGen:
@@ -395,9 +402,9 @@ async def _aonce(text: str) -> TokenAsyncGen:
 
 def _deltas(responses: ChatResponseGen) -> TokenGen:
     for response in responses:
-        yield response.delta or ""
+        yield ModelText.of(response, delta=True)
 
 
 async def _adeltas(responses: ChatResponseAsyncGen) -> TokenAsyncGen:
     async for response in responses:
-        yield response.delta or ""
+        yield ModelText.of(response, delta=True)

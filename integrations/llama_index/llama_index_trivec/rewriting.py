@@ -29,7 +29,7 @@ from trivec.rewriting.rewriters import (
 from trivec.rewriting.vocabulary import CorpusVocabulary
 from trivec.types import ChatReply, Ending
 
-__all__ = ["KeywordQueryTransform", "LLMChat"]
+__all__ = ["KeywordQueryTransform", "LLMChat", "ModelText"]
 
 
 class LLMChat:
@@ -87,6 +87,29 @@ class LLMChat:
 
     def _options(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"response_format": response_format(schema)} if schema and self._structured else {}
+
+
+class ModelText(str):
+    """What a model wrote, or a piece of it, and what ended it, where a text is asked for.
+
+    Attributes:
+        ended: what ended the response early; None where nothing did, or it goes on.
+    """
+
+    __slots__ = ("ended",)
+    ended: Ending | None
+
+    @classmethod
+    def of(cls, response: ChatResponse, *, delta: bool = False) -> ModelText:
+        """Return the text of a response, or what this piece adds to it."""
+        text = cls((response.delta if delta else response.message.content) or "")
+        text.ended = _ended(response)
+        return text
+
+    @property
+    def reply(self) -> ChatReply:
+        """The same as a reply of a chat model."""
+        return reply_of(str(self), self.ended)
 
 
 def _reply(text: str, response: ChatResponse | None) -> ChatReply:
