@@ -250,7 +250,8 @@ class Listener:
             self._forget()
         elif kind == "header":
             self._inside = None
-            self._header = [*(self._header or ()), mark.lower()]
+            self._header = [] if self._header is None else self._header
+            self._header.append(mark.lower())
         elif kind == "message":
             _, named, channel = "".join(self._header or ()).partition("<|channel|>")
             self._header, self._over = None, False
