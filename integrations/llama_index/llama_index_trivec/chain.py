@@ -145,7 +145,7 @@ class CitedSynthesizer(BaseSynthesizer):
             reply = self.get_response(str(query), turn.draft.passages, **response_kwargs)
             if isinstance(reply, Generator):
                 return report(turn.streamed(_read(reply, turn)))
-            return report(turn.whole(turn.finish(reply)))
+            return report(turn.whole(turn.finish(_heard(reply))))
 
     async def asynthesize(
         self,
@@ -164,7 +164,7 @@ class CitedSynthesizer(BaseSynthesizer):
             reply = await self.aget_response(str(query), turn.draft.passages, **response_kwargs)
             if isinstance(reply, AsyncGenerator):
                 return report(turn.astreamed(_aread(reply, turn)))
-            return report(turn.whole(await asyncio.to_thread(turn.finish, reply)))
+            return report(turn.whole(await asyncio.to_thread(turn.finish, _heard(reply))))
 
     def _begin(
         self,
@@ -219,10 +219,10 @@ class _Turn:
     refused: Outcome | None
     metadata: dict[str, Any]
 
-    def finish(self, reply: str) -> str:
+    def finish(self, reply: ChatReply) -> str:
         """Read a whole reply and check it; return what the user is told."""
         reader = self.draft.reader()
-        reader.hear(_heard(reply))
+        reader.hear(reply)
         return self.close(self.draft.checked(reader.finish()[1], self.standards))
 
     def ending(self, unshown: str, outcome: Outcome) -> str:
@@ -387,7 +387,7 @@ async def _aread(pieces: TokenAsyncGen, turn: _Turn) -> TokenAsyncGen:
         yield rest
 
 
-def _heard(text: str) -> ChatReply:
+def _heard(text: object) -> ChatReply:
     """Return what a synthesizer's own or an overridden ``get_response`` gives as a reply."""
     return text.reply if isinstance(text, ModelText) else ChatReply(str(text))
 

@@ -62,7 +62,7 @@ class Failures:
             )
         if isinstance(error, openai.APIConnectionError):
             if _is_a(error.__cause__, "AnswerTooLargeError"):
-                return self._unread(error.__cause__)
+                return ModelError(f"the answer of the model {model!r} is too large to be one")
             return ModelUnavailableError(
                 f"the server of the model {model!r} cannot be reached, or broke off the "
                 "connection; is it running, is base_url right?"

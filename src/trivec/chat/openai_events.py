@@ -130,7 +130,8 @@ class Events:
 
     def _watch(self, response: Any) -> None:
         """Notice the protocol's last line, which the client keeps for itself."""
-        plain, aplain = (getattr(response, name, None) for name in ("iter_bytes", "aiter_bytes"))
+        plain: Any = getattr(response, "iter_bytes", None)
+        aplain: Any = getattr(response, "aiter_bytes", None)
 
         def iter_bytes(*args: Any) -> Iterator[bytes]:
             for data in plain(*args):

@@ -307,9 +307,12 @@ def _is_article(beginning: str) -> bool:
 def _block_text(block: Any) -> str:
     if isinstance(block, str):
         return block
-    get = block.get if isinstance(block, Mapping) else lambda name: getattr(block, name, None)
-    kind = get("type") or get("block_type") or "text"
-    text = get("refusal") if kind == "refusal" else get("text")
+    kind = _held(block, "type") or "text"
+    text = _held(block, "refusal" if kind == "refusal" else "text")
     if isinstance(text, Mapping):  # OpenAI's assistants: {"value": ..., "annotations": [...]}
         text = text.get("value")
     return text if kind in _WHAT_IS_SAID and isinstance(text, str) else ""
+
+
+def _held(block: Any, name: str) -> Any:
+    return block.get(name) if isinstance(block, Mapping) else getattr(block, name, None)
