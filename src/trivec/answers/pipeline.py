@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from trivec._runtime.steps import Compute
 from trivec.answers.packing import TokenCounter, counter_of
 from trivec.answers.steps import (
     Ask,
@@ -26,6 +25,7 @@ from trivec.chat.conversation import AsyncConversation, Conversation, InThread, 
 from trivec.errors import InputError
 from trivec.index import HybridIndex
 from trivec.index.aio import AsyncHybridIndex
+from trivec.index.steps import Compute
 from trivec.protocols import AsyncChatModel, ChatModel, Encoder, Reranker
 from trivec.query import Filter
 from trivec.questions.index import QuestionIndex

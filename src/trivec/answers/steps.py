@@ -1,7 +1,7 @@
 """Answering as a generator of steps, so that one body serves every kind of pipeline.
 
 It yields what it needs done and is sent the result; what the user is to see it yields besides. See
-``trivec._runtime.steps``.
+``trivec.index.steps``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from trivec._runtime.steps import Compute
 from trivec.answers.outcome import AnswerReader, Outcome, refusal
 from trivec.answers.packing import TokenCounter
 from trivec.answers.turn import Draft, Standards
 from trivec.answers.types import Answer, AnswerPiece, Evidence, Found, Passage, RagOptions
 from trivec.errors import AnswerInterruptedError, ModelError, TrivecError
+from trivec.index.steps import Compute
 from trivec.protocols import Reranker
 from trivec.query import Filter
 from trivec.rerankers import rank
@@ -68,7 +68,7 @@ class NextReply:
     """Wait for what the chat model says next: a ``ChatReply``, or None at the end."""
 
 
-RagStep: TypeAlias = RewriteQuestion | Search | Ask | NextReply | Compute
+RagStep: TypeAlias = RewriteQuestion | Search | Ask | NextReply | Compute[Any]
 RagSteps: TypeAlias = Generator[RagStep | AnswerPiece, Any, Answer]
 
 
