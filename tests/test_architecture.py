@@ -25,6 +25,7 @@ LAYERS = (
     "types",
     "query",
     "schema",
+    "arms",
     "protocols",
     "text",
     "fusion",

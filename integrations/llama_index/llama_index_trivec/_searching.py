@@ -17,6 +17,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryMode,
 )
 
+from trivec.arms import BM25, DENSE, LEXICAL, SPARSE
 from trivec.errors import FilterError, InputError
 from trivec.index.collection import Binding
 from trivec.index.planning import choose_arms
@@ -32,10 +33,10 @@ SOURCE_KEYS = ("ref_doc_id", "doc_id", "document_id")
 """Keys under which LlamaIndex's stores let one filter by the source document."""
 
 ARM_OF_MODE = {
-    VectorStoreQueryMode.DEFAULT: "dense",
-    VectorStoreQueryMode.MMR: "dense",
-    VectorStoreQueryMode.SPARSE: "sparse",
-    VectorStoreQueryMode.TEXT_SEARCH: "bm25",
+    VectorStoreQueryMode.DEFAULT: DENSE.name,
+    VectorStoreQueryMode.MMR: DENSE.name,
+    VectorStoreQueryMode.SPARSE: SPARSE.name,
+    VectorStoreQueryMode.TEXT_SEARCH: BM25.name,
 }
 
 
@@ -196,7 +197,7 @@ def search_of(
 def _query_text(query: VectorStoreQuery) -> QueryText:
     mode = query.mode
     dense = query.query_embedding
-    by_text = ARM_OF_MODE.get(mode) != "dense"
+    by_text = ARM_OF_MODE.get(mode) != DENSE.name
     if by_text and not (query.query_str or "").strip():
         raise InputError(f"mode {mode.value!r} searches by words; give query_str")
     if not by_text and dense is None and not (query.query_str or "").strip():
@@ -204,7 +205,7 @@ def _query_text(query: VectorStoreQuery) -> QueryText:
     uses_dense = mode is VectorStoreQueryMode.HYBRID or not by_text
     vectors = {}
     if uses_dense and dense is not None:
-        vectors["dense"] = np.asarray(dense, dtype=np.float32)
+        vectors[DENSE.name] = np.asarray(dense, dtype=np.float32)
     return QueryText(query.query_str or "", vectors=vectors)
 
 
@@ -238,8 +239,7 @@ def _weighted(alpha: float, binding: Binding, options: SearchOptions) -> SearchO
         )
     base = choose_arms(options, binding.schema)
     arms = {
-        arm: weight * 2 * (alpha if arm in ("dense", "colbert") else 1 - alpha)
-        for arm, weight in base.items()
+        arm: weight * 2 * (1 - alpha if arm in LEXICAL else alpha) for arm, weight in base.items()
     }
     # distribution-based fusion takes no weights
     fusion = "rrf" if options.fusion == "dbsf" and len(set(arms.values())) > 1 else options.fusion
@@ -288,4 +288,4 @@ def query_texts(bundle: QueryBundle) -> list[QueryText]:
     if bundle.embedding is None:
         raise InputError("the query is blank; give query_str, custom_embedding_strs or embedding")
     dense = np.asarray(bundle.embedding, dtype=np.float32)
-    return [QueryText("", arms=("dense",), vectors={"dense": dense})]
+    return [QueryText("", arms=(DENSE.name,), vectors={DENSE.name: dense})]

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from trivec.arms import arm_names
 from trivec.cli.arguments import (
     CollectionOption,
     DeviceOption,
@@ -37,7 +38,6 @@ from trivec.types import SearchOptions
 
 __all__ = ["app", "main"]
 
-ALL_ARMS = ("dense", "sparse", "bm25", "colbert")
 DEFAULTS = SearchOptions()
 LISTED = 20
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
@@ -118,7 +118,7 @@ def index(
     left_out: list[tuple[Path, str]] = []
     with open_place(to, collection) as place:
         encoder = chosen_encoder(place.schema(), model, device)
-        config = IndexConfig(arms=ALL_ARMS if colbert else None)
+        config = IndexConfig(arms=arm_names() if colbert else None)
         with (
             place.open(encoder, config=config) as target,
             passages_counted(quiet=quiet) as progress,
@@ -160,7 +160,8 @@ def search(
     *,
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
     arms: Annotated[
-        str | None, typer.Option(help="dense,sparse,bm25,colbert; with weights: dense=1,bm25=0.5")
+        str | None,
+        typer.Option(help=f"{','.join(arm_names())}; with weights: dense=1,bm25=0.5"),
     ] = None,
     fusion: Annotated[
         Literal["rrf", "dbsf", "linear"], typer.Option(help="How the arms become one list.")

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from trivec._runtime.checks import check_least
+from trivec.arms import DENSE
 from trivec.errors import CollectionNotFoundError, InputError
 from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
 from trivec.index.adding import Progress
@@ -81,7 +82,7 @@ class QuestionIndex:
                 "this index has no questions yet; generate() writes them, as does the command: "
                 "trivec questions PLACE --model NAME"
             )
-        config = IndexConfig(arms=("dense",), payload_indexes=PAYLOAD_INDEXES)
+        config = IndexConfig(arms=(DENSE.name,), payload_indexes=PAYLOAD_INDEXES)
         encoder = QuestionEncoder(index.encoder)
         questions = HybridIndex.open(store, encoder, config=config, tenant=binding.tenant)
         return cls(index, questions)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trivec.arms import DENSE, heads_of, vectors_by_arm
 from trivec.index import HybridIndex
-from trivec.index.planning import choose_arms, required_heads
+from trivec.index.planning import choose_arms, lacks_encoding, required_arms
 from trivec.payloads.trivec import content_digest
 from trivec.protocols import Encoder
 from trivec.query import Filter
@@ -22,7 +23,6 @@ from trivec.types import (
     Hit,
     QueryText,
     SearchOptions,
-    Vector,
 )
 
 __all__ = ["QuestionEncoder", "QuestionSearch", "is_current"]
@@ -129,22 +129,16 @@ class QuestionSearch:
         self, searches: Searches, options: SearchOptions, how: QuestionOptions
     ) -> list[list[QueryText]]:
         """Encode every text once, for all that is searched with it."""
-        needed: set[str] = {"dense"}
+        needed = {DENSE.name}
         if how.use_passages:
             arms = choose_arms(options, self.passages.schema)
-            needed |= set(required_heads(arms, options))
-        heads = tuple(head for head in ALL_HEADS if head in needed)
+            needed |= set(required_arms(arms, options))
         lacking = dict.fromkeys(
-            text.text
-            for texts in searches
-            for text in texts
-            if text.text.strip() and set(heads) - set(text.vectors)
+            text.text for texts in searches for text in texts if lacks_encoding(text, needed)
         )
         encoder = self.passages.encoder
-        encodings = encoder.encode_queries(list(lacking), heads=heads) if lacking else []
-        computed = {
-            text: _vectors(encoding) for text, encoding in zip(lacking, encodings, strict=True)
-        }
+        encodings = encoder.encode_queries(list(lacking), heads=heads_of(needed)) if lacking else []
+        computed = dict(zip(lacking, map(vectors_by_arm, encodings), strict=True))
         return [
             [
                 replace(text, vectors={**computed.get(text.text, {}), **text.vectors})
@@ -157,18 +151,19 @@ class QuestionSearch:
         self, searches: Searches, depth: int, kind: Kind, how: QuestionOptions
     ) -> list[list[Scored]]:
         """Return the stored questions like the first text of each search, with their cosines."""
-        options = SearchOptions(arms=("dense",), thresholds={"dense": how.threshold(kind)})
+        dense = DENSE.name
+        options = SearchOptions(arms=(dense,), thresholds={dense: how.threshold(kind)})
         first = [
-            QueryText(texts[0].text, vectors={"dense": texts[0].vectors["dense"]})
+            QueryText(texts[0].text, vectors={dense: texts[0].vectors[dense]})
             for texts in searches
-            if "dense" in texts[0].vectors
+            if dense in texts[0].vectors
         ]
         results = iter(
             self.questions.search_batch(first, depth, filter={"kind": kind}, options=options)
         )
         return [
             [(QuestionRecord.from_chunk(hit.chunk), hit.score) for hit in next(results)]
-            if "dense" in texts[0].vectors
+            if dense in texts[0].vectors
             else []
             for texts in searches
         ]
@@ -178,8 +173,3 @@ def is_current(record: QuestionRecord, chunks: Mapping[str, Chunk]) -> bool:
     """Say whether a record's chunk is there with the text that the record was made for."""
     chunk = chunks.get(record.chunk)
     return chunk is not None and content_digest(chunk.text) == record.digest
-
-
-def _vectors(encoding: Encoding) -> dict[str, Vector]:
-    vectors: dict[str, Vector | None] = {head: getattr(encoding, head) for head in ALL_HEADS}
-    return {head: vector for head, vector in vectors.items() if vector is not None and len(vector)}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from trivec.arms import LEXICAL, SEMANTIC
 from trivec.chat.prompts import Language, language_of
 from trivec.chat.replies import parse_keywords, parse_reply
 from trivec.errors import InputError, ModelError
@@ -27,7 +28,7 @@ from trivec.rewriting.prompts import (
     keyword_schema,
 )
 from trivec.rewriting.reply_cache import RecentReplies
-from trivec.rewriting.vocabulary import LEXICAL, CorpusTerms, CorpusVocabulary
+from trivec.rewriting.vocabulary import CorpusTerms, CorpusVocabulary
 from trivec.types import ChatReply, QueryText
 
 __all__ = [
@@ -43,9 +44,6 @@ __all__ = [
 ]
 
 Source: TypeAlias = Literal["model", "corpus", "question"]
-
-SEMANTIC = ("dense", "colbert")
-"""The arms that match meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
