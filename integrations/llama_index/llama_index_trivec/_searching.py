@@ -19,6 +19,7 @@ from llama_index.core.vector_stores.types import (
 
 from trivec.arms import BM25, DENSE, LEXICAL, SPARSE
 from trivec.errors import FilterError, InputError
+from trivec.fusion import FUSIONS
 from trivec.index.collection import Binding
 from trivec.index.planning import choose_arms
 from trivec.stores.filters import as_filter
@@ -241,8 +242,8 @@ def _weighted(alpha: float, binding: Binding, options: SearchOptions) -> SearchO
     arms = {
         arm: weight * 2 * (1 - alpha if arm in LEXICAL else alpha) for arm, weight in base.items()
     }
-    # distribution-based fusion takes no weights
-    fusion = "rrf" if options.fusion == "dbsf" and len(set(arms.values())) > 1 else options.fusion
+    uneven = len(set(arms.values())) > 1
+    fusion = "rrf" if uneven and not FUSIONS[options.fusion].weighted else options.fusion
     return replace(options, arms=arms, fusion=fusion)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -34,7 +34,8 @@ from trivec.cli.questions import feedback, questions, searched
 from trivec.cli.rendering import hit_table, hits_json, schema_table, summary
 from trivec.cli.reranking import CANDIDATES, RerankOption, reranked
 from trivec.errors import TrivecError
-from trivec.types import SearchOptions
+from trivec.fusion import FusionName
+from trivec.types import ColbertMode, SearchOptions
 
 __all__ = ["app", "main"]
 
@@ -164,10 +165,10 @@ def search(
         typer.Option(help=f"{','.join(arm_names())}; with weights: dense=1,bm25=0.5"),
     ] = None,
     fusion: Annotated[
-        Literal["rrf", "dbsf", "linear"], typer.Option(help="How the arms become one list.")
+        FusionName, typer.Option(help="How the arms become one list.")
     ] = DEFAULTS.fusion,
     colbert: Annotated[
-        Literal["rescore", "fuse"] | None, typer.Option(help="What stored ColBERT vectors do.")
+        ColbertMode | None, typer.Option(help="What stored ColBERT vectors do.")
     ] = None,
     filter_json: Annotated[
         str | None, typer.Option("--filter", help='Metadata as JSON: {"lang": "zh"}')

@@ -8,7 +8,8 @@ from typing import cast
 
 from trivec.arms import COLBERT, DENSE, arm_named, heads_of
 from trivec.errors import InputError, InvalidVectorError
-from trivec.query import Dbsf, Filter, Fusion, Linear, Prefetch, Rrf, StoreQuery
+from trivec.fusion import FUSIONS, Fusion
+from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.schema import Schema
 from trivec.types import FloatArray, QueryText, SearchOptions, SparseVector, Vector
 
@@ -90,7 +91,7 @@ def _named_arms(options: SearchOptions, schema: Schema) -> list[str]:
 
 
 def _default_weight(arm: str, options: SearchOptions) -> float:
-    return arm_named(arm).linear_weight if options.fusion == "linear" else 1.0
+    return arm_named(arm).linear_weight if FUSIONS[options.fusion].adds_scores else 1.0
 
 
 def required_arms(arms: Iterable[str], options: SearchOptions) -> list[str]:
@@ -175,15 +176,11 @@ def plan_search(
 
 
 def _fusion(options: SearchOptions, weights: Sequence[float]) -> Fusion:
-    if options.fusion == "rrf":
-        return Rrf(options.rrf_k, tuple(weights))
-    if options.fusion == "linear":
-        return Linear(tuple(weights))
-    if len(set(weights)) > 1:
-        raise InputError(
-            "distribution-based fusion takes no weights; use fusion='rrf' or fusion='linear'"
-        )
-    return Dbsf()
+    method = FUSIONS[options.fusion]
+    if not method.weighted and len(set(weights)) > 1:
+        weighted = [f"fusion={name!r}" for name, other in FUSIONS.items() if other.weighted]
+        raise InputError(f"fusion={options.fusion!r} takes no weights; use {' or '.join(weighted)}")
+    return method.request(options.rrf_k, tuple(weights))
 
 
 def _prefetch(
@@ -203,7 +200,7 @@ def _prefetch(
 
 def _scaled(vector: Vector, weight: float, options: SearchOptions) -> float:
     """Turn MaxSim's sum into FlagEmbedding's mean where scores, not ranks, are added up."""
-    return weight / rows_of(vector) if options.fusion == "linear" else weight
+    return weight / rows_of(vector) if FUSIONS[options.fusion].adds_scores else weight
 
 
 def rows_of(vector: Vector) -> int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
 from trivec.errors import InputError
-from trivec.query import Filter, Fusion, Linear, Rrf, StoreQuery
+from trivec.fusion import Dbsf, Fusion, Linear, Rrf
+from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.edge.filters import to_edge
-from trivec.stores.execution import Lookup, plan_query
+from trivec.stores.execution import Lookup, plan_query, score_weights
 from trivec.types import Point, PointId, SparseVector, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -203,16 +204,25 @@ def _nearest(lookup: Lookup) -> qdrant_edge.Query:
 def _fusion(fusion: Fusion) -> Any:
     import qdrant_edge as edge
 
-    if isinstance(fusion, Rrf):
-        return edge.Fusion.Rrf(k=fusion.k, weights=list(fusion.weights))
-    if not isinstance(fusion, Linear):
-        return edge.Fusion.Dbsf()
-    scores = [f"$score[{position}]" for position in range(len(fusion.weights))]
+    match fusion:
+        case Rrf(k, weights):
+            return edge.Fusion.Rrf(k=k, weights=list(weights))
+        case Dbsf():
+            return edge.Fusion.Dbsf()
+        case Linear(weights):
+            return _weighted_sum(score_weights(weights))
+        case _:
+            assert_never(fusion)
+
+
+def _weighted_sum(weights: Mapping[str, float]) -> qdrant_edge.Formula:
+    import qdrant_edge as edge
+
     weighted = [
         edge.Expression.Mult([edge.Expression.Constant(weight), edge.Expression.Variable(score)])
-        for weight, score in zip(fusion.weights, scores, strict=True)
+        for score, weight in weights.items()
     ]
-    return edge.Formula(edge.Expression.Sum(weighted), dict.fromkeys(scores, 0.0))
+    return edge.Formula(edge.Expression.Sum(weighted), dict.fromkeys(weights, 0.0))
 
 
 def stored_point(record: qdrant_edge.Record | qdrant_edge.ScoredPoint) -> StoredPoint:

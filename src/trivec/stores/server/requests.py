@@ -6,12 +6,13 @@ A synchronous and an asynchronous store share them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
-from trivec.query import Fusion, Linear, Rrf, StoreQuery
-from trivec.stores.execution import Lookup, plan_query
+from trivec.fusion import Dbsf, Fusion, Linear, Rrf
+from trivec.query import StoreQuery
+from trivec.stores.execution import Lookup, plan_query, score_weights
 from trivec.types import Point, PointId, SparseVector, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -113,19 +114,25 @@ def _nearest(lookup: Lookup) -> models.NearestQuery:
 def _fusion(fusion: Fusion) -> models.Query:
     from qdrant_client import models
 
-    if isinstance(fusion, Rrf):
-        return models.RrfQuery(rrf=models.Rrf(k=fusion.k, weights=list(fusion.weights)))
-    if not isinstance(fusion, Linear):
-        return models.FusionQuery(fusion=models.Fusion.DBSF)
-    scores = [f"$score[{position}]" for position in range(len(fusion.weights))]
+    match fusion:
+        case Rrf(k, weights):
+            return models.RrfQuery(rrf=models.Rrf(k=k, weights=list(weights)))
+        case Dbsf():
+            return models.FusionQuery(fusion=models.Fusion.DBSF)
+        case Linear(weights):
+            return _weighted_sum(score_weights(weights))
+        case _:
+            assert_never(fusion)
+
+
+def _weighted_sum(weights: Mapping[str, float]) -> models.FormulaQuery:
+    from qdrant_client import models
+
+    weighted: list[Any] = [
+        models.MultExpression(mult=[weight, score]) for score, weight in weights.items()
+    ]
     return models.FormulaQuery(
-        formula=models.SumExpression(
-            sum=[
-                models.MultExpression(mult=[weight, score])
-                for weight, score in zip(fusion.weights, scores, strict=True)
-            ]
-        ),
-        defaults=dict.fromkeys(scores, 0.0),
+        formula=models.SumExpression(sum=weighted), defaults=dict.fromkeys(weights, 0.0)
     )
 
 
