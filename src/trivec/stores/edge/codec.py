@@ -13,7 +13,8 @@ from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.edge.filters import to_edge
 from trivec.stores.execution import Lookup, plan_query, score_weights
-from trivec.types import Point, PointId, SparseVector, StoredPoint, Vector
+from trivec.stores.records import point_id_of, vector_of
+from trivec.types import Point, SparseVector, StoredPoint, Vector
 
 if TYPE_CHECKING:
     import qdrant_edge
@@ -229,23 +230,8 @@ def stored_point(record: qdrant_edge.Record | qdrant_edge.ScoredPoint) -> Stored
     """Return a point that the engine gave back; UUIDs in their canonical text form."""
     vectors = record.vector if isinstance(record.vector, dict) else {}
     return StoredPoint(
-        point_id(record.id),
+        point_id_of(record.id),
         record.payload or {},
-        {name: _vector(vector) for name, vector in vectors.items()},
+        {name: vector_of(vector) for name, vector in vectors.items()},
         getattr(record, "score", 0.0),
-    )
-
-
-def point_id(value: Any) -> PointId:
-    """Return an id as trivec writes it."""
-    return value if isinstance(value, int) else str(value)
-
-
-def _vector(value: Any) -> Vector:
-    if isinstance(value, list):
-        return np.array(value, dtype=np.float32)
-    order = np.argsort(value.indices)
-    return SparseVector(
-        np.array(value.indices, dtype=np.uint32)[order],
-        np.array(value.values, dtype=np.float32)[order],
     )

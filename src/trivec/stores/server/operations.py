@@ -15,6 +15,7 @@ from trivec.errors import CollectionError, CollectionNotFoundError, InputError, 
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.execution import require_page
+from trivec.stores.records import point_id_of
 from trivec.stores.server import collections, requests
 from trivec.stores.server.batches import GRPC, REST, batches, payload_bytes, point_bytes
 from trivec.stores.server.failures import WaitTimeoutError, is_refusal, is_unknown_operation
@@ -202,7 +203,7 @@ class Operations:
         }
         records, following = yield Request("scroll", (), options)
         page = [requests.stored_point(record, with_vectors) for record in records]
-        return page, None if following is None else requests.point_id(following)
+        return page, None if following is None else point_id_of(following)
 
     def delete(self, ids: Sequence[PointId] | None, filter: Filter | None) -> Operation[None]:
         """Delete by ids or by filter; exactly one is given."""

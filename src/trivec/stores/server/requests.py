@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
-import numpy as np
-
 from trivec.fusion import Dbsf, Fusion, Linear, Rrf
 from trivec.query import StoreQuery
 from trivec.stores.execution import Lookup, plan_query, score_weights
+from trivec.stores.records import point_id_of, vector_of
 from trivec.types import Point, PointId, SparseVector, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -159,27 +158,12 @@ def stored_point(
     """Return a point that the client gave back; UUIDs in their canonical text form."""
     vectors = record.vector if isinstance(record.vector, dict) else {"": record.vector}
     return StoredPoint(
-        point_id(record.id),
+        point_id_of(record.id),
         record.payload or {},
         {
-            name: _vector(vector)
+            name: vector_of(vector)
             for name, vector in vectors.items()
             if vector is not None and name in with_vectors
         },
         getattr(record, "score", 0.0),
-    )
-
-
-def point_id(value: Any) -> PointId:
-    """Return an id as trivec writes it."""
-    return value if isinstance(value, int) else str(value)
-
-
-def _vector(value: Any) -> Vector:
-    if isinstance(value, list):
-        return np.array(value, dtype=np.float32)
-    order = np.argsort(value.indices)
-    return SparseVector(
-        np.array(value.indices, dtype=np.uint32)[order],
-        np.array(value.values, dtype=np.float32)[order],
     )
