@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trivec.chat.openai import ChatOptions, OpenAIChat, Secret, response_format
+from trivec.chat.openai import ChatOptions, OpenAIChat, response_format
 from trivec.chat.prompts import Language
 
-__all__ = ["ChatOptions", "Language", "OpenAIChat", "Secret", "response_format"]
+__all__ = ["ChatOptions", "Language", "OpenAIChat", "response_format"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 import numpy as np
 
 from trivec._models.tokenizing import encodable
-from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.retrying import Backoff
 from trivec.encoders.arguments import check_arguments
@@ -22,10 +22,11 @@ from trivec.encoders.remote.answers import (
     token_rows,
     token_weights,
 )
-from trivec.encoders.remote.calls import RemoteCalls, RequestTooLargeError, Secret, addresses
+from trivec.encoders.remote.calls import RemoteCalls, RequestTooLargeError, addresses
 from trivec.encoders.remote.tokens import LocalTokens, ServerTokens, Tokens
 from trivec.encoders.tokens import TokenizedText
 from trivec.errors import InputError
+from trivec.protocols import Secret
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, FloatArray, Head, SparseVector
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ class RemoteOptions:
         check_least("concurrency", self.concurrency, 1)
         check_choice("number_format", self.number_format, NumberFormat)
         for name in ("timeout", "deadline", "longest_wait"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}={getattr(self, name)!r}; it must be above 0 seconds")
+            check_number(name, getattr(self, name), above=0)
         if "pad" not in self.special_tokens:
             raise InputError(f"special_tokens={dict(self.special_tokens)!r} lack 'pad'")
 
