@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trivec._runtime.checks import check_choice, check_least
 from trivec.arms import ARMS, Arm, arm_names, arms_among
 from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
 from trivec.errors import CollectionError, InputError
@@ -71,10 +72,8 @@ class IndexConfig:
             raise InputError(
                 f"vectors={dict(self.vectors)!r}; allowed: a name of its own for each of {known}"
             )
-        if self.batch_size < 1:
-            raise InputError(f"batch_size={self.batch_size}; it must be at least 1")
-        if self.colbert_overflow not in ("pool", "refuse"):
-            raise InputError(f"colbert_overflow={self.colbert_overflow!r}; allowed: pool, refuse")
+        check_least("batch_size", self.batch_size, 1)
+        check_choice("colbert_overflow", self.colbert_overflow, ColbertOverflow)
 
     @property
     def layout(self) -> Codec | None:

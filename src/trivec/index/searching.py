@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from trivec._runtime.checks import check_least
 from trivec._runtime.steps import Compute, Steps, StoreCall
 from trivec.arms import COLBERT, DENSE, Arm, arms_among, heads_of
 from trivec.errors import InputError
@@ -49,8 +50,7 @@ def search_steps(
     options: SearchOptions,
 ) -> Steps[list[list[Hit]]]:
     """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
-    if not isinstance(k, int) or k < 0:
-        raise InputError(f"k={k!r}; it must be an integer of at least 0")
+    check_least("k", k, 0)
     searches = [as_texts(query) for query in queries]
     arms = choose_arms(options, binding.schema)
     explained = list(dict.fromkeys([*arms, *([COLBERT.name] if options.colbert else [])]))

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from trivec._runtime.checks import check_least
+from trivec._runtime.checks import check_choice, check_least
 from trivec.arms import DENSE
 from trivec.errors import CollectionNotFoundError, InputError
 from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
@@ -175,8 +175,7 @@ class QuestionIndex:
         Raises:
             InputError: a blank question, no such chunk, or another verdict than good or bad.
         """
-        if verdict not in ("good", "bad"):
-            raise InputError(f"verdict={verdict!r}; allowed: 'good', 'bad'")
+        check_choice("verdict", verdict, Verdict)
         record = self._feedback(question, chunk_id, verdict)
         self._questions.add([record.to_chunk()]).require_complete()
 

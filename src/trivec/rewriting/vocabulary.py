@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from trivec._runtime.checks import check_least
 from trivec._runtime.lazy import Lazy
 from trivec.arms import DENSE, LEXICAL
 from trivec.bm25 import Bm25Analyzer
@@ -98,14 +99,10 @@ class CorpusVocabulary:
         sample: int = 5000,
         filter: Filter | Mapping[str, Any] | None = None,
     ) -> None:
-        for name, value, least in (
-            ("passages", passages, 1),
-            ("count", count, 1),
-            ("agreement", agreement, 0),
-            ("sample", sample, 1),
-        ):
-            if value < least:
-                raise InputError(f"{name}={value}; it must be at least {least}")
+        check_least("passages", passages, 1)
+        check_least("count", count, 1)
+        check_least("agreement", agreement, 0)
+        check_least("sample", sample, 1)
         arms = index.arms()
         if DENSE.name not in arms:
             raise InputError(f"the index has the arms {list(arms)}; words are found by the dense")
