@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,3 +106,33 @@ def openai_server(loopback_server: HTTPServer) -> Iterator[OpenAIServer]:
     yield server
     server.stop()
     loopback_server.clear()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command line left: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Outcome]]:
+    """Runs ``trivec`` with these arguments, in this process."""
+    from trivec import cli
+
+    logger = logging.getLogger("trivec")
+    level = logger.level
+
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["trivec", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ending:
+            cli.main()
+        return Outcome(int(ending.value.code or 0), *capsys.readouterr())
+
+    yield call
+    logger.setLevel(level)

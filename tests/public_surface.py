@@ -20,11 +20,13 @@ ROOT = Path(__file__).parent.parent
 MODULES = (
     "trivec",
     "trivec.answers",
+    "trivec.arms",
     "trivec.bm25",
     "trivec.chat",
     "trivec.encoders",
     "trivec.errors",
     "trivec.exporting",
+    "trivec.fusion",
     "trivec.index",
     "trivec.ingest",
     "trivec.loading",

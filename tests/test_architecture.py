@@ -20,14 +20,17 @@ ADAPTERS = {
 }
 
 # A part is a module or a package directly below trivec. It imports itself and the parts before it.
+# A module of a package stands alone where parts below its package need it.
 LAYERS = (
     "errors",
+    "_runtime.checks",
+    "fusion",
     "types",
     "query",
     "schema",
+    "arms",
     "protocols",
     "text",
-    "fusion",
     "colbert",
     "bm25",
     "_runtime",
@@ -102,7 +105,13 @@ def imports(path: Path, package: Path) -> Iterator[str]:
 
 def part_of(path: Path) -> str:
     """Return the part of the core that a file belongs to."""
-    return path.relative_to(CORE).parts[0].removesuffix(".py")
+    return layer_of(module_name(path, CORE).removeprefix("trivec").lstrip(".") or "__init__")
+
+
+def layer_of(module: str) -> str:
+    """Return the part that a module of the core, or a name in it, belongs to."""
+    above = [layer for layer in LAYERS if "." in layer and f"{module}.".startswith(f"{layer}.")]
+    return above[0] if above else module.split(".", maxsplit=1)[0]
 
 
 def core_parts(path: Path, package: Path = CORE) -> set[str]:
@@ -113,7 +122,7 @@ def core_parts(path: Path, package: Path = CORE) -> set[str]:
         if top == "trivec":
             module = rest.split(".")[0]
             is_ours = (CORE / module).is_dir() or (CORE / f"{module}.py").is_file()
-            found.add(module if is_ours else "__init__")
+            found.add(layer_of(rest) if is_ours else "__init__")
     return found
 
 

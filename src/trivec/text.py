@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivec._runtime.checks import check_least
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ def split(
     Raises:
         InputError: ``max_tokens`` is below 1, or ``overlap`` is negative or not below it.
     """
-    if max_tokens < 1:
-        raise InputError(f"max_tokens={max_tokens}; it must be at least 1")
+    check_least("max_tokens", max_tokens, 1)
     if not 0 <= overlap < max_tokens:
         raise InputError(f"overlap={overlap}; it must be 0 or more, and below {max_tokens=}")
     splitter = _Splitter(token_counter(tokenizer), max_tokens, overlap, markdown=markdown)

@@ -168,6 +168,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return PLACES[request.param](tmp_path)
 
 
+@pytest.fixture(params=["edge", "server-memory", "fake"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
+    """What HybridIndex.open takes, the same place each time."""
+    if request.param == "edge":
+        return {"location": tmp_path / "kb"}
+    if request.param == "fake":
+        return {"location": MemoryStore()}
+    return {"location": QdrantClient(":memory:"), "collection": "kb"}
+
+
 @pytest.fixture
 def store(place: Place, schema: Schema) -> Iterator[Store]:
     """An empty collection in each kind of store."""

@@ -41,18 +41,6 @@ CHUNKS = [
 ]
 
 
-@pytest.fixture(params=["edge", "server-memory", "fake"])
-def location(request, tmp_path):
-    """What HybridIndex.open takes, twice the same place."""
-    if request.param == "edge":
-        return {"location": tmp_path / "kb"}
-    if request.param == "fake":
-        return {"location": MemoryStore()}
-    from qdrant_client import QdrantClient
-
-    return {"location": QdrantClient(":memory:"), "collection": "kb"}
-
-
 @pytest.fixture
 def encoder():
     return FakeEncoder()

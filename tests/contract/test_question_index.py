@@ -76,17 +76,6 @@ class Chat:
         raise NotImplementedError
 
 
-@pytest.fixture(params=["edge", "server-memory", "fake"])
-def location(request, tmp_path):
-    if request.param == "edge":
-        return {"location": tmp_path / "kb"}
-    if request.param == "fake":
-        return {"location": MemoryStore()}
-    from qdrant_client import QdrantClient
-
-    return {"location": QdrantClient(":memory:"), "collection": "kb"}
-
-
 @pytest.fixture
 def encoder():
     return FakeEncoder()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,13 +37,6 @@ class Exported(CountingEncoder):
         return replace(super().info, precision=self.precision)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def asked_for(monkeypatch) -> list[tuple[str, dict]]:
     """The encoders that were asked for; all are fakes of that name."""
@@ -59,19 +51,8 @@ def asked_for(monkeypatch) -> list[tuple[str, dict]]:
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, asked_for):
-    logger = logging.getLogger("trivec")
-    level = logger.level
-
-    def call(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["trivec", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return Outcome(int(ending.value.code or 0), *capsys.readouterr())
-
-    yield call
-    logger.setLevel(level)
+def run(command_line, asked_for):
+    return command_line
 
 
 @pytest.fixture

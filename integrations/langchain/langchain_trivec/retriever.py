@@ -18,12 +18,13 @@ from pydantic import ConfigDict, Field, model_validator
 from langchain_trivec._convert import as_embeddings, document_of, search_options
 from langchain_trivec.reranker import with_relevance
 from trivec.errors import InputError
+from trivec.fusion import FusionName
 from trivec.index import DEFAULT_SEARCH, HybridIndex
 from trivec.index.aio import AsyncHybridIndex
 from trivec.protocols import Reranker
 from trivec.rerankers import RankingOptions, rank
 from trivec.rewriting.rewriters import Rewriter
-from trivec.types import ColbertMode, FusionName, Hit, QueryText, SearchOptions
+from trivec.types import ColbertMode, Hit, QueryText, SearchOptions
 
 __all__ = ["TrivecRetriever"]
 

@@ -17,7 +17,9 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryMode,
 )
 
+from trivec.arms import BM25, DENSE, LEXICAL, SPARSE
 from trivec.errors import FilterError, InputError
+from trivec.fusion import FUSIONS
 from trivec.index import HybridIndex
 from trivec.payloads import Codec
 from trivec.stores.filters import as_filter
@@ -32,10 +34,10 @@ SOURCE_KEYS = ("ref_doc_id", "doc_id", "document_id")
 """Keys under which LlamaIndex's stores let one filter by the source document."""
 
 ARM_OF_MODE = {
-    VectorStoreQueryMode.DEFAULT: "dense",
-    VectorStoreQueryMode.MMR: "dense",
-    VectorStoreQueryMode.SPARSE: "sparse",
-    VectorStoreQueryMode.TEXT_SEARCH: "bm25",
+    VectorStoreQueryMode.DEFAULT: DENSE.name,
+    VectorStoreQueryMode.MMR: DENSE.name,
+    VectorStoreQueryMode.SPARSE: SPARSE.name,
+    VectorStoreQueryMode.TEXT_SEARCH: BM25.name,
 }
 
 
@@ -196,7 +198,7 @@ def search_of(
 def _query_text(query: VectorStoreQuery) -> QueryText:
     mode = query.mode
     dense = query.query_embedding
-    by_text = ARM_OF_MODE.get(mode) != "dense"
+    by_text = ARM_OF_MODE.get(mode) != DENSE.name
     if by_text and not (query.query_str or "").strip():
         raise InputError(f"mode {mode.value!r} searches by words; give query_str")
     if not by_text and dense is None and not (query.query_str or "").strip():
@@ -204,7 +206,7 @@ def _query_text(query: VectorStoreQuery) -> QueryText:
     uses_dense = mode is VectorStoreQueryMode.HYBRID or not by_text
     vectors = {}
     if uses_dense and dense is not None:
-        vectors["dense"] = np.asarray(dense, dtype=np.float32)
+        vectors[DENSE.name] = np.asarray(dense, dtype=np.float32)
     return QueryText(query.query_str or "", vectors=vectors)
 
 
@@ -238,11 +240,10 @@ def _weighted(alpha: float, index: HybridIndex, options: SearchOptions) -> Searc
         )
     base = index.arms(options)
     arms = {
-        arm: weight * 2 * (alpha if arm in ("dense", "colbert") else 1 - alpha)
-        for arm, weight in base.items()
+        arm: weight * 2 * (1 - alpha if arm in LEXICAL else alpha) for arm, weight in base.items()
     }
-    # distribution-based fusion takes no weights
-    fusion = "rrf" if options.fusion == "dbsf" and len(set(arms.values())) > 1 else options.fusion
+    uneven = len(set(arms.values())) > 1
+    fusion = "rrf" if uneven and not FUSIONS[options.fusion].weighted else options.fusion
     return replace(options, arms=arms, fusion=fusion)
 
 
@@ -289,4 +290,4 @@ def query_texts(bundle: QueryBundle) -> list[QueryText]:
     if bundle.embedding is None:
         raise InputError("the query is blank; give query_str, custom_embedding_strs or embedding")
     dense = np.asarray(bundle.embedding, dtype=np.float32)
-    return [QueryText("", arms=("dense",), vectors={"dense": dense})]
+    return [QueryText("", arms=(DENSE.name,), vectors={DENSE.name: dense})]

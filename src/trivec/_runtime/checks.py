@@ -1,33 +1,71 @@
-"""What the options of several models have in common, and their checks."""
+"""The checks that options and arguments have in common: one wording for each kind of mistake."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
 
 from trivec.errors import InputError
 
-__all__ = ["Precision", "check_choice", "check_least"]
+__all__ = ["Precision", "check_choice", "check_least", "check_number"]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """How a model computes on torch: in single, brain or half precision."""
 
 
-def check_choice(name: str, value: object, choices: Any) -> None:
+def check_choice(name: str, value: object, choices: Any, *, or_none: bool = False) -> None:
     """Refuse a value that a ``Literal`` does not allow.
 
     Raises:
         InputError: it does not.
     """
-    allowed = get_args(choices)
+    allowed = [*get_args(choices), *([None] if or_none else [])]
     if value not in allowed:
-        raise InputError(f"{name}={value!r}; allowed: {', '.join(allowed)}")
+        raise InputError(f"{name}={value!r}; allowed: {', '.join(map(str, allowed))}")
 
 
-def check_least(name: str, value: object, least: int) -> None:
+def check_least(name: str, value: object, least: int, *, or_none: bool = False) -> None:
     """Refuse what is not an integer of at least ``least``.
 
     Raises:
         InputError: it is not.
     """
-    if not isinstance(value, int) or value < least:
-        raise InputError(f"{name}={value!r}; it must be an integer of at least {least}")
+    if value is None and or_none:
+        return
+    if not isinstance(value, Integral) or value < least:
+        none = ", or None" if or_none else ""
+        raise InputError(f"{name}={value!r}; it must be an integer of at least {least}{none}")
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    or_none: bool = False,
+) -> None:
+    """Refuse what is not a number within these bounds; NaN is within none.
+
+    Raises:
+        InputError: it is not.
+    """
+    if value is None and or_none:
+        return
+    stated: tuple[tuple[str, float | None, Callable[[Any, Any], bool]], ...] = (
+        ("at least", least, operator.ge),
+        ("above", above, operator.gt),
+        ("at most", most, operator.le),
+        ("below", below, operator.lt),
+    )
+    bounds = [(words, bound, holds) for words, bound, holds in stated if bound is not None]
+    if isinstance(value, Real) and all(holds(value, bound) for _, bound, holds in bounds):
+        return
+    allowed = " and ".join(f"{words} {bound:g}" for words, bound, _ in bounds)
+    allowed = f"of {allowed}" if allowed.startswith("at") else allowed
+    none = ", or None" if or_none else ""
+    raise InputError(f"{name}={value!r}; it must be a number {allowed}{none}")

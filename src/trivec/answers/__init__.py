@@ -17,6 +17,7 @@ from trivec.answers.types import (
     Found,
     Passage,
     RagOptions,
+    RerankErrorMode,
 )
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "RagOptions",
     "RagPipeline",
     "Reason",
+    "RerankErrorMode",
     "SentenceHit",
     "Threshold",
     "TokenCounter",

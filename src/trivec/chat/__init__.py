@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trivec.chat.openai import ChatOptions, OpenAIChat, SchemaForm, response_format
+from trivec.chat.openai import ChatOptions, OpenAIChat, SchemaForm, SchemaRefused, response_format
 from trivec.chat.prompts import Language
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "Language",
     "OpenAIChat",
     "SchemaForm",
+    "SchemaRefused",
     "response_format",
 ]

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
+from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
 from trivec.chat.openai_errors import model_errors, refuses_format
 from trivec.errors import InputError, MissingDependencyError, ModelError
@@ -20,13 +21,16 @@ from trivec.types import ChatReply
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
-__all__ = ["ChatOptions", "OpenAIChat", "SchemaForm", "response_format"]
+__all__ = ["ChatOptions", "OpenAIChat", "SchemaForm", "SchemaRefused", "response_format"]
 
 logger = logging.getLogger(__name__)
 
 SchemaForm: TypeAlias = Literal["json_schema", "json_object", "none"]
 """How a JSON schema is handed to the server; see :class:`ChatOptions`."""
 
+"""How a JSON schema is asked for."""
+SchemaRefused: TypeAlias = Literal["raise", "ask_without"]
+"""What becomes of an answer whose schema the server refuses."""
 Client = TypeVar("Client")
 
 
@@ -51,21 +55,14 @@ class ChatOptions:
     max_tokens: int | None = None
     seed: int | None = None
     schema_form: SchemaForm = "json_schema"
-    schema_refused: Literal["raise", "ask_without"] = "raise"
+    schema_refused: SchemaRefused = "raise"
     stream_usage: bool = True
     extra_body: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.schema_form not in ("json_schema", "json_object", "none"):
-            raise InputError(
-                f"schema_form={self.schema_form!r}; allowed: 'json_schema', 'json_object', 'none'"
-            )
-        if self.schema_refused not in ("raise", "ask_without"):
-            raise InputError(
-                f"schema_refused={self.schema_refused!r}; allowed: 'raise', 'ask_without'"
-            )
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise InputError(f"max_tokens={self.max_tokens}; it must be at least 1")
+        check_choice("schema_form", self.schema_form, SchemaForm)
+        check_choice("schema_refused", self.schema_refused, SchemaRefused)
+        check_least("max_tokens", self.max_tokens, 1, or_none=True)
 
 
 DEFAULT_OPTIONS = ChatOptions()

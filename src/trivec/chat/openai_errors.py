@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from trivec._runtime.quoting import quoted
 from trivec.errors import ModelError, ModelUnavailableError, TrivecError
 
 __all__ = ["model_errors", "refuses_format"]
-
-LONGEST_MESSAGE = 200
-"""Characters of a server's own words that are passed on."""
-
-_KEY = re.compile(r"\b(?:sk|key|Bearer)[-_ ][\w*.-]{6,}", re.IGNORECASE)
 
 
 @contextmanager
@@ -63,10 +58,8 @@ def _translated(model: str, error: Exception) -> ModelError:
 
 
 def _said(body: object) -> str:
-    """Return the beginning of a server's own words, without what looks like a key."""
     message = body.get("message") if isinstance(body, Mapping) else None
-    words = " ".join(message.split()) if isinstance(message, str) else "it does not say why"
-    return _KEY.sub("***", words)[:LONGEST_MESSAGE]
+    return quoted(message) if isinstance(message, str) else "it does not say why"
 
 
 def _of_status(model: str, status: int, said: str) -> ModelError:

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from trivec.arms import arm_names
 from trivec.cli.arguments import (
     CollectionOption,
     DeviceOption,
@@ -33,11 +34,11 @@ from trivec.cli.questions import feedback, questions, searched
 from trivec.cli.rendering import hit_table, hits_json, schema_table, summary
 from trivec.cli.reranking import CANDIDATES, RerankOption, reranked
 from trivec.errors import TrivecError
-from trivec.types import SearchOptions
+from trivec.fusion import FusionName
+from trivec.types import ColbertMode, SearchOptions
 
 __all__ = ["app", "main"]
 
-ALL_ARMS = ("dense", "sparse", "bm25", "colbert")
 DEFAULTS = SearchOptions()
 LISTED = 20
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
@@ -118,7 +119,7 @@ def index(
     left_out: list[tuple[Path, str]] = []
     with open_place(to, collection) as place:
         encoder = chosen_encoder(place.schema(), model, device)
-        config = IndexConfig(arms=ALL_ARMS if colbert else None)
+        config = IndexConfig(arms=arm_names() if colbert else None)
         with (
             place.open(encoder, config=config) as target,
             passages_counted(quiet=quiet) as progress,
@@ -160,13 +161,14 @@ def search(
     *,
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
     arms: Annotated[
-        str | None, typer.Option(help="dense,sparse,bm25,colbert; with weights: dense=1,bm25=0.5")
+        str | None,
+        typer.Option(help=f"{','.join(arm_names())}; with weights: dense=1,bm25=0.5"),
     ] = None,
     fusion: Annotated[
-        Literal["rrf", "dbsf", "linear"], typer.Option(help="How the arms become one list.")
+        FusionName, typer.Option(help="How the arms become one list.")
     ] = DEFAULTS.fusion,
     colbert: Annotated[
-        Literal["rescore", "fuse"] | None, typer.Option(help="What stored ColBERT vectors do.")
+        ColbertMode | None, typer.Option(help="What stored ColBERT vectors do.")
     ] = None,
     filter_json: Annotated[
         str | None, typer.Option("--filter", help='Metadata as JSON: {"lang": "zh"}')

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from trivec.arms import BM25
 from trivec.types import AddReport, Hit
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def schema_table(place: str, passages: int, schema: Schema) -> Table:
         rows["model"] = "unknown, not written by trivec"
     else:
         rows |= asdict(schema.fingerprint.encoder)
-        rows |= _prefixed("bm25 ", schema.fingerprint.analyzer or {})
+        rows |= _prefixed(f"{BM25.name} ", schema.fingerprint.analyzer or {})
     rows |= _prefixed("payload index ", schema.payload_indexes)
     table = Table(show_header=False)
     table.add_column(no_wrap=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import Any, Literal, TypeAlias
 
+from trivec._runtime.reports import frozen
 from trivec.colbert import pool_rows
 from trivec.encoders.memo import MemoEncoder
 from trivec.errors import InputError
@@ -60,14 +61,7 @@ class _Tally:
     seen: defaultdict[str, list[PointId]] = field(default_factory=lambda: defaultdict(list))
 
     def report(self) -> AddReport:
-        return AddReport(
-            self.added,
-            self.updated,
-            self.skipped,
-            self.deleted,
-            tuple(self.truncated),
-            tuple(self.refused),
-        )
+        return frozen(AddReport, self)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trivec.arms import heads_of, vectors_by_arm
 from trivec.bm25 import Bm25Analyzer
 from trivec.errors import InputError
 from trivec.payloads.trivec import Codec, content_digest, point_id
@@ -14,14 +15,7 @@ from trivec.query import Filter
 from trivec.schema import Schema
 from trivec.stores.filters import all_of, as_filter
 from trivec.text import clean
-from trivec.types import (
-    ALL_HEADS,
-    Encoding,
-    Head,
-    PointId,
-    StoredPoint,
-    Vector,
-)
+from trivec.types import Encoding, Head, PointId, StoredPoint, Vector
 
 __all__ = ["NO_HEADS", "Binding"]
 
@@ -51,7 +45,7 @@ class Binding:
     @property
     def heads(self) -> tuple[Head, ...]:
         """The encoder's heads that the collection stores."""
-        return tuple(head for head in ALL_HEADS if head in self.schema.written)
+        return heads_of(self.schema.written)
 
     def point_id(self, identity: str) -> PointId:
         """Return the point id of a caller's id.
@@ -139,23 +133,17 @@ class Binding:
         own = self.codec.own(payload)
         return own.get("digest") == content_digest(text) and own.get("context") == context
 
-    def document_vectors(self, text: str, encoding: Encoding) -> dict[str, Vector]:
+    def document_vectors(self, text: str, encoding: Encoding = NO_HEADS) -> dict[str, Vector]:
         """Return a passage's vectors by their names in the collection; empty ones are left out."""
-        arms = _arms(encoding)
-        if self.analyzer is not None:
-            arms["bm25"] = self.analyzer.document(text)
-        return {
-            spec.name: arms[arm]
-            for arm, spec in self.schema.written.items()
-            if arm in arms and len(arms[arm])
-        }
+        analyzed = None if self.analyzer is None else self.analyzer.document(text)
+        vectors = vectors_by_arm(encoding, analyzed)
+        written = self.schema.written
+        return {written[arm].name: vectors[arm] for arm in written if arm in vectors}
 
     def query_vectors(self, text: str, encoding: Encoding = NO_HEADS) -> dict[str, Vector]:
         """Return a query's vectors by arm; empty ones are left out."""
-        vectors = _arms(encoding)
-        if self.analyzer is not None:
-            vectors["bm25"] = self.analyzer.query(text)
-        return {arm: vector for arm, vector in vectors.items() if len(vector)}
+        analyzed = None if self.analyzer is None else self.analyzer.query(text)
+        return vectors_by_arm(encoding, analyzed)
 
 
 def _number(identity: str) -> int | None:
@@ -164,12 +152,3 @@ def _number(identity: str) -> int | None:
         return None
     number = int(identity)
     return number if number < 2**64 and str(number) == identity else None
-
-
-def _arms(encoding: Encoding) -> dict[str, Vector]:
-    heads: dict[str, Vector | None] = {
-        "dense": encoding.dense,
-        "sparse": encoding.sparse,
-        "colbert": encoding.colbert,
-    }
-    return {arm: vector for arm, vector in heads.items() if vector is not None}

@@ -8,35 +8,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trivec._runtime.checks import check_choice, check_least
+from trivec.arms import ARMS, Arm, arm_names, arms_among
 from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
 from trivec.errors import CollectionError, InputError
 from trivec.index.adding import ColbertOverflow
 from trivec.payloads.codecs import CODECS, codec_keys
 from trivec.payloads.trivec import Codec, PayloadCodec
 from trivec.protocols import Encoder, Store
-from trivec.schema import Fingerprint, Schema, VectorKind, VectorSpec
+from trivec.schema import Fingerprint, Schema
 from trivec.types import EncoderInfo
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 __all__ = [
-    "ARM_KINDS",
     "IndexConfig",
-    "arm_spec",
     "new_schema",
     "place_name",
     "require_fitting",
     "resolve_store",
     "stored_analyzer",
 ]
-
-ARM_KINDS: Mapping[str, VectorKind] = {
-    "dense": "dense",
-    "sparse": "sparse",
-    "bm25": "sparse",
-    "colbert": "multivector",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +62,18 @@ class IndexConfig:
     colbert_overflow: ColbertOverflow = "pool"
 
     def __post_init__(self) -> None:
-        if self.arms is not None and (not self.arms or set(self.arms) - set(ARM_KINDS)):
-            raise InputError(f"arms={self.arms!r}; choose at least one of {list(ARM_KINDS)}")
+        known = list(arm_names())
+        if self.arms is not None and (not self.arms or set(self.arms) - set(known)):
+            raise InputError(f"arms={self.arms!r}; choose at least one of {known}")
         if isinstance(self.codec, str) and self.codec not in CODECS:
             raise InputError(f"codec={self.codec!r}; allowed: {sorted(CODECS)}, or a PayloadCodec")
         names = list(self.vectors.values())
-        if set(self.vectors) - set(ARM_KINDS) or len(set(names)) < len(names):
+        if set(self.vectors) - set(known) or len(set(names)) < len(names):
             raise InputError(
-                f"vectors={dict(self.vectors)!r}; allowed: a name of its own for each of "
-                f"{list(ARM_KINDS)}"
+                f"vectors={dict(self.vectors)!r}; allowed: a name of its own for each of {known}"
             )
-        if self.batch_size < 1:
-            raise InputError(f"batch_size={self.batch_size}; it must be at least 1")
-        if self.colbert_overflow not in ("pool", "refuse"):
-            raise InputError(f"colbert_overflow={self.colbert_overflow!r}; allowed: pool, refuse")
+        check_least("batch_size", self.batch_size, 1)
+        check_choice("colbert_overflow", self.colbert_overflow, ColbertOverflow)
 
     @property
     def layout(self) -> Codec | None:
@@ -126,18 +117,13 @@ def place_name(location: object, collection: str | None) -> str:
 
 def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Schema:
     """Describe a new collection."""
-    able = [*info.heads, "bm25"]
-    arms = config.arms or tuple(arm for arm in ("dense", "sparse", "bm25") if arm in able)
-    if missing := sorted(set(arms) - set(able)):
-        raise InputError(f"arms {missing} need heads that the model lacks; it has {able}")
-    vectors = {
-        arm: arm_spec(arm, config.vectors.get(arm, arm), info) for arm in ARM_KINDS if arm in arms
-    }
+    arms = _chosen(info, config)
+    vectors = {arm.name: arm.spec(config.vectors.get(arm.name, arm.name), info) for arm in arms}
     codec = config.layout or CODECS["trivec"]
     indexes = {codec.own_path("source"): "keyword"}
     indexes |= {codec.metadata_path(key): kind for key, kind in config.payload_indexes.items()}
     analyzer = None
-    if "bm25" in arms:
+    if any(arm.head is None for arm in arms):
         analyzer = (config.analyzer or AnalyzerConfig()).to_json()
     tenant_key = None if tenant is None else codec.own_path("tenant")
     return Schema(
@@ -150,10 +136,21 @@ def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Sc
     )
 
 
-def arm_spec(arm: str, name: str, info: EncoderInfo) -> VectorSpec:
-    """Return the vector in which trivec keeps an arm."""
-    sizes = {"dense": info.dense_dim, "colbert": info.colbert_dim}
-    return VectorSpec(name, ARM_KINDS[arm], sizes.get(arm), idf=arm == "bm25")
+def _chosen(info: EncoderInfo, config: IndexConfig) -> list[Arm]:
+    """Return the arms of a new collection.
+
+    Raises:
+        InputError: the model cannot make one that was named.
+    """
+    able = [arm for arm in ARMS if arm.is_made_by(info)]
+    if config.arms is None:
+        return [arm for arm in able if arm.default]
+    if missing := sorted(set(config.arms) - {arm.name for arm in able}):
+        raise InputError(
+            f"arms {missing} need heads that the model lacks; it allows "
+            f"{[arm.name for arm in able]}"
+        )
+    return arms_among(config.arms)
 
 
 def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place: str) -> None:
@@ -161,20 +158,29 @@ def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place
 
     Raises:
         FingerprintMismatchError: another model wrote it, or one that is not known.
-        CollectionError: its vectors do not fit the model, or an arm is missing.
+        CollectionError: its vectors do not fit the model, an arm is missing, or one is of a later
+            trivec.
     """
     info = encoder.info
     analyzer = None if config.analyzer is None else config.analyzer.to_json()
     stored.require_same_writer(Fingerprint(info, analyzer), place)
-    sizes = {"dense": info.dense_dim, "colbert": info.colbert_dim}
-    for arm, spec in stored.vectors.items():
-        if arm in sizes and spec.size != sizes[arm]:
+    if unknown := sorted(set(stored.written) - set(arm_names())):
+        raise CollectionError(
+            f"{place} stores the arms {unknown}, this trivec knows {list(arm_names())}; "
+            "open it with the version that wrote it"
+        )
+    for arm in arms_among(stored.vectors):
+        if not arm.is_made_by(info):
             raise CollectionError(
-                f"{place} stores {arm} vectors of {spec.size} dims, the model makes {sizes[arm]}; "
+                f"{place} stores {arm.name} vectors, which the model does not make; "
                 "open it with the model that wrote it"
             )
-        if arm in ARM_KINDS and arm != "bm25" and arm not in info.heads:
-            raise CollectionError(f"{place} stores {arm} vectors, which the model does not make")
+        size, width = stored.vectors[arm.name].size, arm.width(info)
+        if size != width:
+            raise CollectionError(
+                f"{place} stores {arm.name} vectors of {size} dims, the model makes {width}; "
+                "open it with the model that wrote it"
+            )
     if config.arms is not None and (missing := sorted(set(config.arms) - set(stored.vectors))):
         raise CollectionError(
             f"{place} does not store {missing}, it has {sorted(stored.vectors)}; "
@@ -184,7 +190,7 @@ def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place
 
 def stored_analyzer(schema: Schema) -> Bm25Analyzer | None:
     """Return the analyser that a collection was written with; None where it has no BM25."""
-    if "bm25" not in schema.written:
+    if all(arm.head is not None for arm in arms_among(schema.written)):
         return None
     settings = schema.fingerprint.analyzer if schema.fingerprint else None
     config = AnalyzerConfig() if settings is None else AnalyzerConfig.from_json(settings)

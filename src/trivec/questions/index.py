@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from trivec._runtime.checks import check_least
+from trivec._runtime.checks import check_choice, check_least
+from trivec.arms import DENSE
 from trivec.errors import CollectionNotFoundError, InputError
 from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
 from trivec.index.adding import Progress
@@ -82,7 +83,7 @@ class QuestionIndex:
                 "this index has no questions yet; generate() writes them, as does the command: "
                 "trivec questions PLACE --model NAME"
             )
-        config = IndexConfig(arms=("dense",), payload_indexes=PAYLOAD_INDEXES)
+        config = IndexConfig(arms=(DENSE.name,), payload_indexes=PAYLOAD_INDEXES)
         encoder = QuestionEncoder(index.encoder)
         questions = HybridIndex.open(store, encoder, config=config, tenant=binding.tenant)
         return cls(index, questions)
@@ -175,8 +176,7 @@ class QuestionIndex:
         Raises:
             InputError: a blank question, no such chunk, or another verdict than good or bad.
         """
-        if verdict not in ("good", "bad"):
-            raise InputError(f"verdict={verdict!r}; allowed: 'good', 'bad'")
+        check_choice("verdict", verdict, Verdict)
         record = self._feedback(question, chunk_id, verdict)
         self._questions.add([record.to_chunk()]).require_complete()
 

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from trivec._runtime.quoting import quoted
 from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
 from trivec.errors import InputError, ModelError, ModelUnavailableError
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     import httpx
 
 __all__ = ["RemoteCalls", "RequestTooLargeError", "addresses"]
-
-LONGEST_MESSAGE = 200
-"""Characters of a server's own words that are passed on."""
 
 REPEATED = 24
 """Characters of a text that, found in a server's words, keep them out of the error."""
@@ -160,4 +158,4 @@ def _said(response: httpx.Response, texts: Sequence[str]) -> str:
         return "it does not say why"
     if any(text[:REPEATED] in message for text in texts if text.strip()):
         return "(its words repeat the text and are left out)"
-    return " ".join(message.split())[:LONGEST_MESSAGE]
+    return quoted(message)

@@ -14,6 +14,7 @@ from trivec.errors import CollectionError, CollectionNotFoundError, InputError, 
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.execution import require_page
+from trivec.stores.records import point_id_of
 from trivec.stores.server import collections, requests
 from trivec.stores.server.batches import (
     GRPC,
@@ -176,7 +177,7 @@ class Operations:
         yield from self._existing_schema()
         records, following = yield from self._calls.scroll(filter, limit, offset, with_vectors)
         page = [requests.stored_point(record, with_vectors) for record in records]
-        return page, None if following is None else requests.point_id(following)
+        return page, None if following is None else point_id_of(following)
 
     def delete(self, ids: Sequence[PointId] | None, filter: Filter | None) -> Operation[None]:
         """Delete by ids or by filter; exactly one is given."""
