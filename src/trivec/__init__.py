@@ -51,9 +51,9 @@ from trivec.types import (
 
 if TYPE_CHECKING:
     from trivec.answers.calibration import Calibration, LabelledQuestion, calibrate
+    from trivec.answers.options import AnswerOptions
     from trivec.answers.pipeline import RagPipeline
     from trivec.answers.support import Claim
-    from trivec.answers.turn import AnswerOptions
     from trivec.answers.types import Answer, AnswerPiece, Evidence, Passage, RagOptions
     from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
     from trivec.chat.openai import ChatOptions, OpenAIChat
@@ -185,7 +185,7 @@ __all__ = [
 _MODULE_OF = {
     "AnalyzerConfig": "trivec.bm25",
     "Answer": "trivec.answers.types",
-    "AnswerOptions": "trivec.answers.turn",
+    "AnswerOptions": "trivec.answers.options",
     "AnswerPiece": "trivec.answers.types",
     "AsyncHybridIndex": "trivec.index.aio",
     "AsyncServerStore": "trivec.stores",

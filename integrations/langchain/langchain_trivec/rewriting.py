@@ -8,8 +8,9 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages
 from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.runnables import RunnableConfig
 
-from trivec.chat.openai import response_format
+from trivec.chat import response_format
 from trivec.types import ChatReply
 
 __all__ = ["LLMChat"]
@@ -27,21 +28,29 @@ class LLMChat:
         llm: any chat model.
         structured: pass a JSON schema on as OpenAI's ``response_format``, which ``ChatOpenAI`` and
             its kin take; without it the model is asked in words alone.
+        config: callbacks, tags and the rest that every call of the model is given.
 
     Example:
-        >>> from trivec.rewriting.rewriters import KeywordRewriter
+        >>> from trivec import KeywordRewriter
         >>> rewriter = KeywordRewriter(LLMChat(llm))  # doctest: +SKIP
         >>> TrivecRetriever(index=index, rewriter=rewriter)  # doctest: +SKIP
     """
 
-    def __init__(self, llm: BaseChatModel, *, structured: bool = False) -> None:
+    def __init__(
+        self,
+        llm: BaseChatModel,
+        *,
+        structured: bool = False,
+        config: RunnableConfig | None = None,
+    ) -> None:
         self._llm = llm
         self._structured = structured
+        self._config = config
 
     def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
         """Yield the answer piece by piece."""
         seen = _Seen()
-        for message in self._llm.stream(_told(messages)):
+        for message in self._llm.stream(_told(messages), self._config):
             if text := seen.text_of(message):
                 yield ChatReply(text)
         yield seen.last()
@@ -50,18 +59,20 @@ class LLMChat:
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
         """Return the whole answer."""
-        return _reply(self._llm.invoke(_told(messages), **self._format(schema)))
+        return _reply(self._llm.invoke(_told(messages), self._config, **self._format(schema)))
 
     async def achat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
         """Return the whole answer."""
-        return _reply(await self._llm.ainvoke(_told(messages), **self._format(schema)))
+        return _reply(
+            await self._llm.ainvoke(_told(messages), self._config, **self._format(schema))
+        )
 
     async def astream(self, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[ChatReply]:
         """Yield the answer piece by piece."""
         seen = _Seen()
-        async for message in self._llm.astream(_told(messages)):
+        async for message in self._llm.astream(_told(messages), self._config):
             if text := seen.text_of(message):
                 yield ChatReply(text)
         yield seen.last()

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 from trivec.answers.calibration import Calibration, LabelledQuestion, calibrate
+from trivec.answers.options import AnswerOptions
+from trivec.answers.outcome import Outcome, Reason
 from trivec.answers.packing import TokenCounter
 from trivec.answers.pipeline import RagPipeline
 from trivec.answers.support import Claim
-from trivec.answers.turn import AnswerOptions
-from trivec.answers.types import Answer, AnswerPiece, Evidence, Found, Passage, RagOptions
+from trivec.answers.turn import Answerer, Turn
+from trivec.answers.types import (
+    Answer,
+    AnswerEnd,
+    AnswerPiece,
+    Evidence,
+    Found,
+    Passage,
+    RagOptions,
+)
 
 __all__ = [
     "Answer",
+    "AnswerEnd",
     "AnswerOptions",
     "AnswerPiece",
+    "Answerer",
     "Calibration",
     "Claim",
     "Evidence",
     "Found",
     "LabelledQuestion",
+    "Outcome",
     "Passage",
     "RagOptions",
     "RagPipeline",
+    "Reason",
     "TokenCounter",
+    "Turn",
     "calibrate",
 ]

@@ -6,15 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from trivec.answers.outcome import Reason
+from trivec.answers.options import AnswerOptions
+from trivec.answers.outcome import Outcome, Reason
 from trivec.answers.support import Claim
-from trivec.answers.turn import AnswerOptions
 from trivec.errors import InputError
 from trivec.rerankers import RankingOptions
 from trivec.rewriting.rewriters import Rewrite
 from trivec.types import Hit, SearchOptions
 
-__all__ = ["Answer", "AnswerPiece", "Evidence", "EvidenceScore", "Found", "Passage", "RagOptions"]
+__all__ = [
+    "Answer",
+    "AnswerEnd",
+    "AnswerPiece",
+    "Evidence",
+    "EvidenceScore",
+    "Found",
+    "Passage",
+    "RagOptions",
+]
 
 EvidenceScore: TypeAlias = Literal["max_sim", "rerank"]
 
@@ -120,6 +129,19 @@ class AnswerPiece:
     """What a streamed answer goes on with."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEnd:
+    """How an answer ends that was read piece by piece.
+
+    Attributes:
+        text: what the user is still to see; the pieces and this are the outcome's answer.
+        outcome: the whole answer with its citations, or the refusal.
+    """
+
+    text: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
