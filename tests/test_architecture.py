@@ -31,6 +31,7 @@ LAYERS = (
     "colbert",
     "bm25",
     "_runtime",
+    "adapters",
     "_models",
     "payloads",
     "stores",

@@ -11,7 +11,6 @@ import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Awaitable,
     Callable,
     Generator,
@@ -19,12 +18,13 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, TypeAlias, TypeVar
 
 from trivec._runtime.driving import adrive, astream, drive, stream
+from trivec._runtime.ending import aending, ending
 from trivec._runtime.steps import Compute
 from trivec.answers.draft import Draft, Messages
 from trivec.answers.options import AnswerOptions
@@ -118,8 +118,7 @@ class Turn:
             ask: begins the model's reply to the messages and returns its pieces: the ``stream`` of
                 a :class:`trivec.protocols.ChatModel`, for instance.
         """
-        replies = iter(() if self.refused else ask(self.draft.messages()))
-        return self._read(replies)
+        return self._read(() if self.refused else ask(self.draft.messages()))
 
     async def aread(
         self,
@@ -133,36 +132,30 @@ class Turn:
         if self.refused:
             return self._aread(_nothing())
         replies = ask(self.draft.messages())
-        return self._aread(aiter(await replies if isawaitable(replies) else replies))
+        return self._aread(await replies if isawaitable(replies) else replies)
 
-    def _read(self, replies: Iterator[ChatReply]) -> Generator[AnswerPiece | AnswerEnd, None, None]:
-        def perform(step: TurnStep) -> Any:
-            return step.function() if isinstance(step, Compute) else next(replies, None)
+    def _read(self, pieces: Iterable[ChatReply]) -> Generator[AnswerPiece | AnswerEnd, None, None]:
+        with ending(pieces) as replies:
 
-        try:
-            with closing(stream(read_steps(self, listen_steps), perform, AnswerPiece)) as events:
-                yield from events
-        finally:
-            if close := getattr(replies, "close", None):
-                close()
+            def perform(step: TurnStep) -> Any:
+                return step.function() if isinstance(step, Compute) else next(replies, None)
+
+            yield from stream(read_steps(self, listen_steps), perform, AnswerPiece)
 
     async def _aread(
-        self, replies: AsyncIterator[ChatReply]
+        self, pieces: AsyncIterable[ChatReply]
     ) -> AsyncGenerator[AnswerPiece | AnswerEnd, None]:
-        async def perform(step: TurnStep) -> Any:
-            if isinstance(step, Compute):
-                return await asyncio.to_thread(step.function)
-            return await anext(replies, None)
+        async with aending(pieces) as replies:
 
-        try:
-            async with aclosing(
-                astream(read_steps(self, listen_steps), perform, AnswerPiece)
-            ) as events:
+            async def perform(step: TurnStep) -> Any:
+                if isinstance(step, Compute):
+                    return await asyncio.to_thread(step.function)
+                return await anext(replies, None)
+
+            events = astream(read_steps(self, listen_steps), perform, AnswerPiece)
+            async with aclosing(events):
                 async for event in events:
                     yield event
-        finally:
-            if close := getattr(replies, "aclose", None):
-                await close()
 
 
 class Answerer:

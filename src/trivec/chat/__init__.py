@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from trivec.chat.openai import ChatOptions, OpenAIChat, Secret, response_format
-from trivec.chat.prompts import Language
+from trivec.chat.prompts import Language, answer_messages
 
-__all__ = ["ChatOptions", "Language", "OpenAIChat", "Secret", "response_format"]
+__all__ = [
+    "ChatOptions",
+    "Language",
+    "OpenAIChat",
+    "Secret",
+    "answer_messages",
+    "response_format",
+]
