@@ -15,14 +15,14 @@ from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict, Field, model_validator
 
-from langchain_trivec._convert import as_embeddings, document_of, search_options
+from langchain_trivec._convert import document_of, search_options
+from langchain_trivec.embeddings import as_embeddings
 from langchain_trivec.reranker import with_relevance
 from trivec.errors import InputError
-from trivec.index import DEFAULT_SEARCH, HybridIndex
-from trivec.index.aio import AsyncHybridIndex
+from trivec.index import DEFAULT_SEARCH, AsyncHybridIndex, HybridIndex
 from trivec.protocols import Reranker
 from trivec.rerankers import RankingOptions, rank
-from trivec.rewriting.rewriters import Rewriter
+from trivec.rewriting import Rewriter
 from trivec.types import ColbertMode, FusionName, Hit, QueryText, SearchOptions
 
 __all__ = ["TrivecRetriever"]
@@ -58,7 +58,7 @@ class TrivecRetriever(BaseRetriever):
         retrieval_weight: how much the search's own scores count beside the reranker's in the new
             order, see :class:`trivec.RankingOptions`.
         normalize: turn the reranker's logits into probabilities.
-        rewriter: a :class:`trivec.rewriting.rewriters.Rewriter` such as ``KeywordRewriter``, or a
+        rewriter: a :class:`trivec.rewriting.Rewriter` such as ``KeywordRewriter``, or a
             function from the question to the texts that are searched for, each with its arms and
             weight. ``ainvoke`` awaits a rewriter, and runs a function in a thread.
         metadata_key: the key that says how a document was found; None leaves metadata alone.

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from trivec.adapters import lazy_names
 
 if TYPE_CHECKING:
-    from llama_index_trivec.chain import CitedAnswer, CitedSynthesizer, create_query_engine
+    from llama_index_trivec.chain import (
+        CitedAnswer,
+        CitedSynthesizer,
+        RetrievedNodes,
+        create_query_engine,
+    )
     from llama_index_trivec.embeddings import BGEM3Embedding, BGEM3SparseEmbedding
     from llama_index_trivec.reranker import TrivecRerank
     from llama_index_trivec.retriever import TrivecRetriever
@@ -24,6 +29,7 @@ __all__ = [
     "CitedSynthesizer",
     "KeywordQueryTransform",
     "LLMChat",
+    "RetrievedNodes",
     "TrivecRerank",
     "TrivecRetriever",
     "TrivecVectorStore",
@@ -37,6 +43,7 @@ _MODULE_OF = {
     "CitedSynthesizer": "chain",
     "KeywordQueryTransform": "rewriting",
     "LLMChat": "rewriting",
+    "RetrievedNodes": "chain",
     "TrivecRerank": "reranker",
     "TrivecRetriever": "retriever",
     "TrivecVectorStore": "vectorstore",

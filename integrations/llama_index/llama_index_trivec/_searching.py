@@ -18,9 +18,9 @@ from llama_index.core.vector_stores.types import (
 )
 
 from trivec.errors import FilterError, InputError
-from trivec.index.collection import Binding
-from trivec.index.planning import choose_arms
-from trivec.stores.filters import as_filter
+from trivec.index import HybridIndex
+from trivec.payloads import Codec
+from trivec.stores import as_filter
 from trivec.types import QueryText, SearchOptions
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ ARM_OF_MODE = {
 
 
 def filter_of(
-    filters: MetadataFilters | models.Filter | Mapping[str, Any] | None, binding: Binding
+    filters: MetadataFilters | models.Filter | Mapping[str, Any] | None, codec: Codec
 ) -> models.Filter | Mapping[str, Any] | None:
     """Return LlamaIndex's filters as Qdrant's; Qdrant's own and the core's shorthand pass through.
 
@@ -55,7 +55,7 @@ def filter_of(
 
     def path(key: str) -> str:
         own = key in SOURCE_KEYS
-        return binding.codec.own_path("source") if own else binding.codec.metadata_path(key)
+        return codec.own_path("source") if own else codec.metadata_path(key)
 
     return _combined(filters, path)
 
@@ -163,7 +163,7 @@ class Search:
 
 def search_of(
     query: VectorStoreQuery,
-    binding: Binding,
+    index: HybridIndex,
     options: SearchOptions,
     own_filter: models.Filter | None = None,
 ) -> Search:
@@ -171,7 +171,7 @@ def search_of(
 
     Args:
         query: LlamaIndex's query.
-        binding: the collection that is searched.
+        index: what is searched.
         options: how HYBRID queries are fused; of the other modes, the candidates' number.
         own_filter: stands in for the query's filters, source documents and nodes.
 
@@ -188,8 +188,8 @@ def search_of(
     return Search(
         text=_query_text(query),
         k=_count(query),
-        filter=_scope(query, binding) if own_filter is None else own_filter,
-        options=replace(_arms(query, binding, options), prefetch_k=depth),
+        filter=_scope(query, index) if own_filter is None else own_filter,
+        options=replace(_arms(query, index, options), prefetch_k=depth),
     )
 
 
@@ -208,11 +208,11 @@ def _query_text(query: VectorStoreQuery) -> QueryText:
     return QueryText(query.query_str or "", vectors=vectors)
 
 
-def _arms(query: VectorStoreQuery, binding: Binding, options: SearchOptions) -> SearchOptions:
+def _arms(query: VectorStoreQuery, index: HybridIndex, options: SearchOptions) -> SearchOptions:
     """Return the options with the arms that the mode and alpha ask for."""
     mode = query.mode
     if mode is VectorStoreQueryMode.HYBRID:
-        return options if query.alpha is None else _weighted(query.alpha, binding, options)
+        return options if query.alpha is None else _weighted(query.alpha, index, options)
     arm = ARM_OF_MODE.get(mode)
     if arm is None:
         allowed = [each.value for each in (*ARM_OF_MODE, VectorStoreQueryMode.HYBRID)]
@@ -230,13 +230,13 @@ def _arms(query: VectorStoreQuery, binding: Binding, options: SearchOptions) -> 
     return alone
 
 
-def _weighted(alpha: float, binding: Binding, options: SearchOptions) -> SearchOptions:
+def _weighted(alpha: float, index: HybridIndex, options: SearchOptions) -> SearchOptions:
     """Return the options with ``alpha`` of the weight on dense, the rest on the lexical arms."""
     if not 0.0 <= alpha <= 1.0:
         raise InputError(
             f"alpha={alpha}; it must lie between 0 (lexical alone) and 1 (dense alone)"
         )
-    base = choose_arms(options, binding.schema)
+    base = index.arms(options)
     arms = {
         arm: weight * 2 * (alpha if arm in ("dense", "colbert") else 1 - alpha)
         for arm, weight in base.items()
@@ -254,26 +254,27 @@ def _count(query: VectorStoreQuery) -> int:
     return query.similarity_top_k
 
 
-def _scope(query: VectorStoreQuery, binding: Binding) -> models.Filter | None:
+def _scope(query: VectorStoreQuery, index: HybridIndex) -> models.Filter | None:
     """AND the query's filters, source documents and nodes; an empty list restricts nothing."""
     from qdrant_client import models
 
     parts: list[models.Condition] = []
-    filters = filter_of(query.filters, binding)
+    filters = filter_of(query.filters, index.codec)
     if isinstance(filters, models.Filter):
         parts.append(filters)
     if query.doc_ids:
-        among = as_filter({"source": list(query.doc_ids)}, binding.codec.own_path)
+        among = as_filter({"source": list(query.doc_ids)}, index.codec.own_path)
         parts += [] if among is None else [among]
     if query.node_ids:
-        parts.append(binding.of_ids([binding.point_id(identity) for identity in query.node_ids]))
+        points = map(index.point_id, query.node_ids)
+        parts.append(models.HasIdCondition(has_id=list(points)))
     return models.Filter(must=parts) if parts else None
 
 
 def query_texts(bundle: QueryBundle) -> list[QueryText]:
     """Return the texts of a query bundle, each to be searched for on every arm.
 
-    Those of a :class:`RewrittenQuery` keep their own arms and weights.
+    Those of a ``RewrittenQuery`` keep their own arms and weights.
 
     Raises:
         InputError: there is neither a text nor an embedding.

@@ -19,12 +19,11 @@ from llama_index.core.vector_stores.types import (
 from llama_index_trivec._convert import chunk_of, node_of, scored_node_of
 from llama_index_trivec._searching import Search, filter_of, search_of
 from llama_index_trivec.embeddings import BGEM3Embedding
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 from trivec.errors import InputError
-from trivec.index import HybridIndex
-from trivec.index.aio import AsyncHybridIndex
+from trivec.index import AsyncHybridIndex, HybridIndex
 from trivec.protocols import AsyncStore
-from trivec.types import Hit, SearchOptions
+from trivec.types import ALL_HEADS, Hit, SearchOptions
 
 if TYPE_CHECKING:
     from qdrant_client import models
@@ -139,7 +138,7 @@ class TrivecVectorStore(BasePydanticVectorStore):
             InputError: neither was given; :meth:`clear` deletes everything.
         """
         _refuse_arguments(delete_kwargs)
-        self._index.delete(ids=node_ids, filter=filter_of(filters, self._index.binding))
+        self._index.delete(ids=node_ids, filter=filter_of(filters, self._index.codec))
 
     async def adelete_nodes(
         self,
@@ -149,7 +148,7 @@ class TrivecVectorStore(BasePydanticVectorStore):
     ) -> None:
         """Delete nodes; see :meth:`delete_nodes`."""
         _refuse_arguments(delete_kwargs)
-        scope = filter_of(filters, self._index.binding)
+        scope = filter_of(filters, self._index.codec)
         await self._async_index.delete(ids=node_ids, filter=scope)
 
     def clear(self) -> None:
@@ -169,7 +168,7 @@ class TrivecVectorStore(BasePydanticVectorStore):
 
         Without ids: all that match, in no promised order. Unknown ids are left out.
         """
-        scope = filter_of(filters, self._index.binding)
+        scope = filter_of(filters, self._index.codec)
         if node_ids is None:
             return [node_of(chunk) for chunk in self._index.chunks(scope)]
         if scope is None:
@@ -217,13 +216,14 @@ class TrivecVectorStore(BasePydanticVectorStore):
         threshold = kwargs.pop("mmr_threshold", query.mmr_threshold)
         _refuse_arguments(kwargs)
         query = replace(query, mmr_threshold=threshold)
-        return search_of(query, self._index.binding, self._options, own_filter)
+        return search_of(query, self._index, self._options, own_filter)
 
 
 def _memo(index: HybridIndex) -> MemoEncoder:
     """Return a memo for what the index stores: the one that its encoder's other users share."""
-    if "colbert" in index.binding.heads and not isinstance(index.encoder, MemoEncoder):
-        return MemoEncoder(index.encoder, heads=index.binding.heads, size=COLBERT_MEMO)
+    heads = tuple(head for head in ALL_HEADS if head in index.schema.written)
+    if "colbert" in heads and not isinstance(index.encoder, MemoEncoder):
+        return MemoEncoder(index.encoder, heads=heads, size=COLBERT_MEMO)
     return MemoEncoder.shared(index.encoder)
 
 

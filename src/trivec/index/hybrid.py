@@ -26,6 +26,7 @@ from trivec.index.opening import (
 )
 from trivec.index.planning import choose_arms
 from trivec.index.searching import get_steps, search_steps, vector_steps
+from trivec.payloads import Codec
 from trivec.payloads.codecs import stored_codec
 from trivec.protocols import Encoder, Store
 from trivec.query import Filter
@@ -35,6 +36,7 @@ from trivec.types import (
     Chunk,
     FloatArray,
     Hit,
+    PointId,
     QueryText,
     SearchOptions,
 )
@@ -150,6 +152,15 @@ class HybridIndex:
     def store(self) -> Store:
         """The store that holds the points."""
         return self._binding.store
+
+    @property
+    def codec(self) -> Codec:
+        """The payload layout: where text, metadata and trivec's own fields lie in a point."""
+        return self._binding.codec
+
+    def point_id(self, identity: str) -> PointId:
+        """Return the id that Qdrant knows a passage by, from the caller's id of it."""
+        return self._binding.point_id(identity)
 
     def with_encoder(self, encoder: Encoder) -> Self:
         """Return this index with another object for the same model: a memo, an observer.

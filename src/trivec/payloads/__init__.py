@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from trivec.payloads.trivec import PayloadCodec
+from trivec.payloads.trivec import Codec, PayloadCodec
 
-__all__ = ["PayloadCodec"]
+__all__ = [
+    "Codec",
+    "PayloadCodec",
+]

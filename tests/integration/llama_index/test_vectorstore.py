@@ -92,7 +92,7 @@ def test_the_embedding_of_a_node_is_not_stored(store, encoder):
     [dense] = [
         point.vectors["dense"]
         for point in store.client.store.retrieve(
-            [store.client.binding.point_id("tea")], with_vectors=["dense"]
+            [store.client.point_id("tea")], with_vectors=["dense"]
         )
     ]
     np.testing.assert_allclose(dense, encoder.encode_documents(["green tea"])[0].dense, atol=1e-6)
