@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trivec import ChatModel, ChatReply, ModelError
+from trivec import ModelError
+from trivec.protocols import ChatModel
 from trivec.rewriting.prompts import KEYWORD_PROMPT_VERSION
+from trivec.types import ChatReply
 
 __all__ = ["RecordedChat", "Recording"]
 

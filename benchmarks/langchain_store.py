@@ -31,8 +31,8 @@ from rich.console import Console
 from rich.table import Table
 
 from langchain_trivec import TrivecVectorStore
-from trivec import EncoderInfo, Encoding, IndexConfig
-from trivec.types import Head
+from trivec import Encoding, IndexConfig
+from trivec.types import EncoderInfo, Head
 
 __all__ = ["Lookup", "Timing", "main", "measure", "overlap"]
 

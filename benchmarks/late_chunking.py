@@ -22,8 +22,9 @@ from rich.console import Console
 from rich.table import Table
 from tokenizers import Tokenizer
 
-from trivec import Chunk, Encoder, HybridIndex, IndexConfig, SearchOptions, load_encoder
-from trivec.encoders.memo import MemoEncoder
+from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions, load_encoder
+from trivec.encoders import MemoEncoder
+from trivec.protocols import Encoder
 from trivec.text import split
 from trivec.types import ALL_HEADS
 

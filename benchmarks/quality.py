@@ -20,8 +20,9 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from trivec import Chunk, Encoder, HybridIndex, IndexConfig, SearchOptions, load_encoder
-from trivec.encoders.memo import MemoEncoder
+from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions, load_encoder
+from trivec.encoders import MemoEncoder
+from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS
 
 __all__ = ["Corpus", "Measurement", "evaluate", "main", "read_corpora", "run"]

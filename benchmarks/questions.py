@@ -26,9 +26,10 @@ from benchmarks.quality import SHIPPED, Corpus, read_corpora
 from rich.console import Console
 from rich.table import Table
 
-from trivec import Encoder, Hit, HybridIndex, load_encoder
-from trivec.encoders.memo import MemoEncoder
-from trivec.questions.index import QuestionIndex, QuestionOptions
+from trivec import Hit, HybridIndex, load_encoder
+from trivec.encoders import MemoEncoder
+from trivec.protocols import Encoder
+from trivec.questions import QuestionIndex, QuestionOptions
 
 __all__ = ["Measurement", "main", "measure", "missed_goals"]
 

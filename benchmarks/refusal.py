@@ -20,9 +20,10 @@ from random import Random
 from rich.console import Console
 from rich.table import Table
 
-from trivec import Chunk, Encoder, HybridIndex, RagPipeline, load_encoder
+from trivec import Chunk, HybridIndex, RagPipeline, load_encoder
 from trivec.answers.evidence import measured_thresholds
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
+from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS
 
 __all__ = ["Refused", "main", "measure", "run"]

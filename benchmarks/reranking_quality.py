@@ -22,11 +22,12 @@ from random import Random
 from rich.console import Console
 from rich.table import Table
 
-from trivec import Chunk, Hit, HybridIndex, Reranker
-from trivec.encoders.memo import MemoEncoder
+from trivec import Chunk, Hit, HybridIndex
+from trivec.encoders import MemoEncoder
 from trivec.mini import MiniEncoder, MiniReranker
 from trivec.mini.reranker import RETRIEVAL_WEIGHT
 from trivec.mini.states import MiniStates, StatesOptions
+from trivec.protocols import Reranker
 from trivec.rerankers import MaxSimReranker, RankingOptions, rank
 from trivec.types import ALL_HEADS, FloatArray
 

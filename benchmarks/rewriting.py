@@ -28,11 +28,11 @@ from benchmarks.quality import SHIPPED, Corpus, read_corpora
 from rich.console import Console
 from rich.table import Table
 
-from trivec import ChatModel, Chunk, Encoder, HybridIndex, QueryText, SearchOptions, load_encoder
-from trivec.chat.openai import ChatOptions, OpenAIChat
-from trivec.encoders.memo import MemoEncoder
-from trivec.rewriting.rewriters import FeedbackRewriter, KeywordRewriter, Rewriter
-from trivec.rewriting.vocabulary import CorpusVocabulary
+from trivec import Chunk, HybridIndex, QueryText, SearchOptions, load_encoder
+from trivec.chat import ChatOptions, OpenAIChat
+from trivec.encoders import MemoEncoder
+from trivec.protocols import ChatModel, Encoder
+from trivec.rewriting import CorpusVocabulary, FeedbackRewriter, KeywordRewriter, Rewriter
 from trivec.types import ALL_HEADS
 
 __all__ = ["Measurement", "main", "measure", "missed_goals", "read_gap", "run"]

@@ -26,11 +26,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivec import Chunk, Encoder, HybridIndex, RagOptions, RagPipeline, load_encoder
-from trivec.answers.calibration import Calibration, LabelledQuestion, calibrate, choose_threshold
-from trivec.answers.evidence import Judge
+from trivec import Chunk, HybridIndex, RagOptions, RagPipeline, load_encoder
+from trivec.answers import Calibration, Judge, LabelledQuestion, calibrate
+from trivec.answers.calibration import choose_threshold
 from trivec.answers.packing import sentences
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
+from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS
 
 SHIPPED = Path(__file__).parent.parent / "benchmarks" / "data"

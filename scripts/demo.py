@@ -18,8 +18,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from trivec import Hit, HybridIndex, IndexConfig, MatchedTerm, MiniEncoder, SearchOptions
+from trivec import Hit, HybridIndex, IndexConfig, MatchedTerm, SearchOptions
 from trivec.ingest import chunks
+from trivec.mini import MiniEncoder
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "cookbooks" / "sample"

@@ -29,7 +29,7 @@ from safetensors.numpy import load_file, save_file
 from train_mini_heads import HELD_OUT, Collection, read_cranfield, read_squad, select
 
 from trivec import Chunk, HybridIndex
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 from trivec.mini import MINI_OPTIONS, MiniEncoder
 from trivec.mini.folder import MINI_HEADS
 from trivec.mini.reranker import RETRIEVAL_WEIGHT

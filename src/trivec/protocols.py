@@ -26,6 +26,7 @@ __all__ = [
     "Encoder",
     "LongEncoder",
     "Reranker",
+    "Secret",
     "Store",
 ]
 
@@ -254,4 +255,12 @@ class AsyncStore(Protocol):
 
     async def count(self, filter: Filter | None = None) -> int:
         """Return the exact number of points."""
+        ...
+
+
+class Secret(Protocol):
+    """A key that shows itself only when asked: pydantic's ``SecretStr``, or anything like it."""
+
+    def get_secret_value(self) -> str:
+        """Return the key."""
         ...

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Dbsf", "Filter", "Fusion", "Linear", "Prefetch", "Rrf", "StoreQuery"]
 
 Filter: TypeAlias = "models.Filter"
+"""A condition of Qdrant's on payloads: ``qdrant_client.models.Filter``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Linear:
 
 
 Fusion: TypeAlias = Rrf | Dbsf | Linear
+"""How the lists of several prefetches become one."""
 
 
 @dataclass(frozen=True, slots=True)

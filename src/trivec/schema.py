@@ -20,6 +20,7 @@ MAX_MULTIVECTOR_FLOATS = 1024 * 1024
 """Qdrant refuses a multivector of this many floats or more (``MAX_MULTIVECTOR_FLATTENED_LEN``)."""
 
 VectorKind: TypeAlias = Literal["dense", "sparse", "multivector"]
+"""What Qdrant stores under a name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,19 +29,29 @@ __all__ = [
     "QueryText",
     "Refusal",
     "SearchOptions",
+    "SearchOverrides",
     "SparseVector",
     "StoredPoint",
     "Vector",
 ]
 
 FloatArray: TypeAlias = NDArray[np.float32]
+"""An array of float32."""
+
 Head: TypeAlias = Literal["dense", "sparse", "colbert"]
+"""An output of a model of BGE-M3's shape."""
+
 FusionName: TypeAlias = Literal["rrf", "dbsf", "linear"]
+"""How the arms' lists become one; see :class:`SearchOptions`."""
+
 ColbertMode: TypeAlias = Literal["rescore", "fuse"]
+"""What ColBERT vectors do in a search; see :class:`SearchOptions`."""
+
 PointId: TypeAlias = int | str
 """What Qdrant takes: an unsigned integer, or a UUID in its canonical text form."""
 
 ALL_HEADS: tuple[Head, ...] = ("dense", "sparse", "colbert")
+"""Every head, in the order in which encoders list them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +291,21 @@ class SearchOptions:
             raise InputError(f"mmr_lambda={self.mmr_lambda!r}; it must lie between 0 and 1")
 
 
+class SearchOverrides(TypedDict, total=False):
+    """Fields of :class:`SearchOptions` by name, as a search takes them for one call."""
+
+    arms: Mapping[str, float] | Sequence[str] | None
+    fusion: FusionName
+    rrf_k: int
+    prefetch_k: int
+    colbert: ColbertMode | None
+    offset: int
+    thresholds: Mapping[str, float]
+    mmr_lambda: float | None
+    mmr_candidates: int
+    explain: bool
+
+
 @dataclass(frozen=True, slots=True)
 class MatchedTerm:
     """A token or word that query and passage share.
@@ -316,6 +341,21 @@ class Hit:
     def id(self) -> str:
         """The caller's id of the passage."""
         return self.chunk.id or ""
+
+    @property
+    def text(self) -> str:
+        """The passage."""
+        return self.chunk.text
+
+    @property
+    def source(self) -> str | None:
+        """What the passage came from, a path or URL."""
+        return self.chunk.source
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The passage's metadata, as they were added."""
+        return self.chunk.metadata
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 
-from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions, SparseVector, VectorSpec
+from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions
 from trivec.bm25 import AnalyzerConfig
 from trivec.errors import CollectionError, InputError, InvalidVectorError, StoreError
+from trivec.index.hybrid import binding_of
+from trivec.schema import VectorSpec
 from trivec.testing import FakeEncoder, MemoryStore
-from trivec.types import ALL_HEADS
+from trivec.types import ALL_HEADS, SparseVector
 
 DENSE = IndexConfig(arms=("dense",), batch_size=4)
 CHUNKS = [Chunk(f"passage number {n} of 这本书", id=str(n), source="book") for n in range(10)]
@@ -171,14 +173,14 @@ def test_a_text_that_changes_while_it_is_encoded_keeps_its_own_vector(location):
         encoder.index = index
         index.add_arm("sparse")
         assert best(index, "sparse", "entirely") == "3"
-        [point] = index.store.retrieve([index.binding.point_id("3")], with_vectors=["sparse"])
+        [point] = index.store.retrieve([index.point_id("3")], with_vectors=["sparse"])
         [expected] = encoder.encode_documents(["entirely different"])
         assert point.vectors["sparse"] == expected.sparse
 
 
 def test_points_written_without_the_arm_are_filled_in_later(index):
     index.add_arm("sparse")
-    [point] = index.store.retrieve([index.binding.point_id("7")], with_vectors=["dense"])
+    [point] = index.store.retrieve([index.point_id("7")], with_vectors=["dense"])
     index.store.upsert([point])  # as another writer would, who knows nothing of the arm
     assert lacking(index, "sparse") == 1
     assert index.add_arm("sparse") == 1
@@ -191,7 +193,7 @@ def test_a_name_that_is_taken_is_left_alone(encoder):
     index.add(CHUNKS)
     index.store.create_vector(VectorSpec("sparse", "sparse"))
     theirs = models.SparseVector(indices=[5], values=[1.0])
-    key = index.binding.point_id("7")
+    key = index.point_id("7")
     client.update_vectors("kb", [models.PointVectors(id=key, vector={"sparse": theirs})])
     assert index.add_arm("sparse") == len(CHUNKS)
     assert index.schema.vectors["sparse"].name == "trivec-sparse"
@@ -200,12 +202,12 @@ def test_a_name_that_is_taken_is_left_alone(encoder):
     assert record.vector["sparse"] == theirs
     again = HybridIndex.open(client, encoder, collection="kb")
     again.add([Chunk("one more", id="more")])
-    [record] = client.retrieve("kb", [again.binding.point_id("more")], with_vectors=True)
+    [record] = client.retrieve("kb", [again.point_id("more")], with_vectors=True)
     assert set(record.vector) == {"dense", "trivec-sparse"}
 
 
 def test_points_without_text_get_no_vector(index, caplog):
-    key = index.binding.point_id("empty")
+    key = index.point_id("empty")
     vector = np.ones(64, np.float32)
     index.store.upsert([replace(_point(index, "7"), id=key, vectors={"dense": vector}, payload={})])
     assert index.add_arm("bm25") == len(CHUNKS)
@@ -216,7 +218,7 @@ def test_points_without_text_get_no_vector(index, caplog):
 def _point(index, identity):
     from trivec.types import Point
 
-    [stored] = index.store.retrieve([index.binding.point_id(identity)], with_vectors=["dense"])
+    [stored] = index.store.retrieve([index.point_id(identity)], with_vectors=["dense"])
     return Point(stored.id, stored.vectors, stored.payload)
 
 
@@ -258,7 +260,7 @@ def test_a_bad_vector_stops_the_upgrade_before_it_is_written(location):
 def test_arms_that_cannot_be_added(index):
     with pytest.raises(InputError, match="splade"):
         index.add_arm("splade")
-    index.binding.encoder.__class__ = DenseOnly
+    index.encoder.__class__ = DenseOnly
     with pytest.raises(InputError, match="needs a head"):
         index.add_arm("sparse")
 
@@ -272,7 +274,7 @@ class DenseOnly(RecordingEncoder):
 def test_every_tenant_is_upgraded(location, encoder):
     red = HybridIndex.open(**location, encoder=encoder, config=DENSE, tenant="red")
     red.add(CHUNKS[:5])
-    blue = HybridIndex(replace(red.binding, tenant="blue"), DENSE)
+    blue = HybridIndex(replace(binding_of(red), tenant="blue"), DENSE)
     blue.add(CHUNKS[5:])
     assert red.add_arm("sparse") == len(CHUNKS)
     assert best(red, "sparse", "passage number 7") != "7"

@@ -10,17 +10,9 @@ from dataclasses import replace
 import pytest
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
-from trivec import (
-    AsyncHybridIndex,
-    AsyncServerStore,
-    Chunk,
-    HybridIndex,
-    IndexConfig,
-    QueryText,
-    SearchOptions,
-)
+from trivec import AsyncHybridIndex, Chunk, HybridIndex, IndexConfig, QueryText, SearchOptions
 from trivec.errors import InputError, StoreError, StoreUnavailableError
-from trivec.stores import RetryPolicy
+from trivec.stores import AsyncServerStore, RetryPolicy
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
 

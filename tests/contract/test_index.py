@@ -9,15 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trivec import (
-    AddReport,
-    Chunk,
-    HybridIndex,
-    IndexConfig,
-    QueryText,
-    Refusal,
-    SearchOptions,
-)
+from trivec import AddReport, Chunk, HybridIndex, IndexConfig, QueryText, Refusal, SearchOptions
 from trivec.errors import (
     CollectionError,
     CollectionNotFoundError,

@@ -8,10 +8,11 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from trivec import AsyncHybridIndex, Chunk, HybridIndex, IndexConfig, LongEncoder, MemoEncoder
-from trivec.encoders import FlagEncoder, FlagOptions
+from trivec import AsyncHybridIndex, Chunk, HybridIndex, IndexConfig
+from trivec.encoders import FlagEncoder, FlagOptions, MemoEncoder
 from trivec.errors import InputError
 from trivec.mini import MiniEncoder
+from trivec.protocols import LongEncoder
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
 

@@ -25,8 +25,7 @@ from trivec.errors import (
     InputError,
     ModelError,
 )
-from trivec.questions.index import QuestionIndex, QuestionOptions
-from trivec.questions.writing import QuestionPrompts
+from trivec.questions import QuestionIndex, QuestionOptions, QuestionPrompts
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ChatReply
 

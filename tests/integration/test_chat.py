@@ -11,9 +11,11 @@ import threading
 
 import pytest
 
-from trivec import AsyncChatModel, ChatModel, ChatReply, InputError, ModelError
-from trivec.chat.openai import ChatOptions, OpenAIChat
+from trivec import InputError, ModelError
+from trivec.chat import ChatOptions, OpenAIChat
 from trivec.errors import MissingDependencyError, ModelUnavailableError
+from trivec.protocols import AsyncChatModel, ChatModel
+from trivec.types import ChatReply
 
 pytest.importorskip("openai")
 

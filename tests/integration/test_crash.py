@@ -16,6 +16,7 @@ from trivec.errors import (
     FingerprintMismatchError,
     StoreUnavailableError,
 )
+from trivec.index.hybrid import binding_of
 from trivec.testing import FakeEncoder
 
 COUNT = 5_000
@@ -74,7 +75,9 @@ def contents(index):
     """Everything that the collection holds, by id."""
     return {
         point.id: (point.payload, dict(point.vectors))
-        for page in index.binding.pages(None, with_vectors=["dense", "sparse", "bm25", "colbert"])
+        for page in binding_of(index).pages(
+            None, with_vectors=["dense", "sparse", "bm25", "colbert"]
+        )
         for point in page
     }
 

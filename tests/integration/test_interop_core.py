@@ -7,8 +7,9 @@ import uuid
 import pytest
 from qdrant_client import QdrantClient, models
 
-from trivec import Chunk, HybridIndex, IndexConfig, PayloadCodec, SearchOptions
+from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions
 from trivec.errors import CollectionError, FingerprintMismatchError, InputError
+from trivec.payloads import PayloadCodec
 from trivec.testing import FakeEncoder
 
 pytestmark = [

@@ -11,8 +11,7 @@ import threading
 import pytest
 
 from trivec import Chunk, HybridIndex, IndexConfig
-from trivec.questions.index import QuestionIndex
-from trivec.questions.writing import QuestionPrompts
+from trivec.questions import QuestionIndex, QuestionPrompts
 from trivec.testing import FakeEncoder
 from trivec.types import ChatReply
 
@@ -22,8 +21,8 @@ ONE_PASS = QuestionPrompts(refine=False)
 PROGRAM = """
 import json, os, signal, sys, threading
 from trivec import HybridIndex
-from trivec.questions.writing import QuestionPrompts
-from trivec.questions.index import QuestionIndex
+from trivec.questions import QuestionPrompts
+from trivec.questions import QuestionIndex
 from trivec.testing import FakeEncoder
 from trivec.types import ChatReply
 

@@ -13,9 +13,9 @@ from trivec import (
     RagOptions,
     RagPipeline,
 )
-from trivec.chat.openai import OpenAIChat
+from trivec.chat import OpenAIChat
 from trivec.chat.prompts import NO_EVIDENCE
-from trivec.rewriting.rewriters import KeywordRewriter
+from trivec.rewriting import KeywordRewriter
 from trivec.testing import FakeEncoder
 
 QUESTION = "what is green tea?"

@@ -8,6 +8,7 @@ import sys
 import textwrap
 
 from trivec import Chunk, HybridIndex, IndexConfig
+from trivec.index.hybrid import binding_of
 from trivec.testing import FakeEncoder
 
 COUNT = 400
@@ -46,7 +47,7 @@ def contents(index):
             name: vector if name == "sparse" else vector.tolist()
             for name, vector in point.vectors.items()
         }
-        for page in index.binding.pages(None, with_vectors=names)
+        for page in binding_of(index).pages(None, with_vectors=names)
         for point in page
     }
 

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from trivec.chat.openai import ChatOptions, OpenAIChat
+from trivec.chat import ChatOptions, OpenAIChat
 
 START = 180.0  # seconds until the model is loaded, on a slow machine
 

@@ -11,8 +11,8 @@ import re
 import pytest
 
 from trivec import Chunk, HybridIndex, load_encoder
-from trivec.answers.pipeline import RagPipeline
-from trivec.answers.types import Answer, AnswerPiece, RagOptions
+from trivec.answers import Answer, AnswerPiece, RagOptions, RagPipeline
+from trivec.rewriting import CorpusVocabulary, KeywordRewriter
 from trivec.rewriting.prompts import (
     KEYWORD_EXAMPLES,
     KEYWORD_INSTRUCTIONS,
@@ -20,8 +20,6 @@ from trivec.rewriting.prompts import (
     keyword_messages,
     keyword_schema,
 )
-from trivec.rewriting.rewriters import KeywordRewriter
-from trivec.rewriting.vocabulary import CorpusVocabulary
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivec import Chunk, HybridIndex, RagOptions, RagPipeline, calibrate
+from trivec import Chunk, HybridIndex, RagOptions, RagPipeline
+from trivec.answers import calibrate
 from trivec.answers.calibration import LabelledQuestion, choose_threshold
 from trivec.errors import InputError
 from trivec.testing import FakeEncoder, MemoryStore

@@ -9,7 +9,9 @@ import pytest
 from benchmarks import rewriting
 from benchmarks._replies import RecordedChat, Recording
 
-from trivec import Bm25Analyzer, ChatReply, ModelError
+from trivec import ModelError
+from trivec.bm25 import Bm25Analyzer
+from trivec.types import ChatReply
 
 LISTED = """
     a about after again all always am an and any are as at be because been before being between

@@ -348,7 +348,7 @@ encoder = trivec.load_encoder({str(exported_m3)!r})
 assert encoding.dense.shape == (32,)
 encoder.encode_long("the river flows to the sea", [(0, 9)])
 encoder.info, encoder.agreement, encoder.decode_tokens(encoding.sparse.indices)
-reranker = trivec.OnnxReranker({str(exported_reranker)!r})
+reranker = trivec.load_reranker({str(exported_reranker)!r})
 assert len(reranker.score("river", ["the river", "the sea"])) == 2
 assert not Forbidden.names & sys.modules.keys()
 """

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from trivec import Chunk, HybridIndex, MemoEncoder
+from trivec import Chunk, HybridIndex
 from trivec._models.onnx_folder import Agreement
+from trivec.encoders import MemoEncoder
 from trivec.errors import CollectionError, FingerprintMismatchError
 from trivec.testing import FakeEncoder
 

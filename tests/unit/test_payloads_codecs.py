@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivec import Chunk, HybridIndex, IndexConfig, PayloadCodec
+from trivec import Chunk, HybridIndex, IndexConfig
 from trivec.errors import CollectionError, InputError
+from trivec.index.hybrid import binding_of
+from trivec.payloads import PayloadCodec
 from trivec.payloads.codecs import CODECS, codec_keys, detect_codec, stored_codec
 from trivec.payloads.trivec import content_digest, identify
 from trivec.testing import FakeEncoder, MemoryStore
@@ -144,7 +146,7 @@ def test_an_index_with_any_layout_keeps_tenants_sources_and_filters(codec):
         assert index.add(chunks).skipped == 4
         assert [hit.chunk for hit in index.search("text", filter={"n": 2})] == [chunks[2]]
         other = HybridIndex.open(index.store, FakeEncoder(), tenant="blue")
-        assert other.binding.codec == CODECS[codec]
+        assert other.codec == CODECS[codec]
         assert other.get(["0"]) == other.search("text") == []
         assert index.delete(source="1.md") == 2
         assert index.count() == 2
@@ -154,7 +156,7 @@ def test_digits_are_numbers_only_where_the_points_are_numbered():
     from dataclasses import replace
 
     with HybridIndex.open(MemoryStore(), FakeEncoder()) as index:
-        plain = index.binding
+        plain = binding_of(index)
         numbered = replace(plain, schema=replace(plain.schema, integer_ids=True))
         assert numbered.point_id("5") == 5
         assert numbered.point_id(str(2**64 - 1)) == 2**64 - 1

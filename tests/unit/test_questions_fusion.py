@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trivec.errors import InputError
-from trivec.questions.fusion import QuestionOptions, merge
+from trivec.questions.fusion import QuestionOptions, merge, score_part
 from trivec.questions.records import QuestionRecord
 from trivec.types import Chunk, Hit, MatchedTerm
 
@@ -43,7 +43,7 @@ def ids(found):
     ],
 )
 def test_what_a_question_adds(record, cosine, part):
-    assert OPTIONS.part(record, cosine) == pytest.approx(part)
+    assert score_part(record, cosine, OPTIONS) == pytest.approx(part)
 
 
 @given(

@@ -13,16 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivec import (
-    ChatReply,
-    Chunk,
-    HybridIndex,
-    IndexConfig,
-    InputError,
-    ModelError,
-    QueryText,
-    SearchOptions,
-)
+from trivec import Chunk, HybridIndex, IndexConfig, InputError, ModelError, QueryText, SearchOptions
 from trivec.chat.replies import Parsed, parse_reply
 from trivec.encoders.memo import MemoEncoder
 from trivec.errors import ModelUnavailableError
@@ -38,7 +29,7 @@ from trivec.rewriting.rewriters import (
 )
 from trivec.rewriting.vocabulary import CorpusVocabulary
 from trivec.testing import FakeEncoder, MemoryStore
-from trivec.types import ALL_HEADS
+from trivec.types import ALL_HEADS, ChatReply
 
 
 class Chat:

@@ -49,8 +49,8 @@ class RagAnswer(TypedDict):
         documents: what was found, best first.
         answer: the answer, or what the user is told instead.
         citations: the documents that the answer cites.
-        claims: the answer's sentences as dicts of :class:`trivec.Claim`, each with what it cites,
-            how well that supports it, and whether well enough.
+        claims: the answer's sentences as dicts of :class:`trivec.answers.Claim`, each with what it
+            cites, how well that supports it, and whether well enough.
         refused: True when there is no answer.
         reason: ``no_hits``, ``weak_evidence``, ``model_refused`` or ``unsupported`` of a refusal;
             ``unsupported`` too on an answer of which no sentence is supported; else None.
@@ -129,7 +129,7 @@ def create_rag_chain(
     language: Language | None = None,
     options: AnswerOptions = DEFAULT_OPTIONS,
     encoder: Encoder | None = None,
-) -> Runnable[RagInput, RagAnswer]:
+) -> Runnable[str | Mapping[str, Any], RagAnswer]:
     """Return a runnable that answers questions from what a retriever finds.
 
     As many passages as the budget of tokens holds are numbered and delimited, the model is told to

@@ -56,7 +56,7 @@ class TrivecRetriever(BaseRetriever):
         rerank_candidates: how many the reranker reads; raised to ``k`` where smaller.
         rerank_threshold: the least relevance score that is returned.
         retrieval_weight: how much the search's own scores count beside the reranker's in the new
-            order, see :class:`trivec.RankingOptions`.
+            order, see :class:`trivec.rerankers.RankingOptions`.
         normalize: turn the reranker's logits into probabilities.
         rewriter: a :class:`trivec.rewriting.Rewriter` such as ``KeywordRewriter``, or a
             function from the question to the texts that are searched for, each with its arms and

@@ -21,8 +21,9 @@ CUT_OFF = frozenset({"length", "max_tokens", "MAX_TOKENS"})
 
 
 class LLMChat:
-    """A LangChain chat model as a :class:`trivec.ChatModel` and :class:`trivec.AsyncChatModel`.
+    """A LangChain chat model as trivec's chat model, called and awaited.
 
+    It is a :class:`trivec.protocols.ChatModel` and a :class:`trivec.protocols.AsyncChatModel`.
     Token counts are those of ``usage_metadata``, where the model gives it.
 
     Args:

@@ -73,10 +73,10 @@ class CitedSynthesizer(BaseSynthesizer):
 
     As many nodes as the budget of tokens holds become passages. ``response.metadata["trivec"]``
     holds ``citations`` (a list of ``number`` and ``node_id``), ``unknown`` (cited numbers that no
-    passage has), ``claims`` (the answer's sentences as dicts of :class:`trivec.Claim`), ``refused``
-    and ``reason``; see :class:`trivec.answers.Outcome`. A streamed response has it once the
-    stream has ended. The node's own metadata stand beside it, by node id, as in LlamaIndex's own
-    responses.
+    passage has), ``claims`` (the answer's sentences as dicts of :class:`trivec.answers.Claim`),
+    ``refused`` and ``reason``; see :class:`trivec.answers.Outcome`. A streamed response has
+    it once the stream has ended. The node's own metadata stand beside it, by node id, as in
+    LlamaIndex's own responses.
 
     Args:
         llm: any LlamaIndex LLM; None takes ``Settings.llm``.

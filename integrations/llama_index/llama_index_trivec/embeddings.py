@@ -107,7 +107,7 @@ class BGEM3Embedding(BaseEmbedding):
 
 
 class ObservedEncoder:
-    """A :class:`trivec.Encoder` that tells LlamaIndex's instrumentation of the queries it encodes.
+    """An :class:`trivec.protocols.Encoder` that tells LlamaIndex which queries it encodes.
 
     One forward yields both kinds of vector, and is told of as an embedding and a sparse embedding.
 

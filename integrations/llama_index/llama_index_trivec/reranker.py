@@ -31,7 +31,7 @@ class TrivecRerank(BaseNodePostprocessor):
     worker thread.
 
     Args:
-        reranker: any :class:`trivec.Reranker`, for instance a cross-encoder or
+        reranker: any :class:`trivec.protocols.Reranker`, for instance a cross-encoder or
             :class:`trivec.rerankers.MaxSimReranker`.
         top_n: how many nodes are kept; None keeps all.
         threshold: the least score that is kept, after ``normalize``.

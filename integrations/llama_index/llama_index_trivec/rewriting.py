@@ -32,8 +32,9 @@ __all__ = ["KeywordQueryTransform", "LLMChat"]
 
 
 class LLMChat:
-    """A LlamaIndex LLM as a :class:`trivec.ChatModel` and :class:`trivec.AsyncChatModel`.
+    """A LlamaIndex LLM as trivec's chat model, called and awaited.
 
+    It is a :class:`trivec.protocols.ChatModel` and a :class:`trivec.protocols.AsyncChatModel`.
     Token counts are those of the provider's raw response, where the LLM hands it on.
 
     Args:

@@ -19,7 +19,7 @@ from trivec.errors import ModelError
 __all__ = [
     "MANIFEST",
     "Agreement",
-    "Kind",
+    "ExportKind",
     "Manifest",
     "OnnxFolder",
     "find_export",
@@ -32,7 +32,8 @@ FORMAT = "trivec-onnx"
 FORMAT_VERSION = 1
 TOKENIZER = "tokenizer.json"
 
-Kind: TypeAlias = Literal["encoder", "reranker"]
+ExportKind: TypeAlias = Literal["encoder", "reranker"]
+"""What an export folder holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,10 @@ class Manifest:
         precisions: the agreement of each precision that the folder holds.
         files: size and sha256 by name.
         settings: how the model is used: pooling, instructions, lengths.
+        colbert_dim: width of its ColBERT rows, None without that head.
     """
 
-    kind: Kind
+    kind: ExportKind
     model: str
     revision: str | None
     weights: str
@@ -117,7 +119,7 @@ def find_export(path: Path) -> Path | None:
     return None
 
 
-def open_export(path: Path, kind: Kind) -> OnnxFolder:
+def open_export(path: Path, kind: ExportKind) -> OnnxFolder:
     """Open an export folder, or the ``onnx`` subfolder of a model's, and check every file.
 
     Digests are remembered in the cache folder, so that gigabytes are read once.

@@ -26,6 +26,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 OnnxPrecision: TypeAlias = Literal["auto", "fp32", "int8"]
+"""Which graph of an exported folder is run; ``auto`` chooses by the folder and the CPU."""
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _CPU_INFO = Path("/proc/cpuinfo")

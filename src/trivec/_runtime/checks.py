@@ -9,6 +9,7 @@ from trivec.errors import InputError
 __all__ = ["Precision", "check_choice", "check_least"]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+"""How a model computes on torch: in single, brain or half precision."""
 
 
 def check_choice(name: str, value: object, choices: Any) -> None:

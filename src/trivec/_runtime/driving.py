@@ -31,7 +31,7 @@ def drive(steps: Generator[StepT, Any, T], perform: Callable[[StepT], Any]) -> T
 
 
 async def adrive(steps: Generator[StepT, Any, T], perform: Callable[[StepT], Awaitable[Any]]) -> T:
-    """Carry out an operation on the event loop; see :func:`drive`."""
+    """Carry out an operation on the event loop; see ``drive``."""
     async with aclosing(astream(steps, perform, ())) as results:
         return await anext(results)
 
@@ -47,7 +47,7 @@ def stream(
 
     Args:
         steps: the operation.
-        perform: as in :func:`drive`; it is never given an event.
+        perform: as in ``drive``; it is never given an event.
         shown: the class of its events; what it yields besides are steps.
     """
     try:
@@ -74,7 +74,7 @@ async def astream(
     perform: Callable[[StepT], Awaitable[Any]],
     shown: type[EventT] | tuple[()],
 ) -> AsyncGenerator[EventT | T, None]:
-    """Carry out an operation on the event loop; see :func:`stream`.
+    """Carry out an operation on the event loop; see ``stream``.
 
     A cancellation ends the step that is awaited and closes the operation.
     """

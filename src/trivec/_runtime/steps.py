@@ -1,7 +1,7 @@
 """Operations as generators of steps, so that one body serves the sync and the async index.
 
 An operation yields what it needs done (a call of the store, a computation) and is sent the result.
-A driver carries the steps out: :func:`run` in this thread, an async one on the event loop.
+A driver carries the steps out: ``run`` in this thread, an async one on the event loop.
 """
 
 from __future__ import annotations

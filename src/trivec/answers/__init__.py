@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from trivec.answers.calibration import Calibration, LabelledQuestion, calibrate
-from trivec.answers.options import AnswerOptions
+from trivec.answers.evidence import Judge, SentenceHit, best_sentences
+from trivec.answers.options import AnswerOptions, Threshold
 from trivec.answers.outcome import Outcome, Reason
-from trivec.answers.packing import TokenCounter
+from trivec.answers.packing import TokenCounter, estimated_tokens
 from trivec.answers.pipeline import RagPipeline
 from trivec.answers.support import Claim
 from trivec.answers.turn import Answerer, Turn
@@ -14,6 +15,7 @@ from trivec.answers.types import (
     AnswerEnd,
     AnswerPiece,
     Evidence,
+    EvidenceScore,
     Found,
     Passage,
     RagOptions,
@@ -28,14 +30,20 @@ __all__ = [
     "Calibration",
     "Claim",
     "Evidence",
+    "EvidenceScore",
     "Found",
+    "Judge",
     "LabelledQuestion",
     "Outcome",
     "Passage",
     "RagOptions",
     "RagPipeline",
     "Reason",
+    "SentenceHit",
+    "Threshold",
     "TokenCounter",
     "Turn",
+    "best_sentences",
     "calibrate",
+    "estimated_tokens",
 ]

@@ -1,13 +1,12 @@
 """An answer in the making: which passages, which messages, what its text turns out to be.
 
-Nothing here waits for anything; :mod:`trivec.answers.turn` does.
+Nothing here waits for anything; ``trivec.answers.turn`` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 from trivec.answers.options import AnswerOptions
 from trivec.answers.outcome import AnswerReader, Outcome, refusal
@@ -18,11 +17,10 @@ from trivec.answers.types import Evidence
 from trivec.chat.prompts import Language, answer_messages, language_of
 from trivec.errors import InputError
 
-__all__ = ["Draft", "Messages"]
+__all__ = ["Draft"]
 
 DEFAULT_OPTIONS = AnswerOptions()
 UNMEASURED = Evidence()
-Messages: TypeAlias = list[dict[str, str]]
 
 
 class Draft:
@@ -83,7 +81,7 @@ class Draft:
             return refusal("no_hits", self.language)
         return refusal("weak_evidence", self.language) if evidence.is_weak else None
 
-    def messages(self) -> Messages:
+    def messages(self) -> list[dict[str, str]]:
         """Return what the model is asked."""
         return answer_messages(self.question, self.passages, self.language)
 
@@ -98,7 +96,7 @@ class Draft:
 
         Args:
             unshown: what the reader held back; see ``AnswerReader.finish``.
-            checked: what :meth:`checked` made of it.
+            checked: what ``checked`` made of it.
         """
         return checked.answer if self._options.refuse_unsupported else unshown
 

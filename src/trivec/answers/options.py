@@ -11,6 +11,7 @@ from trivec.errors import InputError
 __all__ = ["AnswerOptions", "Threshold"]
 
 Threshold: TypeAlias = float | Literal["measured"] | None
+"""A threshold of your own, ``measured`` for the encoder's own, or None for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

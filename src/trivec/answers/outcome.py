@@ -17,6 +17,7 @@ from trivec.errors import InputError
 __all__ = ["AnswerReader", "Outcome", "Reason", "cited_numbers", "refusal"]
 
 Reason: TypeAlias = Literal["no_hits", "weak_evidence", "model_refused", "unsupported"]
+"""Why a question has no answer, or what is wrong with the one it has; see :class:`Outcome`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from trivec.text import Span, is_blank, split, token_counter
 __all__ = ["Packed", "TokenCounter", "counter_of", "estimated_tokens", "pack", "sentences"]
 
 TokenCounter: TypeAlias = Callable[[str], int]
+"""Returns how many tokens a text has."""
 
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
 _CITATION = r"(?:[ \t]*[\[【][\d\s,，、;；\-–]+[\]】])"

@@ -1,7 +1,7 @@
 """What the pipeline does with a question, as a generator of steps: find passages, take the turn.
 
 It yields what it needs done and is sent the result; what the user is to see it yields besides. See
-:mod:`trivec._runtime.driving`.
+``trivec._runtime.driving``.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias, TypeVar
 from trivec._runtime.driving import adrive, astream, drive, stream
 from trivec._runtime.ending import aending, ending
 from trivec._runtime.steps import Compute
-from trivec.answers.draft import Draft, Messages
+from trivec.answers.draft import Draft
 from trivec.answers.options import AnswerOptions
 from trivec.answers.outcome import AnswerReader, Outcome, Reason, refusal
 from trivec.answers.packing import TokenCounter, counter_of
@@ -107,7 +107,7 @@ class Turn:
         return [(number, sources[packed[number - 1].position]) for number in outcome.citations]
 
     def read(
-        self, ask: Callable[[Messages], Iterable[ChatReply]]
+        self, ask: Callable[[list[dict[str, str]]], Iterable[ChatReply]]
     ) -> Generator[AnswerPiece | AnswerEnd, None, None]:
         """Ask the model, unless the turn is refused; yield the answer piece by piece, then its end.
 
@@ -122,7 +122,10 @@ class Turn:
 
     async def aread(
         self,
-        ask: Callable[[Messages], AsyncIterable[ChatReply] | Awaitable[AsyncIterable[ChatReply]]],
+        ask: Callable[
+            [list[dict[str, str]]],
+            AsyncIterable[ChatReply] | Awaitable[AsyncIterable[ChatReply]],
+        ],
     ) -> AsyncGenerator[AnswerPiece | AnswerEnd, None]:
         """Ask the model on the event loop; see :meth:`read`. Checks run in a worker thread.
 
@@ -221,7 +224,7 @@ def begin_steps(
     *,
     always_weigh: bool = False,
 ) -> Generator[Compute, Any, Turn]:
-    """Begin a turn; see :meth:`Answerer.begin`.
+    """Begin a turn; see ``Answerer.begin``.
 
     Args:
         answerer: whose options hold.
@@ -264,7 +267,7 @@ def read_steps(
 
     Args:
         turn: the turn, begun.
-        listen: :func:`listen_steps`, or what begins by asking the model.
+        listen: ``listen_steps``, or what begins by asking the model.
     """
     if turn.refused is not None:
         return AnswerEnd(turn.refused.answer, turn.refused)

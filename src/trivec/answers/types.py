@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 EvidenceScore: TypeAlias = Literal["max_sim", "rerank"]
+"""The score that ``min_evidence`` lies on; see :class:`RagOptions`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class RagOptions(AnswerOptions):
             order of the search and says so in :attr:`Answer.notes`.
         evidence: the score that ``min_evidence`` lies on: ``max_sim``, how well the best passages
             bear on the question by late interaction of the index's own encoder
-            (:class:`trivec.answers.evidence.Judge`), or ``rerank``, the reranker's best score; no
+            (:class:`trivec.answers.Judge`), or ``rerank``, the reranker's best score; no
             threshold was measured for that one.
 
     Raises:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from trivec.chat.openai import ChatOptions, OpenAIChat, Secret, response_format
+from trivec.chat.openai import ChatOptions, OpenAIChat, SchemaForm, response_format
 from trivec.chat.prompts import Language, answer_messages
 
 __all__ = [
     "ChatOptions",
     "Language",
     "OpenAIChat",
-    "Secret",
+    "SchemaForm",
     "answer_messages",
     "response_format",
 ]

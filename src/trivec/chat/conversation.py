@@ -45,7 +45,7 @@ class Conversation:
 
 
 class AsyncConversation:
-    """With an :class:`AsyncChatModel`, on the event loop; otherwise as :class:`Conversation`."""
+    """With an :class:`AsyncChatModel`, on the event loop; otherwise as ``Conversation``."""
 
     def __init__(self, chat: AsyncChatModel, *, streamed: bool) -> None:
         self._chat = chat
@@ -71,7 +71,7 @@ class AsyncConversation:
 
 
 class InThread:
-    """A :class:`Conversation` whose calls run in worker threads, as an asynchronous one."""
+    """A ``Conversation`` whose calls run in worker threads, as an asynchronous one."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation

@@ -9,30 +9,25 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
 from trivec._runtime.lazy import Lazy
 from trivec.chat.openai_errors import model_errors, refuses_format
 from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec.protocols import Secret
 from trivec.types import ChatReply
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
-__all__ = ["ChatOptions", "OpenAIChat", "Secret", "response_format"]
+__all__ = ["ChatOptions", "OpenAIChat", "SchemaForm", "response_format"]
 
 logger = logging.getLogger(__name__)
 
 SchemaForm: TypeAlias = Literal["json_schema", "json_object", "none"]
+"""How a JSON schema is handed to the server; see :class:`ChatOptions`."""
+
 Client = TypeVar("Client")
-
-
-class Secret(Protocol):
-    """A key that shows itself only when asked: pydantic's ``SecretStr``, or anything like it."""
-
-    def get_secret_value(self) -> str:
-        """Return the key."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +72,9 @@ DEFAULT_OPTIONS = ChatOptions()
 
 
 class OpenAIChat:
-    """A :class:`trivec.ChatModel` and :class:`trivec.AsyncChatModel` over the ``openai`` client.
+    """A chat model behind the ``openai`` client, called and awaited.
 
+    It is a :class:`trivec.protocols.ChatModel` and a :class:`trivec.protocols.AsyncChatModel`.
     Safe to use from several threads. Retries and timeouts are the client's. An asynchronous
     client belongs to one event loop, as always.
 
@@ -156,7 +152,7 @@ class OpenAIChat:
     def chat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
-        """Return the whole answer; see :meth:`trivec.ChatModel.chat`.
+        """Return the whole answer; see :meth:`trivec.protocols.ChatModel.chat`.
 
         Raises:
             ModelUnavailableError: the server cannot be reached, is overloaded or failed, after

@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 Language: TypeAlias = Literal["en", "zh"]
+"""The languages that trivec has prompts in."""
 
 NO_EVIDENCE = "NO_EVIDENCE"
 """What the model is told to say, alone, when the passages do not hold the answer."""
@@ -87,7 +88,7 @@ def passages_block(passages: Sequence[str]) -> str:
 
 
 def passage_block(passage: str, number: int) -> str:
-    """Return one passage between its delimiters; see :func:`passages_block`."""
+    """Return one passage between its delimiters; see ``passages_block``."""
     quoted = _ROLE.sub("› ", _without_structure(passage))
     quoted = _NUMBER_IN_BRACKETS.sub(r"［\1］", quoted)
     return f'<passage number="{number}">\n{quoted}\n</passage>'

@@ -57,7 +57,7 @@ class Parsed:
 
 
 def parse_keywords(reply: str, *, limit: int) -> tuple[str, ...]:
-    """Return the keywords of a reply alone; see :func:`parse_reply`."""
+    """Return the keywords of a reply alone; see ``parse_reply``."""
     return parse_reply(reply, max_keywords=limit).keywords
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from trivec.encoders.flag import FlagEncoder, FlagOptions
+from trivec._models.onnx_session import OnnxPrecision
+from trivec._runtime.checks import Precision
+from trivec.encoders.flag import FlagEncoder, FlagOptions, Pooling
 from trivec.encoders.memo import MemoEncoder
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
-from trivec.encoders.remote import RemoteEncoder, RemoteOptions
+from trivec.encoders.remote import NumberFormat, RemoteEncoder, RemoteOptions
 from trivec.encoders.similarity import Similarity
 
 __all__ = [
     "FlagEncoder",
     "FlagOptions",
     "MemoEncoder",
+    "NumberFormat",
     "OnnxEncoder",
     "OnnxOptions",
+    "OnnxPrecision",
+    "Pooling",
+    "Precision",
     "RemoteEncoder",
     "RemoteOptions",
     "Similarity",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["FlagEncoder", "FlagOptions", "Pooling", "Precision"]
 
 Pooling: TypeAlias = Literal["cls", "mean"]
+"""The dense vector: the state of the first token, or the mean of all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

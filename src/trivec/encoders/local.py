@@ -155,11 +155,24 @@ class LocalEncoder(ABC):
         *,
         weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> Similarity:
-        """Score queries against passages; see :func:`trivec.encoders.similarity.similarity`."""
+        """Score every query against every passage, as FlagEmbedding's ``compute_score`` does.
+
+        Args:
+            queries: any number of queries.
+            passages: any number of passages.
+            weights: of dense, sparse and ColBERT in the combined scores, which are weighted means.
+
+        Raises:
+            InputError: the weights are not three numbers whose means exist.
+            ModelError: the model lacks a head.
+        """
         return similarity(self, queries, passages, weights=weights)
 
     def explain(self, query: str, passage: str) -> tuple[MatchedTerm, ...]:
-        """Return the tokens that match; see :func:`trivec.encoders.similarity.explain`."""
+        """Return the tokens that query and passage share in the sparse head, heaviest first.
+
+        The scores sum to the sparse similarity.
+        """
         return explain(self, query, passage)
 
     def _encode(

@@ -87,7 +87,7 @@ class _Model:
 class OnnxEncoder(LocalEncoder):
     """Dense, sparse and ColBERT vectors of an exported model, one forward for all.
 
-    In fp32 the outputs equal those of :class:`trivec.FlagEncoder` on the model that was exported,
+    In fp32 the outputs equal those of :class:`trivec.encoders.FlagEncoder` on the exported model,
     so a collection may be written with the one and searched with the other. In int8 they are near
     them, and the encoder's fingerprint says so. Needs onnxruntime and tokenizers only. Building
     an encoder costs nothing; the graph is loaded at the first text. Several threads may share one.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from trivec.exporting.export import (
-    ExportOptions,
-    ExportPrecision,
-    export_encoder,
-    export_reranker,
-)
+from trivec._models.onnx_folder import Agreement, ExportKind, Manifest
+from trivec.exporting.export import ExportOptions, ExportPrecision, export_encoder, export_reranker
 from trivec.exporting.samples import SAMPLES
 
-__all__ = ["SAMPLES", "ExportOptions", "ExportPrecision", "export_encoder", "export_reranker"]
+__all__ = [
+    "SAMPLES",
+    "Agreement",
+    "ExportKind",
+    "ExportOptions",
+    "ExportPrecision",
+    "Manifest",
+    "export_encoder",
+    "export_reranker",
+]

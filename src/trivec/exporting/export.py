@@ -41,6 +41,7 @@ __all__ = ["ExportOptions", "ExportPrecision", "export_encoder", "export_reranke
 logger = logging.getLogger(__name__)
 
 ExportPrecision: TypeAlias = Literal["fp32", "int8"]
+"""The precisions that a graph can be written in."""
 
 _WEIGHTS: dict[str, Callable[[], Weights]] = {"fp32": Float32, "int8": Int8}
 _ROLES = ("pad", "cls", "eos", "unk")
@@ -77,7 +78,7 @@ class ExportOptions:
 def export_encoder(
     encoder: FlagEncoder, out: str | Path, *, options: ExportOptions | None = None
 ) -> Manifest:
-    """Write an encoder's model as a folder for :class:`trivec.OnnxEncoder`.
+    """Write an encoder's model as a folder for :class:`trivec.encoders.OnnxEncoder`.
 
     The folder is written beside its place and renamed, so that one that exists is whole. It keeps
     the encoder's pooling, instructions and lengths.
@@ -146,7 +147,7 @@ def export_encoder(
 def export_reranker(
     reranker: FlagReranker, out: str | Path, *, options: ExportOptions | None = None
 ) -> Manifest:
-    """Write a cross-encoder as a folder for :class:`trivec.OnnxReranker`.
+    """Write a cross-encoder as a folder for :class:`trivec.rerankers.OnnxReranker`.
 
     As :func:`export_encoder`; of the texts the first is the query.
 

@@ -38,3 +38,4 @@ SAMPLES = (
     "患者主诉前额头痛三天，伴有发热和流脓涕，查体见上颌窦区压痛。",
     "合同自双方签字盖章之日起生效，有效期两年，期满前三十日内任何一方可书面通知对方终止。",
 )
+"""Texts in many languages, on which an export is compared with its model."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from trivec.index.adding import AddOptions, ColbertOverflow, Progress
+from trivec.index.adding import ColbertOverflow, Progress
 from trivec.index.aio import AsyncHybridIndex
-from trivec.index.hybrid import DEFAULT_SEARCH, HybridIndex, IndexConfig
+from trivec.index.hybrid import HybridIndex, IndexConfig
+from trivec.index.options import DEFAULT_SEARCH
 
 __all__ = [
     "DEFAULT_SEARCH",
-    "AddOptions",
     "AsyncHybridIndex",
     "ColbertOverflow",
     "HybridIndex",

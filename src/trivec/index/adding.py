@@ -23,7 +23,9 @@ from trivec.types import AddReport, Chunk, Encoding, Point, PointId, Refusal, St
 __all__ = ["AddOptions", "ColbertOverflow", "Progress", "add_steps", "delete_steps", "fit_colbert"]
 
 ColbertOverflow: TypeAlias = Literal["pool", "refuse"]
+"""What becomes of more ColBERT rows than one point can hold; see :class:`IndexConfig`."""
 Progress: TypeAlias = Callable[[int], None]
+"""Called with the number of chunks, or points, dealt with since the last call."""
 """Called with the number of chunks that were dealt with since the last call."""
 
 

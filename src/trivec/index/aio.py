@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from trivec._runtime.steps import Compute, InBackground, Join, Step, Steps, StoreCall
 from trivec.index.adding import Progress, add_steps, delete_steps
-from trivec.index.hybrid import DEFAULT_SEARCH, HybridIndex
+from trivec.index.hybrid import HybridIndex, add_options, binding_of
+from trivec.index.options import DEFAULT_SEARCH, merged_options
 from trivec.index.searching import get_steps, search_steps, vector_steps
 from trivec.protocols import AsyncStore
 from trivec.query import Filter
-from trivec.types import AddReport, Chunk, FloatArray, Hit, QueryText, SearchOptions
+from trivec.types import (
+    AddReport,
+    Chunk,
+    FloatArray,
+    Hit,
+    QueryText,
+    SearchOptions,
+    SearchOverrides,
+)
 
 __all__ = ["AsyncHybridIndex"]
 
@@ -49,10 +58,10 @@ class AsyncHybridIndex:
         progress: Progress | None = None,
     ) -> AddReport:
         """Add passages or update them; see :meth:`trivec.HybridIndex.add`."""
-        options = self._index.add_options(
-            replace_sources=replace_sources, late_chunking=late_chunking
+        options = add_options(
+            self._index, replace_sources=replace_sources, late_chunking=late_chunking
         )
-        return await self._run(add_steps(self._index.binding, chunks, options, progress))
+        return await self._run(add_steps(binding_of(self._index), chunks, options, progress))
 
     async def search(
         self,
@@ -61,9 +70,10 @@ class AsyncHybridIndex:
         *,
         filter: Filter | Mapping[str, Any] | None = None,
         options: SearchOptions = DEFAULT_SEARCH,
+        **overrides: Unpack[SearchOverrides],
     ) -> list[Hit]:
         """Find the passages that answer a query; see :meth:`trivec.HybridIndex.search`."""
-        return (await self.search_batch([query], k, filter=filter, options=options))[0]
+        return (await self.search_batch([query], k, filter=filter, options=options, **overrides))[0]
 
     async def search_batch(
         self,
@@ -72,9 +82,11 @@ class AsyncHybridIndex:
         *,
         filter: Filter | Mapping[str, Any] | None = None,
         options: SearchOptions = DEFAULT_SEARCH,
+        **overrides: Unpack[SearchOverrides],
     ) -> list[list[Hit]]:
         """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
-        return await self._run(search_steps(self._index.binding, queries, k, filter, options))
+        options = merged_options(options, overrides)
+        return await self._run(search_steps(binding_of(self._index), queries, k, filter, options))
 
     async def search_by_vector(
         self,
@@ -83,13 +95,15 @@ class AsyncHybridIndex:
         *,
         filter: Filter | Mapping[str, Any] | None = None,
         options: SearchOptions = DEFAULT_SEARCH,
+        **overrides: Unpack[SearchOverrides],
     ) -> list[Hit]:
         """Search with a dense vector; see :meth:`trivec.HybridIndex.search_by_vector`."""
-        return await self._run(vector_steps(self._index.binding, vector, k, filter, options))
+        options = merged_options(options, overrides)
+        return await self._run(vector_steps(binding_of(self._index), vector, k, filter, options))
 
     async def get(self, ids: Sequence[str]) -> list[Chunk]:
         """Return the passages with these ids; see :meth:`trivec.HybridIndex.get`."""
-        return await self._run(get_steps(self._index.binding, ids))
+        return await self._run(get_steps(binding_of(self._index), ids))
 
     async def delete(
         self,
@@ -99,15 +113,15 @@ class AsyncHybridIndex:
         filter: Filter | Mapping[str, Any] | None = None,
     ) -> int:
         """Delete passages; see :meth:`trivec.HybridIndex.delete`."""
-        selection = self._index.binding.selection(ids, source, filter)
+        selection = binding_of(self._index).selection(ids, source, filter)
         return await self._run(delete_steps(selection))
 
     async def count(self, filter: Filter | Mapping[str, Any] | None = None) -> int:
         """Return the exact number of passages that match."""
-        return int(await self._call(StoreCall("count", (self._index.binding.scope(filter),))))
+        return int(await self._call(StoreCall("count", (binding_of(self._index).scope(filter),))))
 
     async def _run(self, steps: Steps[T]) -> T:
-        """Carry out an operation on the event loop; see :func:`trivec._runtime.steps.run`."""
+        """Carry out an operation on the event loop; see ``trivec._runtime.steps.run``."""
         pending: asyncio.Task[None] | None = None
         try:
             step = next(steps)

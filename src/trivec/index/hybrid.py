@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 from trivec._runtime.steps import Steps, run
 from trivec.errors import CollectionError, CollectionNotFoundError
@@ -24,6 +24,7 @@ from trivec.index.opening import (
     resolve_store,
     stored_analyzer,
 )
+from trivec.index.options import DEFAULT_SEARCH, merged_options
 from trivec.index.planning import choose_arms
 from trivec.index.searching import get_steps, search_steps, vector_steps
 from trivec.payloads import Codec
@@ -39,14 +40,14 @@ from trivec.types import (
     PointId,
     QueryText,
     SearchOptions,
+    SearchOverrides,
 )
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-__all__ = ["HybridIndex", "IndexConfig"]
+__all__ = ["HybridIndex", "IndexConfig", "add_options", "binding_of"]
 
-DEFAULT_SEARCH = SearchOptions()
 T = TypeVar("T")
 
 
@@ -134,11 +135,6 @@ class HybridIndex:
         return cls(binding, config)
 
     @property
-    def binding(self) -> Binding:
-        """Store, schema, encoder and codec, as trivec's own modules share them."""
-        return self._binding
-
-    @property
     def schema(self) -> Schema:
         """What the collection holds and which model wrote it."""
         return self._binding.schema
@@ -206,7 +202,7 @@ class HybridIndex:
             ModelError: the model cannot be loaded.
             InputError: the encoder cannot do late chunking.
         """
-        options = self.add_options(replace_sources=replace_sources, late_chunking=late_chunking)
+        options = add_options(self, replace_sources=replace_sources, late_chunking=late_chunking)
         return self._run(add_steps(self._binding, chunks, options, progress))
 
     def search(
@@ -216,6 +212,7 @@ class HybridIndex:
         *,
         filter: Filter | Mapping[str, Any] | None = None,
         options: SearchOptions = DEFAULT_SEARCH,
+        **overrides: Unpack[SearchOverrides],
     ) -> list[Hit]:
         """Find the passages that answer a query.
 
@@ -225,15 +222,18 @@ class HybridIndex:
             filter: a ``qdrant_client.models.Filter`` over payload paths, or a dict over metadata
                 keys: ``{"lang": "zh", "year": {"gte": 2020}}``.
             options: arms, fusion, ColBERT, MMR, thresholds, paging, explanation.
+            **overrides: fields of :class:`trivec.SearchOptions` for this call:
+                ``search(query, explain=True, arms=["dense", "bm25"])``.
 
         Returns:
             Hits, best first.
 
         Raises:
-            InputError: a blank query, a negative ``k``, an arm the collection does not have.
+            InputError: a blank query, a negative ``k``, an arm the collection does not have, or a
+                field that ``options`` and the call give with different values.
             FilterError: a filter that cannot be understood.
         """
-        return self.search_batch([query], k, filter=filter, options=options)[0]
+        return self.search_batch([query], k, filter=filter, options=options, **overrides)[0]
 
     def search_batch(
         self,
@@ -242,11 +242,13 @@ class HybridIndex:
         *,
         filter: Filter | Mapping[str, Any] | None = None,
         options: SearchOptions = DEFAULT_SEARCH,
+        **overrides: Unpack[SearchOverrides],
     ) -> list[list[Hit]]:
         """Run several searches: all texts are encoded in one call, all requests sent at once.
 
         See :meth:`search`; one list of hits for each query.
         """
+        options = merged_options(options, overrides)
         return self._run(search_steps(self._binding, queries, k, filter, options))
 
     def search_by_vector(
@@ -256,6 +258,7 @@ class HybridIndex:
         *,
         filter: Filter | Mapping[str, Any] | None = None,
         options: SearchOptions = DEFAULT_SEARCH,
+        **overrides: Unpack[SearchOverrides],
     ) -> list[Hit]:
         """Find the passages nearest to a dense vector that the same model made; nothing is encoded.
 
@@ -264,11 +267,13 @@ class HybridIndex:
             k: how many; fewer come back where fewer match.
             filter: as in :meth:`search`.
             options: MMR, paging and the rest; only the dense arm can take part.
+            **overrides: fields of :class:`trivec.SearchOptions` for this call.
 
         Raises:
             InvalidVectorError: the vector has another size, is zero, or holds NaN or infinity.
             InputError: an option that needs the query's text.
         """
+        options = merged_options(options, overrides)
         return self._run(vector_steps(self._binding, vector, k, filter, options))
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
@@ -353,7 +358,7 @@ class HybridIndex:
             StoreError: the engine failed, or the server is older than Qdrant 1.18.
         """
         self._binding = begin_arm(self._binding, arm, self._config)
-        options = self.add_options(replace_sources=False)
+        options = add_options(self, replace_sources=False)
         filled = self._run(fill_steps(self._binding, arm, options, progress))
         self._binding = finish_arm(self._binding, arm)
         return filled
@@ -365,15 +370,6 @@ class HybridIndex:
     def close(self) -> None:
         """Release the folder; a client that was given stays open. Closing twice is fine."""
         self._binding.store.close()
-
-    def add_options(self, *, replace_sources: bool, late_chunking: bool = False) -> AddOptions:
-        """Return how this index adds chunks."""
-        return AddOptions(
-            batch_size=self._config.batch_size,
-            colbert_overflow=self._config.colbert_overflow,
-            replace_sources=replace_sources,
-            late_chunking=late_chunking,
-        )
 
     def _run(self, steps: Steps[T]) -> T:
         return run(steps, self._binding.store)
@@ -397,3 +393,21 @@ class HybridIndex:
 
     def __repr__(self) -> str:
         return f"HybridIndex({self._binding.store!r}, arms={list(self.schema.vectors)})"
+
+
+def binding_of(index: HybridIndex) -> Binding:
+    """Return what an index is bound to: the door for trivec's other rooms, not for programs."""
+    return index._binding  # noqa: SLF001  # this module made it
+
+
+def add_options(
+    index: HybridIndex, *, replace_sources: bool, late_chunking: bool = False
+) -> AddOptions:
+    """Return how an index adds chunks; see ``binding_of``."""
+    config = index._config  # noqa: SLF001  # the same
+    return AddOptions(
+        batch_size=config.batch_size,
+        colbert_overflow=config.colbert_overflow,
+        replace_sources=replace_sources,
+        late_chunking=late_chunking,
+    )

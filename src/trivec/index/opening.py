@@ -50,8 +50,8 @@ class IndexConfig:
         payload_indexes: metadata keys to index types: ``keyword``, ``integer``, ``float``,
             ``bool``, ``datetime``, ``text``, ``uuid``. Filters on indexed keys are fast.
         codec: the payload layout: ``trivec``, ``langchain``, ``llama_index`` or ``haystack``, or a
-            :class:`trivec.PayloadCodec` with keys of its own. None: trivec's in a new collection,
-            in an adopted one whatever its payloads show (an empty one gets trivec's).
+            :class:`trivec.payloads.PayloadCodec` with keys of its own. None: trivec's in a new
+            collection, in an adopted one whatever its payloads show (an empty one gets trivec's).
         vectors: names of the vectors by arm. In a new collection they are the arms' own where
             this says nothing else; in an adopted one this says which vectors the encoder wrote,
             and without it the one dense vector is taken.

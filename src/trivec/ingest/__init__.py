@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from trivec.ingest.chunking import chunks, find_files
-from trivec.ingest.readers import SUFFIXES, Document, ReadOptions, read
+from trivec.ingest.chunking import OnSkip, chunks, find_files
+from trivec.ingest.readers import SUFFIXES, Document, Reader, ReadOptions, read
 
-__all__ = ["SUFFIXES", "Document", "ReadOptions", "chunks", "find_files", "read"]
+__all__ = [
+    "SUFFIXES",
+    "Document",
+    "OnSkip",
+    "ReadOptions",
+    "Reader",
+    "chunks",
+    "find_files",
+    "read",
+]

@@ -22,6 +22,7 @@ __all__ = ["OnSkip", "chunks", "find_files"]
 logger = logging.getLogger(__name__)
 
 OnSkip: TypeAlias = Callable[[Path, str], None]
+"""Called with a file that is left out, and the reason."""
 """Told of every file or empty folder that is left out, and why."""
 
 

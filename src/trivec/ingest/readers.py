@@ -190,6 +190,7 @@ def _open(path: Path, options: ReadOptions) -> TextIO:
 
 
 Reader: TypeAlias = Callable[[Path, ReadOptions], Iterator[Document]]
+"""Yields the documents of a file."""
 
 SUFFIXES: Mapping[str, Reader] = {
     ".txt": _read_text,

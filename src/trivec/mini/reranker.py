@@ -53,7 +53,7 @@ class MiniReranker:
 
     The scores are logits; ``RankingOptions(normalize=True)`` makes probabilities of them. Passages
     of any length are read whole, in windows of 512 tokens. Building a reranker costs nothing; the
-    model is loaded at the first score, beside that of a :class:`~trivec.encoders.MiniEncoder`.
+    model is loaded at the first score, beside that of a :class:`~trivec.mini.MiniEncoder`.
     Several threads may share one.
 
     Args:

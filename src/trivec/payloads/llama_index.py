@@ -113,7 +113,7 @@ class LlamaIndexCodec:
         return "doc_id" if key == "source" else f"{_OWN}.{key}"
 
     def point_id(self, identity: str) -> PointId:
-        """Return the point id of a caller's id; see :func:`trivec.payloads.trivec.point_id`."""
+        """Return the point id of a caller's id; see ``trivec.payloads.trivec.point_id``."""
         return point_id(identity)
 
 

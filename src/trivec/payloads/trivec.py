@@ -47,7 +47,7 @@ class Codec(Protocol):
     def encode(
         self, chunk: Chunk, tenant: str | None, context: str | None = None
     ) -> dict[str, Any]:
-        """Return the payload of an identified, cleaned chunk; see :func:`own_fields`."""
+        """Return the payload of an identified, cleaned chunk; see ``own_fields``."""
         ...
 
     def decode(self, point: StoredPoint) -> Chunk:
@@ -98,7 +98,7 @@ class PayloadCodec:
     def encode(
         self, chunk: Chunk, tenant: str | None, context: str | None = None
     ) -> dict[str, Any]:
-        """Return the payload of an identified, cleaned chunk; see :func:`own_fields`."""
+        """Return the payload of an identified, cleaned chunk; see ``own_fields``."""
         own = own_fields(chunk, tenant, context)
         if _has_fragile_float(chunk.metadata):
             own["exact"] = json.dumps(chunk.metadata, allow_nan=False)

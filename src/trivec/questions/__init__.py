@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from trivec.questions.index import QuestionIndex, QuestionOptions, QuestionReport
+from trivec.questions.records import Verdict
 from trivec.questions.writing import QuestionPrompts
 
-__all__ = ["QuestionIndex", "QuestionOptions", "QuestionPrompts", "QuestionReport"]
+__all__ = [
+    "QuestionIndex",
+    "QuestionOptions",
+    "QuestionPrompts",
+    "QuestionReport",
+    "Verdict",
+]

@@ -13,7 +13,7 @@ from trivec.fusion import distribution_based_fusion
 from trivec.questions.records import Kind, QuestionRecord
 from trivec.types import Chunk, Hit, MatchedTerm
 
-__all__ = ["QuestionOptions", "Scored", "merge"]
+__all__ = ["QuestionOptions", "Scored", "least_cosine", "merge", "score_part"]
 
 Scored: TypeAlias = tuple[QuestionRecord, float]
 
@@ -65,16 +65,18 @@ class QuestionOptions:
                 raise InputError(f"{name}={getattr(self, name)!r}; it must be 0 or more")
         check_least("candidates", self.candidates, 1)
 
-    def threshold(self, kind: Kind) -> float:
-        """Return the cosine above which a question of this kind counts."""
-        return self.feedback_threshold if kind == "feedback" else self.question_threshold
 
-    def part(self, record: QuestionRecord, cosine: float) -> float:
-        """Return what a question of this likeness adds to the score of its chunk."""
-        threshold = self.threshold(record.kind)
-        strength = (cosine - threshold) / (1.0 - threshold)
-        weight = {"good": self.lift, "bad": -self.lower, None: self.question_weight}
-        return weight[record.verdict] * min(1.0, max(0.0, strength))
+def least_cosine(kind: Kind, options: QuestionOptions) -> float:
+    """Return the cosine above which a question of this kind counts."""
+    return options.feedback_threshold if kind == "feedback" else options.question_threshold
+
+
+def score_part(record: QuestionRecord, cosine: float, options: QuestionOptions) -> float:
+    """Return what a question of this likeness adds to the score of its chunk."""
+    threshold = least_cosine(record.kind, options)
+    strength = (cosine - threshold) / (1.0 - threshold)
+    weight = {"good": options.lift, "bad": -options.lower, None: options.question_weight}
+    return weight[record.verdict] * min(1.0, max(0.0, strength))
 
 
 def merge(
@@ -125,7 +127,7 @@ def _strongest(
     """Return what adds to the score of each chunk: of each kind and verdict the strongest."""
     strongest: dict[tuple[str, str, str | None], MatchedTerm] = {}
     for record, cosine in questions:
-        term = MatchedTerm(record.kind, record.text, options.part(record, cosine))
+        term = MatchedTerm(record.kind, record.text, score_part(record, cosine, options))
         key = (record.chunk, record.kind, record.verdict)
         if term.score and (key not in strongest or abs(term.score) > abs(strongest[key].score)):
             strongest[key] = term

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from trivec.errors import ModelError, TrivecError
 from trivec.index import HybridIndex
 from trivec.index.adding import Progress
+from trivec.index.hybrid import binding_of
 from trivec.questions.records import QuestionRecord
 from trivec.questions.writing import QuestionWriter, WrittenQuestions
 from trivec.types import Chunk, Point, Refusal
@@ -197,7 +198,7 @@ class GenerationRun:
     def _mark_empty(self, chunk: Chunk) -> Chunk:
         """Remember that a chunk has none, by a point without vectors, which no search finds."""
         mark = QuestionRecord.of(chunk, str(chunk.id), kind="none", recipe=self.recipe).to_chunk()
-        binding = self.questions.binding
+        binding = binding_of(self.questions)
         payload = binding.codec.encode(mark, binding.tenant)
         binding.store.upsert([Point(binding.point_id(str(mark.id)), {}, payload)])
         return mark

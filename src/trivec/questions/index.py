@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from trivec._runtime.checks import check_least
 from trivec.errors import CollectionNotFoundError, InputError
 from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
 from trivec.index.adding import Progress
+from trivec.index.hybrid import binding_of
+from trivec.index.options import merged_options
 from trivec.index.planning import as_texts
 from trivec.protocols import ChatModel, Encoder, Store
 from trivec.query import Filter
@@ -26,7 +28,7 @@ from trivec.questions.records import PAYLOAD_INDEXES, QuestionRecord, Verdict
 from trivec.questions.searching import QuestionEncoder, QuestionSearch, is_current
 from trivec.questions.writing import QuestionPrompts, QuestionWriter
 from trivec.text import clean, is_blank
-from trivec.types import Chunk, Hit, QueryText, SearchOptions
+from trivec.types import Chunk, Hit, QueryText, SearchOptions, SearchOverrides
 
 __all__ = ["QuestionIndex", "QuestionOptions", "QuestionReport"]
 
@@ -67,7 +69,7 @@ class QuestionIndex:
             InputError: the index's store is one of your own; give the questions' ``store``.
             CollectionError, StoreError: as :meth:`HybridIndex.open`.
         """
-        binding = index.binding
+        binding = binding_of(index)
         if store is None:
             sibling = getattr(binding.store, "sibling", None)
             if sibling is None:
@@ -207,6 +209,7 @@ class QuestionIndex:
         filter: Filter | Mapping[str, Any] | None = None,
         options: SearchOptions = DEFAULT_SEARCH,
         questions: QuestionOptions = DEFAULT_QUESTIONS,
+        **overrides: Unpack[SearchOverrides],
     ) -> list[Hit]:
         """Find the chunks that answer a query, by their own text and by their questions.
 
@@ -220,6 +223,7 @@ class QuestionIndex:
             filter: of the chunks, as in :meth:`HybridIndex.search`.
             options: how passages are searched.
             questions: what is searched besides, and how it counts.
+            **overrides: fields of :class:`trivec.SearchOptions` for this call.
 
         Returns:
             Hits, best first. ``matches`` names the question that found a hit (``question``) and the
@@ -228,7 +232,9 @@ class QuestionIndex:
         Raises:
             InputError, FilterError: as :meth:`HybridIndex.search`.
         """
-        return self.search_batch([query], k, filter=filter, options=options, questions=questions)[0]
+        return self.search_batch(
+            [query], k, filter=filter, options=options, questions=questions, **overrides
+        )[0]
 
     def search_batch(
         self,
@@ -238,10 +244,12 @@ class QuestionIndex:
         filter: Filter | Mapping[str, Any] | None = None,
         options: SearchOptions = DEFAULT_SEARCH,
         questions: QuestionOptions = DEFAULT_QUESTIONS,
+        **overrides: Unpack[SearchOverrides],
     ) -> list[list[Hit]]:
         """Run several searches, all texts encoded in one call; see :meth:`search`."""
         check_least("k", k, 0)
         searches = [as_texts(query) for query in queries]
+        options = merged_options(options, overrides)
         return self._search.run(searches, k, filter, options, questions)
 
     def prune(self) -> int:
@@ -249,7 +257,7 @@ class QuestionIndex:
 
         Searches never use it; this gives its room back.
         """
-        binding = self._questions.binding
+        binding = binding_of(self._questions)
         deleted = 0
         for points in binding.pages(binding.scope()):
             stored = [binding.codec.decode(point) for point in points]

@@ -57,7 +57,7 @@ QUESTIONS_SCHEMA: Mapping[str, Any] = {
     "required": ["questions"],
     "additionalProperties": False,
 }
-"""What a reply should be; see :meth:`trivec.ChatModel.chat`."""
+"""What a reply should be; see :meth:`trivec.protocols.ChatModel.chat`."""
 
 
 def draft_messages(instructions: str, passage: str, count: int) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ __all__ = ["PAYLOAD_INDEXES", "Kind", "QuestionRecord", "Verdict"]
 
 Kind: TypeAlias = Literal["question", "feedback", "none"]
 Verdict: TypeAlias = Literal["good", "bad"]
+"""What a user said of a passage as an answer."""
 
 PAYLOAD_INDEXES = {"kind": "keyword", "chunk": "keyword"}
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trivec.index import HybridIndex
+from trivec.index.hybrid import binding_of
 from trivec.index.planning import choose_arms, required_heads
 from trivec.payloads.trivec import content_digest
 from trivec.protocols import Encoder
 from trivec.query import Filter
-from trivec.questions.fusion import QuestionOptions, Scored, merge
+from trivec.questions.fusion import QuestionOptions, Scored, least_cosine, merge
 from trivec.questions.records import Kind, QuestionRecord
 from trivec.types import (
     ALL_HEADS,
@@ -116,7 +117,7 @@ class QuestionSearch:
         """Return the chunks with these ids that pass a filter, by id."""
         if not ids:
             return {}
-        binding = self.passages.binding
+        binding = binding_of(self.passages)
         those = binding.of_ids([binding.point_id(identity) for identity in ids])
         chunks = (
             binding.codec.decode(point)
@@ -157,7 +158,7 @@ class QuestionSearch:
         self, searches: Searches, depth: int, kind: Kind, how: QuestionOptions
     ) -> list[list[Scored]]:
         """Return the stored questions like the first text of each search, with their cosines."""
-        options = SearchOptions(arms=("dense",), thresholds={"dense": how.threshold(kind)})
+        options = SearchOptions(arms=("dense",), thresholds={"dense": least_cosine(kind, how)})
         first = [
             QueryText(texts[0].text, vectors={"dense": texts[0].vectors["dense"]})
             for texts in searches

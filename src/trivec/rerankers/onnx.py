@@ -68,7 +68,7 @@ class OnnxRerankerOptions:
 class OnnxReranker:
     """A :class:`~trivec.protocols.Reranker` that reads query and passage together.
 
-    In fp32 the scores equal those of :class:`trivec.FlagReranker` on the model that was exported.
+    In fp32 the scores equal those of :class:`trivec.rerankers.FlagReranker` on the exported model.
     Needs onnxruntime and tokenizers only. Building a reranker costs nothing; the graph is loaded
     at the first score. Several threads may share one.
 

@@ -35,6 +35,7 @@ __all__ = [
     "KEYWORD_INSTRUCTIONS",
     "FeedbackRewriter",
     "KeywordRewriter",
+    "KeywordSource",
     "Rewrite",
     "RewriteExample",
     "RewriteWeights",
@@ -42,7 +43,8 @@ __all__ = [
     "parse_keywords",
 ]
 
-Source: TypeAlias = Literal["model", "corpus", "question"]
+KeywordSource: TypeAlias = Literal["model", "corpus", "question"]
+"""Who keywords are from: a chat model, the corpus, or nobody but the question itself."""
 
 SEMANTIC = ("dense", "colbert")
 """The arms that match meaning."""
@@ -75,6 +77,7 @@ class RewriteWeights:
 
 
 DEFAULT_WEIGHTS = RewriteWeights()
+"""The weights of a rewriter that is given none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class Rewrite:
     question: str
     keywords: tuple[str, ...] = ()
     sub_questions: tuple[str, ...] = ()
-    source: Source = "question"
+    source: KeywordSource = "question"
     error: str | None = None
     offered: tuple[str, ...] = ()
     covered: bool = False
@@ -148,8 +151,8 @@ class KeywordRewriter:
     in the documents' words already. Safe to use from several threads.
 
     Args:
-        chat: the model. :meth:`arewrite` awaits an :class:`trivec.AsyncChatModel` and asks any
-            other in a thread; :meth:`rewrite` needs a :class:`trivec.ChatModel`.
+        chat: the model. :meth:`arewrite` awaits an :class:`trivec.protocols.AsyncChatModel` and
+            asks any other in a thread; :meth:`rewrite` needs a :class:`trivec.protocols.ChatModel`.
         domain: a few words that say what the documents are about: ``"skin diseases"``.
         examples: questions rewritten as they should be, in the language of the questions; None
             takes two of each language about bread and brakes.
@@ -336,7 +339,7 @@ class FeedbackRewriter:
         _require_words(question)
         found = self._vocabulary.look_up(question)
         words = found.words[: self._max_keywords]
-        source: Source = "corpus" if words else "question"
+        source: KeywordSource = "corpus" if words else "question"
         return Rewrite(question, words, source=source, covered=found.covered, weights=self._weights)
 
     async def arewrite(self, question: str) -> Rewrite:

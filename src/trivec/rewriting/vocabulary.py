@@ -18,6 +18,7 @@ from trivec._runtime.lazy import Lazy
 from trivec.bm25 import Bm25Analyzer
 from trivec.errors import InputError
 from trivec.index import HybridIndex
+from trivec.index.hybrid import binding_of
 from trivec.types import Hit, QueryText
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class CorpusVocabulary:
         self._agreement = agreement
         self._sample = sample
         self._filter = filter
-        self._analyzer = index.binding.analyzer or Bm25Analyzer()
+        self._analyzer = binding_of(index).analyzer or Bm25Analyzer()
         self._frequencies = Lazy(self._read_frequencies)
 
     def look_up(self, question: str) -> CorpusTerms:

@@ -3,17 +3,15 @@
 A store is built from a path or a client, which opens nothing; the first use does.
 """
 
-from trivec.payloads.trivec import PayloadCodec
-from trivec.stores.edge.store import EdgeStore
+from __future__ import annotations
+
+from trivec.stores.edge import EdgeStore
 from trivec.stores.filters import as_filter
-from trivec.stores.server.failures import RetryPolicy
-from trivec.stores.server.store import ServerStore
-from trivec.stores.server.store_async import AsyncServerStore
+from trivec.stores.server import AsyncServerStore, RetryPolicy, ServerStore
 
 __all__ = [
     "AsyncServerStore",
     "EdgeStore",
-    "PayloadCodec",
     "RetryPolicy",
     "ServerStore",
     "as_filter",

@@ -14,7 +14,7 @@ from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings,
 from qdrant_client import QdrantClient
 
 from langchain_trivec import BGEM3Embeddings, BGEM3SparseEmbeddings
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 from trivec.errors import ModelError
 from trivec.testing import FakeEncoder
 from trivec.types import EncoderInfo, Encoding

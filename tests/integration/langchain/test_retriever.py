@@ -12,7 +12,7 @@ from langchain_trivec import LLMChat, TrivecRetriever
 from trivec import QueryText, SearchOptions
 from trivec.errors import InputError
 from trivec.rerankers import MaxSimReranker
-from trivec.rewriting.rewriters import KeywordRewriter
+from trivec.rewriting import KeywordRewriter
 
 DOCUMENTS = [
     Document(id="cat", page_content="the cat sleeps on the warm sofa", metadata={"n": 1}),

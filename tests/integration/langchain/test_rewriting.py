@@ -11,9 +11,10 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import Field
 
 from langchain_trivec import LLMChat, TrivecRetriever
-from trivec import AsyncChatModel, ChatModel, ChatReply, Chunk, HybridIndex, ModelError
-from trivec.rewriting.rewriters import FeedbackRewriter, KeywordRewriter
-from trivec.rewriting.vocabulary import CorpusVocabulary
+from trivec import Chunk, HybridIndex, ModelError
+from trivec.protocols import AsyncChatModel, ChatModel
+from trivec.rewriting import CorpusVocabulary, FeedbackRewriter, KeywordRewriter
+from trivec.types import ChatReply
 
 ASKED = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
 USAGE = {"input_tokens": 5, "output_tokens": 3, "total_tokens": 8}

@@ -8,7 +8,7 @@ from llama_index.core.schema import MetadataMode, TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 
 from llama_index_trivec import BGEM3Embedding, BGEM3SparseEmbedding
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 
 TEXTS = ["green tea is a warm drink", "a red car", "猫在沙发上睡觉"]
 

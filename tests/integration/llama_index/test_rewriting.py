@@ -20,9 +20,10 @@ from tests.integration.llama_index.corpus import NAMES
 from llama_index_trivec import KeywordQueryTransform, TrivecRetriever
 from llama_index_trivec._searching import query_texts
 from llama_index_trivec.rewriting import LLMChat
-from trivec import AsyncChatModel, ChatModel, ChatReply, ModelError, QueryText
-from trivec.rewriting.rewriters import RewriteExample, RewriteWeights
-from trivec.rewriting.vocabulary import CorpusVocabulary
+from trivec import ModelError, QueryText
+from trivec.protocols import AsyncChatModel, ChatModel
+from trivec.rewriting import CorpusVocabulary, RewriteExample, RewriteWeights
+from trivec.types import ChatReply
 
 
 class Keywords(CustomLLM):

@@ -20,7 +20,8 @@ from qdrant_client import AsyncQdrantClient, QdrantClient, models
 from tests.integration.llama_index.corpus import NAMES, TEXTS, make_node
 
 from llama_index_trivec import BGEM3Embedding, TrivecRetriever, TrivecVectorStore
-from trivec import AsyncServerStore, FilterError, HybridIndex, InputError, SearchOptions
+from trivec import FilterError, HybridIndex, InputError, SearchOptions
+from trivec.stores import AsyncServerStore
 from trivec.testing import FakeEncoder
 
 

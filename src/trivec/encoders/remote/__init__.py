@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from trivec.encoders.remote.encoder import RemoteEncoder, RemoteOptions
+from trivec.encoders.remote.encoder import NumberFormat, RemoteEncoder, RemoteOptions
 
-__all__ = ["RemoteEncoder", "RemoteOptions"]
+__all__ = [
+    "NumberFormat",
+    "RemoteEncoder",
+    "RemoteOptions",
+]

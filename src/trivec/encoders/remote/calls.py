@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
@@ -17,21 +17,13 @@ from trivec.errors import InputError, ModelError, ModelUnavailableError
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["RemoteCalls", "RequestTooLargeError", "Secret", "addresses"]
+__all__ = ["RemoteCalls", "RequestTooLargeError", "addresses"]
 
 LONGEST_MESSAGE = 200
 """Characters of a server's own words that are passed on."""
 
 REPEATED = 24
 """Characters of a text that, found in a server's words, keep them out of the error."""
-
-
-class Secret(Protocol):
-    """A key that shows itself only when asked: pydantic's ``SecretStr``, or anything like it."""
-
-    def get_secret_value(self) -> str:
-        """Return the key."""
-        ...
 
 
 class RequestTooLargeError(ModelError):

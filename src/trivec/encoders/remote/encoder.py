@@ -22,10 +22,11 @@ from trivec.encoders.remote.answers import (
     token_rows,
     token_weights,
 )
-from trivec.encoders.remote.calls import RemoteCalls, RequestTooLargeError, Secret, addresses
+from trivec.encoders.remote.calls import RemoteCalls, RequestTooLargeError, addresses
 from trivec.encoders.remote.tokens import LocalTokens, ServerTokens, Tokens
 from trivec.encoders.tokens import TokenizedText
 from trivec.errors import InputError
+from trivec.protocols import Secret
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, FloatArray, Head, SparseVector
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["NumberFormat", "RemoteEncoder", "RemoteOptions"]
 
 NumberFormat: TypeAlias = Literal["base64", "float"]
+"""How a server is asked to write dense vectors."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -110,7 +112,7 @@ class _Sent:
 
 
 class RemoteEncoder:
-    r"""An :class:`trivec.Encoder` whose model runs behind HTTP.
+    r"""An :class:`trivec.protocols.Encoder` whose model runs behind HTTP.
 
     **Dense vectors alone** come from every server that speaks OpenAI's ``/v1/embeddings``.
     **All three** come from vLLM serving BGE-M3 (0.15 and later)::

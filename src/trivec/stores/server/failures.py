@@ -67,7 +67,7 @@ def call(action: Callable[[], T], policy: RetryPolicy, deadline: float) -> T:
 
 
 async def call_async(action: Callable[[], Awaitable[T]], policy: RetryPolicy, deadline: float) -> T:
-    """Await a request as :func:`call` runs one; waits leave the event loop to others."""
+    """Await a request as ``call`` runs one; waits leave the event loop to others."""
     import tenacity
 
     with _translating():

@@ -1,6 +1,6 @@
 """What a store asks of a Qdrant server, as generators of requests.
 
-An operation yields a :class:`Request` and is sent its result, so that one body serves the
+An operation yields a ``Request`` and is sent its result, so that one body serves the
 synchronous and the asynchronous store; they send the requests, each in its own way.
 """
 
