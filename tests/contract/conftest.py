@@ -64,7 +64,16 @@ class AwaitedStore:
     describe, close) the synchronous one does.
     """
 
-    AWAITED = ("upsert", "overwrite_payload", "query", "retrieve", "scroll", "delete", "count")
+    AWAITED = (
+        "upsert",
+        "update_vectors",
+        "overwrite_payload",
+        "query",
+        "retrieve",
+        "scroll",
+        "delete",
+        "count",
+    )
 
     def __init__(self, store: Store, awaited: AsyncStore) -> None:
         self._store, self._awaited = store, awaited

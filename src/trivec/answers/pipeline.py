@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from trivec._runtime.driving import adrive, astream, drive, stream
-from trivec._runtime.steps import Compute
 from trivec.answers.options import AnswerOptions
 from trivec.answers.packing import TokenCounter
 from trivec.answers.steps import (
@@ -28,6 +27,7 @@ from trivec.chat.conversation import AsyncConversation, Conversation, InThread, 
 from trivec.errors import InputError
 from trivec.index import HybridIndex
 from trivec.index.aio import AsyncHybridIndex
+from trivec.index.steps import Compute
 from trivec.protocols import AsyncChatModel, ChatModel, Reranker
 from trivec.query import Filter
 from trivec.questions.index import QuestionIndex

@@ -11,7 +11,6 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from trivec._runtime.steps import Compute
 from trivec.answers.outcome import AnswerReader, Outcome
 from trivec.answers.turn import (
     Answerer,
@@ -24,6 +23,7 @@ from trivec.answers.turn import (
 )
 from trivec.answers.types import Answer, AnswerPiece, Evidence, Found, Passage, RagOptions
 from trivec.errors import AnswerInterruptedError, ModelError, TrivecError
+from trivec.index.steps import Compute
 from trivec.protocols import Reranker
 from trivec.query import Filter
 from trivec.rerankers import rank
@@ -68,7 +68,7 @@ class Ask:
     messages: Sequence[Mapping[str, str]]
 
 
-RagStep: TypeAlias = RewriteQuestion | Search | Ask | NextReply | Compute | AnswerPiece
+RagStep: TypeAlias = RewriteQuestion | Search | Ask | NextReply | Compute[Any] | AnswerPiece
 RagSteps: TypeAlias = Generator[RagStep, Any, Answer]
 
 

@@ -25,13 +25,13 @@ from typing import Any, TypeAlias, TypeVar
 
 from trivec._runtime.driving import adrive, astream, drive, stream
 from trivec._runtime.ending import aending, ending
-from trivec._runtime.steps import Compute
 from trivec.answers.draft import Draft
 from trivec.answers.options import AnswerOptions
 from trivec.answers.outcome import AnswerReader, Outcome, Reason, refusal
 from trivec.answers.packing import TokenCounter, counter_of
 from trivec.answers.standards import Standards
 from trivec.answers.types import AnswerEnd, AnswerPiece, Evidence
+from trivec.index.steps import Compute
 from trivec.protocols import Encoder
 from trivec.types import ChatReply
 
@@ -56,7 +56,7 @@ class NextReply:
     """Wait for what the chat model says next: a ``ChatReply``, or None at the end."""
 
 
-TurnStep: TypeAlias = NextReply | Compute | AnswerPiece
+TurnStep: TypeAlias = NextReply | Compute[Any] | AnswerPiece
 
 
 class Turn:
@@ -223,7 +223,7 @@ def begin_steps(
     evidence: Evidence | None = None,
     *,
     always_weigh: bool = False,
-) -> Generator[Compute, Any, Turn]:
+) -> Generator[Compute[Draft] | Compute[float], Any, Turn]:
     """Begin a turn; see ``Answerer.begin``.
 
     Args:
@@ -262,7 +262,7 @@ def listen_steps(turn: Turn, reader: AnswerReader) -> Generator[NextReply | Answ
 
 def read_steps(
     turn: Turn, listen: Callable[[Turn, AnswerReader], Generator[StepT, Any, None]]
-) -> Generator[StepT | Compute, Any, AnswerEnd]:
+) -> Generator[StepT | Compute[Outcome], Any, AnswerEnd]:
     """Read and check the answer, unless the turn is refused; return how it ends.
 
     Args:
@@ -298,11 +298,11 @@ def _count(turn: Turn, reply: ChatReply) -> None:
     turn.truncated |= reply.truncated
 
 
-def _compute(step: Compute) -> Any:
+def _compute(step: Compute[Any]) -> Any:
     return step.function()
 
 
-async def _acompute(step: Compute) -> Any:
+async def _acompute(step: Compute[Any]) -> Any:
     return await asyncio.to_thread(step.function)
 
 

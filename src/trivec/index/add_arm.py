@@ -10,15 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
-from trivec._runtime.steps import Compute, InBackground, Join, Steps, StoreCall
 from trivec.bm25 import AnalyzerConfig
 from trivec.errors import InputError
 from trivec.index.adding import AddOptions, Progress, fit_colbert
 from trivec.index.collection import Binding
 from trivec.index.opening import ARM_KINDS, IndexConfig, arm_spec, stored_analyzer
+from trivec.index.steps import Steps, compute, in_background, join, read
+from trivec.query import Filter
 from trivec.schema import Fingerprint, Schema, VectorSpec
 from trivec.text import clean
 from trivec.types import Head, PointId, StoredPoint, Vector
@@ -73,23 +73,41 @@ def fill_steps(
 
     name = binding.schema.written[arm].name
     lacking = models.Filter(must_not=[models.HasVectorCondition(has_vector=name)])
-    page = {"filter": lacking, "limit": options.batch_size}
     filled, seen, written = 0, 0, 0
     offset: PointId | None = None
     while True:
-        points, offset = yield StoreCall("scroll", (), {**page, "offset": offset})
-        vectors = yield Compute(partial(_vectors, binding, arm, points, options))
-        calls = (StoreCall("update_vectors", (vectors,), {"where": lacking}),) if vectors else ()
-        yield InBackground(calls)
+        points, offset = yield from _page(lacking, options.batch_size, offset)
+        vectors = yield from _encode(binding, arm, points, options)
+        yield from _store(vectors, lacking)
         _report(progress, written)
         filled, seen, written = filled + len(vectors), seen + len(points), len(points)
         if offset is None:
             break
-    yield Join()
+    yield from join()
     _report(progress, written)
     if filled < seen:
         logger.warning("%d of %d points got no %s vector", seen - filled, seen, arm)
     return filled
+
+
+def _page(
+    filter: Filter, limit: int, offset: PointId | None
+) -> Steps[tuple[list[StoredPoint], PointId | None]]:
+    return (yield from read(lambda store: store.scroll(filter=filter, limit=limit, offset=offset)))
+
+
+def _encode(
+    binding: Binding, arm: str, points: Sequence[StoredPoint], options: AddOptions
+) -> Steps[Mapping[PointId, Mapping[str, Vector]]]:
+    return (yield from compute(lambda: _vectors(binding, arm, points, options)))
+
+
+def _store(vectors: Mapping[PointId, Mapping[str, Vector]], where: Filter) -> Steps[None]:
+    """Write the vectors in the background."""
+    if vectors:
+        yield from in_background(lambda store: store.update_vectors(vectors, where=where))
+    else:
+        yield from in_background()
 
 
 def _free_name(arm: str, taken: Mapping[str, VectorSpec]) -> str:
@@ -107,7 +125,7 @@ def _described(binding: Binding, schema: Schema) -> Binding:
 
 def _vectors(
     binding: Binding, arm: str, points: Sequence[StoredPoint], options: AddOptions
-) -> dict[PointId, dict[str, Vector]]:
+) -> Mapping[PointId, Mapping[str, Vector]]:
     """Return the vectors of a page, encoded in one call; points without text get none."""
     texts = {point.id: clean(binding.codec.decode(point).text) for point in points}
     texts = {key: text for key, text in texts.items() if text.strip()}

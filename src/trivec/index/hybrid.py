@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
-from trivec._runtime.steps import Steps, run
 from trivec.errors import CollectionError, CollectionNotFoundError
 from trivec.index.add_arm import begin_arm, fill_steps, finish_arm
 from trivec.index.adding import AddOptions, Progress, add_steps, delete_steps
@@ -25,8 +24,10 @@ from trivec.index.opening import (
     stored_analyzer,
 )
 from trivec.index.options import DEFAULT_SEARCH, merged_options
+from trivec.index.performing import run
 from trivec.index.planning import choose_arms
 from trivec.index.searching import get_steps, search_steps, vector_steps
+from trivec.index.steps import Steps
 from trivec.payloads import Codec
 from trivec.payloads.codecs import stored_codec
 from trivec.protocols import Encoder, Store

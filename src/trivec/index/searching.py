@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from trivec._runtime.steps import Compute, Steps, StoreCall
 from trivec.errors import InputError
 from trivec.fusion import maximal_marginal_relevance
 from trivec.index.collection import NO_HEADS, Binding
@@ -21,6 +20,7 @@ from trivec.index.planning import (
     require_vectors,
     required_heads,
 )
+from trivec.index.steps import Steps, compute, read
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.types import (
     Chunk,
@@ -53,12 +53,13 @@ def search_steps(
     scope = binding.scope(filter)
     if k == 0 or not searches:
         return [[] for _ in searches]
-    encoded = yield Compute(lambda: _encode(binding, searches, arms, options))
+    encoded = yield from compute(lambda: _encode(binding, searches, arms, options))
     plans = [
         plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded
     ]
     requests = [plan.query for plan in plans if plan is not None]
-    answers = iter((yield StoreCall("query", (requests,))) if requests else ())
+    found = (yield from read(lambda store: store.query(requests))) if requests else []
+    answers = iter(found)
     results = []
     for texts, plan in zip(encoded, plans, strict=True):
         points = [] if plan is None else next(answers)
@@ -92,7 +93,7 @@ def vector_steps(
 def get_steps(binding: Binding, ids: Sequence[str]) -> Steps[list[Chunk]]:
     """Read passages by id; see :meth:`trivec.HybridIndex.get`."""
     keys = [binding.point_id(identity) for identity in ids]
-    points: list[StoredPoint] = (yield StoreCall("retrieve", (keys,))) if keys else []
+    points = (yield from read(lambda store: store.retrieve(keys))) if keys else []
     found = {point.id: binding.codec.decode(point) for point in points if binding.owns(point)}
     return [found[key] for key in keys if key in found]
 
@@ -163,7 +164,7 @@ def _explained(
     names = [arm for arm in arms if arm in text.vectors]
     scope = binding.scope(binding.of_ids(ids))
     requests = [_exact(binding, arm, text.vectors[arm], len(ids), scope) for arm in names]
-    answers = yield StoreCall("query", (requests,))
+    answers = yield from read(lambda store: store.query(requests))
     scores: dict[PointId, dict[str, float]] = {key: {} for key in ids}
     for arm, points in zip(names, answers, strict=True):
         rows = len(text.vectors[arm]) if arm == "colbert" else 1
@@ -187,7 +188,7 @@ def _matches(
     """Return the tokens (sparse) and words (BM25) that the query shares with each point."""
     lexical = [arm for arm in ("sparse", "bm25") if arm in arms]
     names = [binding.schema.vectors[arm].name for arm in lexical]
-    stored = yield StoreCall("retrieve", (ids,), {"with_vectors": names})
+    stored = yield from read(lambda store: store.retrieve(ids, with_vectors=names))
     found: dict[PointId, list[MatchedTerm]] = {key: [] for key in ids}
     for arm in lexical:
         query = cast("SparseVector", text.vectors[arm])
@@ -244,7 +245,7 @@ def _inverse_frequencies(
         )
         for index, key in witness.items()
     ]
-    answers = (yield StoreCall("query", (queries,))) if queries else []
+    answers = (yield from read(lambda store: store.query(queries))) if queries else []
     factors = {}
     for (index, key), points in zip(witness.items(), answers, strict=True):
         weight = cast("SparseVector", weights[key]).to_mapping()[index]

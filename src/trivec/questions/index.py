@@ -66,18 +66,17 @@ class QuestionIndex:
 
         Raises:
             CollectionNotFoundError: there are none and ``create`` is False.
-            InputError: the index's store is one of your own; give the questions' ``store``.
+            InputError: nothing can lie beside the index's store; give the questions' ``store``.
             CollectionError, StoreError: as :meth:`HybridIndex.open`.
         """
         binding = binding_of(index)
         if store is None:
-            sibling = getattr(binding.store, "sibling", None)
-            if sibling is None:
+            store = binding.store.sibling(SIBLING)
+            if store is None:
                 raise InputError(
                     f"{binding.store!r} has no place beside it; give store=..., where the "
                     "questions are to be kept"
                 )
-            store = sibling(SIBLING)
         if not create and store.schema is None:
             raise CollectionNotFoundError(
                 "this index has no questions yet; generate() writes them, as does the command: "
