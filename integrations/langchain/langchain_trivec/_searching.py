@@ -12,8 +12,7 @@ from langchain_core.vectorstores import VectorStore
 from langchain_trivec._convert import document_of, search_options
 from trivec.arms import DENSE
 from trivec.errors import InputError
-from trivec.index import HybridIndex
-from trivec.index.aio import AsyncHybridIndex
+from trivec.index import AsyncHybridIndex, HybridIndex
 from trivec.query import Filter
 from trivec.types import Hit, SearchOptions
 

@@ -8,8 +8,10 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages
 from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.runnables import RunnableConfig
 
-from trivec.chat.openai import response_format
+from trivec.adapters import aending, ending
+from trivec.chat import response_format
 from trivec.types import ChatReply
 
 __all__ = ["LLMChat"]
@@ -28,43 +30,55 @@ class LLMChat:
         llm: any chat model.
         structured: pass a JSON schema on as OpenAI's ``response_format``, which ``ChatOpenAI`` and
             its kin take; without it the model is asked in words alone.
+        config: callbacks, tags and the rest that every call of the model is given.
 
     Example:
-        >>> from trivec.rewriting.rewriters import KeywordRewriter
+        >>> from trivec import KeywordRewriter
         >>> rewriter = KeywordRewriter(LLMChat(llm))  # doctest: +SKIP
         >>> TrivecRetriever(index=index, rewriter=rewriter)  # doctest: +SKIP
     """
 
-    def __init__(self, llm: BaseChatModel, *, structured: bool = False) -> None:
+    def __init__(
+        self,
+        llm: BaseChatModel,
+        *,
+        structured: bool = False,
+        config: RunnableConfig | None = None,
+    ) -> None:
         self._llm = llm
         self._structured = structured
+        self._config = config
 
     def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
         """Yield the answer piece by piece."""
         seen = _Seen()
-        for message in self._llm.stream(_told(messages)):
-            if text := seen.text_of(message):
-                yield ChatReply(text)
+        with ending(self._llm.stream(_messages(messages), self._config)) as pieces:
+            for message in pieces:
+                if text := seen.text_of(message):
+                    yield ChatReply(text)
         yield seen.last()
 
     def chat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
         """Return the whole answer."""
-        return _reply(self._llm.invoke(_told(messages), **self._format(schema)))
+        return _reply(self._llm.invoke(_messages(messages), self._config, **self._format(schema)))
 
     async def achat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
         """Return the whole answer."""
-        return _reply(await self._llm.ainvoke(_told(messages), **self._format(schema)))
+        return _reply(
+            await self._llm.ainvoke(_messages(messages), self._config, **self._format(schema))
+        )
 
     async def astream(self, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[ChatReply]:
         """Yield the answer piece by piece."""
         seen = _Seen()
-        async for message in self._llm.astream(_told(messages)):
-            if text := seen.text_of(message):
-                yield ChatReply(text)
+        async with aending(self._llm.astream(_messages(messages), self._config)) as pieces:
+            async for message in pieces:
+                if text := seen.text_of(message):
+                    yield ChatReply(text)
         yield seen.last()
 
     def _format(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -90,7 +104,7 @@ class _Seen:
         return _counted("", self._usage, truncated=self._cut_off)
 
 
-def _told(messages: Sequence[Mapping[str, str]]) -> list[BaseMessage]:
+def _messages(messages: Sequence[Mapping[str, str]]) -> list[BaseMessage]:
     return convert_to_messages([dict(each) for each in messages])
 
 

@@ -22,7 +22,7 @@ from trivec.errors import FilterError, InputError
 from trivec.fusion import FUSIONS
 from trivec.index import HybridIndex
 from trivec.payloads import Codec
-from trivec.stores.filters import as_filter
+from trivec.stores import as_filter
 from trivec.types import QueryText, SearchOptions
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from llama_index_trivec._convert import scored_node_of
 from llama_index_trivec._searching import filter_of, query_texts
 from llama_index_trivec.embeddings import ObservedEncoder
 from trivec.errors import InputError
-from trivec.index import HybridIndex
-from trivec.index.aio import AsyncHybridIndex
+from trivec.index import AsyncHybridIndex, HybridIndex
 from trivec.protocols import AsyncStore
 from trivec.types import SearchOptions
 

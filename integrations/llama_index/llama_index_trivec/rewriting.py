@@ -16,16 +16,16 @@ from llama_index.core.settings import Settings
 
 from llama_index_trivec._convert import chat_messages
 from llama_index_trivec._searching import RewrittenQuery, query_texts
-from trivec.chat.openai import response_format
-from trivec.chat.prompts import Language
-from trivec.rewriting.rewriters import (
+from trivec.adapters import aending, ending
+from trivec.chat import Language, response_format
+from trivec.rewriting import (
     DEFAULT_WEIGHTS,
     KEYWORD_INSTRUCTIONS,
+    CorpusVocabulary,
     KeywordRewriter,
     RewriteExample,
     RewriteWeights,
 )
-from trivec.rewriting.vocabulary import CorpusVocabulary
 from trivec.types import ChatReply
 
 __all__ = ["KeywordQueryTransform", "LLMChat"]
@@ -57,9 +57,10 @@ class LLMChat:
     def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
         """Yield the answer piece by piece."""
         response: ChatResponse | None = None
-        for response in self._llm.stream_chat(chat_messages(messages)):
-            if response.delta:
-                yield ChatReply(response.delta)
+        with ending(self._llm.stream_chat(chat_messages(messages))) as responses:
+            for response in responses:
+                if response.delta:
+                    yield ChatReply(response.delta)
         yield _reply("", response)
 
     async def achat(
@@ -72,9 +73,10 @@ class LLMChat:
     async def astream(self, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[ChatReply]:
         """Yield the answer piece by piece."""
         response: ChatResponse | None = None
-        async for response in await self._llm.astream_chat(chat_messages(messages)):
-            if response.delta:
-                yield ChatReply(response.delta)
+        async with aending(await self._llm.astream_chat(chat_messages(messages))) as responses:
+            async for response in responses:
+                if response.delta:
+                    yield ChatReply(response.delta)
         yield _reply("", response)
 
     def _options(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -19,10 +19,9 @@ from llama_index.core.vector_stores.types import (
 from llama_index_trivec._convert import chunk_of, node_of, scored_node_of
 from llama_index_trivec._searching import Search, filter_of, search_of
 from llama_index_trivec.embeddings import BGEM3Embedding
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 from trivec.errors import InputError
-from trivec.index import HybridIndex
-from trivec.index.aio import AsyncHybridIndex
+from trivec.index import AsyncHybridIndex, HybridIndex
 from trivec.protocols import AsyncStore
 from trivec.types import ALL_HEADS, Hit, SearchOptions
 

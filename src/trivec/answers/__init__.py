@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from trivec.answers.calibration import Calibration, LabelledQuestion, calibrate
 from trivec.answers.evidence import Judge, SentenceHit, best_sentences
+from trivec.answers.options import AnswerOptions, Threshold
 from trivec.answers.outcome import Outcome, Reason
 from trivec.answers.packing import TokenCounter, estimated_tokens
 from trivec.answers.pipeline import RagPipeline
 from trivec.answers.support import Claim
-from trivec.answers.turn import AnswerOptions, Threshold
+from trivec.answers.turn import Answerer, Turn
 from trivec.answers.types import (
     Answer,
+    AnswerEnd,
     AnswerPiece,
     Evidence,
     EvidenceScore,
@@ -22,8 +24,10 @@ from trivec.answers.types import (
 
 __all__ = [
     "Answer",
+    "AnswerEnd",
     "AnswerOptions",
     "AnswerPiece",
+    "Answerer",
     "Calibration",
     "Claim",
     "Evidence",
@@ -40,6 +44,7 @@ __all__ = [
     "SentenceHit",
     "Threshold",
     "TokenCounter",
+    "Turn",
     "best_sentences",
     "calibrate",
     "estimated_tokens",

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from trivec._runtime.checks import check_choice, check_least
-from trivec.answers.outcome import Reason
+from trivec.answers.options import AnswerOptions
+from trivec.answers.outcome import Outcome, Reason
 from trivec.answers.support import Claim
-from trivec.answers.turn import AnswerOptions
 from trivec.rerankers import RankingOptions
 from trivec.rewriting.rewriters import Rewrite
 from trivec.types import Hit, SearchOptions
 
 __all__ = [
     "Answer",
+    "AnswerEnd",
     "AnswerPiece",
     "Evidence",
     "EvidenceScore",
@@ -127,6 +128,19 @@ class AnswerPiece:
     """What a streamed answer goes on with."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEnd:
+    """How an answer ends that was read piece by piece.
+
+    Attributes:
+        text: what the user is still to see; the pieces and this are the outcome's answer.
+        outcome: the whole answer with its citations, or the refusal.
+    """
+
+    text: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trivec.chat.openai import ChatOptions, OpenAIChat, SchemaForm, SchemaRefused, response_format
-from trivec.chat.prompts import Language
+from trivec.chat.prompts import Language, answer_messages
 
 __all__ = [
     "ChatOptions",
@@ -11,5 +11,6 @@ __all__ = [
     "OpenAIChat",
     "SchemaForm",
     "SchemaRefused",
+    "answer_messages",
     "response_format",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from trivec.rewriting.prompts import RewriteExample
 from trivec.rewriting.rewriters import (
     DEFAULT_WEIGHTS,
+    KEYWORD_INSTRUCTIONS,
     FeedbackRewriter,
     KeywordRewriter,
     KeywordSource,
@@ -18,6 +19,7 @@ from trivec.rewriting.vocabulary import CorpusTerm, CorpusTerms, CorpusVocabular
 
 __all__ = [
     "DEFAULT_WEIGHTS",
+    "KEYWORD_INSTRUCTIONS",
     "CorpusTerm",
     "CorpusTerms",
     "CorpusVocabulary",

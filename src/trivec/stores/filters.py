@@ -24,9 +24,8 @@ from trivec.errors import FilterError
 if TYPE_CHECKING:
     from qdrant_client import models
 
-__all__ = ["FilterLike", "all_of", "as_filter"]
+__all__ = ["all_of", "as_filter"]
 
-FilterLike: TypeAlias = "models.Filter | Mapping[str, Any] | None"
 Path: TypeAlias = Callable[[str], str]
 
 _BOUNDS = ("gt", "gte", "lt", "lte")
@@ -34,12 +33,14 @@ _OPERATORS = (*_BOUNDS, "eq", "ne", "in", "not_in")
 _LOGIC = ("$and", "$or", "$not")
 
 
-def as_filter(value: FilterLike, path: Path) -> models.Filter | None:
+def as_filter(
+    value: models.Filter | Mapping[str, Any] | None, path: Callable[[str], str]
+) -> models.Filter | None:
     """Return a filter of Qdrant's from the shorthand; one of Qdrant's own passes through.
 
     Args:
         value: the shorthand, a ``models.Filter``, or None for no filter. ``{}`` is no filter.
-        path: payload path of a metadata key.
+        path: returns the payload path of a metadata key: ``HybridIndex.codec.metadata_path``.
 
     Raises:
         FilterError: an unknown operator, a value that Qdrant cannot compare, an empty ``$or``.
