@@ -21,6 +21,7 @@ from trivec.index.opening import (
     new_schema,
     place_name,
     require_fitting,
+    require_tenant,
     resolve_store,
     stored_analyzer,
 )
@@ -95,6 +96,7 @@ class HybridIndex:
             tenant: keep to this tenant's points; every operation is confined to them.
 
         Raises:
+            InputError: the tenant is not a text, or a blank one.
             CollectionNotFoundError: nothing is there and ``create`` is False.
             FingerprintMismatchError: another model wrote it; both sides are printed.
             CollectionLockedError: another process has the folder open.
@@ -102,6 +104,7 @@ class HybridIndex:
             StoreUnavailableError: the server cannot be reached.
         """
         config = config or IndexConfig()
+        require_tenant(tenant)
         place = place_name(location, collection)
         store = resolve_store(location, collection)
         schema = store.schema

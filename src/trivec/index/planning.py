@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -54,7 +54,7 @@ def as_texts(query: str | QueryText | Sequence[QueryText]) -> tuple[QueryText, .
     elif isinstance(query, QueryText):
         texts = (query,)
     else:
-        texts = tuple(query)
+        texts = tuple(query) if isinstance(query, Iterable) else ()
     if not texts or not all(isinstance(text, QueryText) for text in texts):
         raise InputError(f"query={query!r}; give a text, or QueryText objects, at least one")
     if any(not text.text.strip() and not text.vectors for text in texts):

@@ -48,6 +48,8 @@ def search_steps(
     """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
     if not isinstance(k, int) or k < 0:
         raise InputError(f"k={k!r}; it must be an integer of at least 0")
+    if isinstance(queries, str):
+        raise InputError(f"queries={queries!r} is one text; give a list, or use search()")
     searches = [as_texts(query) for query in queries]
     arms = choose_arms(options, binding.schema)
     scope = binding.scope(filter)
@@ -91,7 +93,7 @@ def vector_steps(
 
 def get_steps(binding: Binding, ids: Sequence[str]) -> Steps[list[Chunk]]:
     """Read passages by id; see :meth:`trivec.HybridIndex.get`."""
-    keys = [binding.point_id(identity) for identity in ids]
+    keys = binding.point_ids(ids)
     points: list[StoredPoint] = (yield StoreCall("retrieve", (keys,))) if keys else []
     found = {point.id: binding.codec.decode(point) for point in points if binding.owns(point)}
     return [found[key] for key in keys if key in found]
