@@ -634,3 +634,34 @@ def test_an_index_says_which_arms_a_search_uses(filled):
 def test_an_open_index_cannot_be_pickled(filled):
     with pytest.raises(TypeError, match="open it again"):
         pickle.dumps(filled)
+
+
+class TestWhatIsGivenByMistake:
+    @pytest.mark.parametrize("chunks", [["text"], "text", Chunk("text"), None, 7, [{"text": "a"}]])
+    def test_add_says_what_to_give(self, index, chunks):
+        with pytest.raises(InputError, match="Chunk"):
+            index.add(chunks)
+
+    @pytest.mark.parametrize("query", [None, 7, b"bytes", [], ["a", "b"], {"text": "a"}])
+    def test_search_says_what_to_give(self, index, query):
+        with pytest.raises(InputError, match="give a text"):
+            index.search(query)
+
+    def test_a_batch_is_a_list(self, index):
+        with pytest.raises(InputError, match="give a list"):
+            index.search_batch("two words")
+
+    @pytest.mark.parametrize("ids", ["34", b"34", 34, [3], [None]])
+    def test_a_text_is_no_list_of_ids(self, index, ids):
+        index.add([Chunk("three", id="3"), Chunk("four", id="4")])
+        with pytest.raises(InputError, match="ids"):
+            index.delete(ids=ids)
+        with pytest.raises(InputError, match="ids"):
+            index.get(ids)
+        assert index.count() == 2
+
+
+@pytest.mark.parametrize("tenant", [{"ne": "x"}, ["a"], ("a", "b"), 7, "", " ", b"a"])
+def test_a_tenant_is_a_text(tenant):
+    with pytest.raises(InputError, match="tenant"):
+        HybridIndex.open(MemoryStore(), FakeEncoder(), tenant=tenant)

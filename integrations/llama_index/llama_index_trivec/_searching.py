@@ -21,7 +21,7 @@ from trivec.arms import BM25, DENSE, LEXICAL, SPARSE
 from trivec.errors import FilterError, InputError
 from trivec.fusion import FUSIONS
 from trivec.index import HybridIndex
-from trivec.payloads import Codec
+from trivec.payloads import Field
 from trivec.stores import as_filter
 from trivec.types import QueryText, SearchOptions
 
@@ -42,12 +42,12 @@ ARM_OF_MODE = {
 
 
 def filter_of(
-    filters: MetadataFilters | models.Filter | Mapping[str, Any] | None, codec: Codec
+    filters: MetadataFilters | models.Filter | Mapping[str, Any] | None, index: HybridIndex
 ) -> models.Filter | Mapping[str, Any] | None:
     """Return LlamaIndex's filters as Qdrant's; Qdrant's own and the core's shorthand pass through.
 
     An empty list of filters is no filter. ``ref_doc_id``, ``doc_id`` and ``document_id`` are the
-    source document's id.
+    user's own metadata where there is some of that name, else the source document's id.
 
     Raises:
         FilterError: names the operator that cannot take the value it was given.
@@ -55,18 +55,20 @@ def filter_of(
     if not isinstance(filters, MetadataFilters):
         return filters
 
-    def path(key: str) -> str:
-        own = key in SOURCE_KEYS
-        return codec.own_path("source") if own else codec.metadata_path(key)
+    def fields(key: str) -> Field:
+        field = index.field(key)
+        if key not in SOURCE_KEYS or field.fallback is not None:
+            return field
+        return replace(field, fallback=Field(key, (index.codec.own_path("source"),)))
 
-    return _combined(filters, path)
+    return _combined(filters, fields)
 
 
-def _combined(filters: MetadataFilters, path: Callable[[str], str]) -> models.Filter | None:
+def _combined(filters: MetadataFilters, fields: Callable[[str], Field]) -> models.Filter | None:
     from qdrant_client import models
 
     parts = [
-        _combined(part, path) if isinstance(part, MetadataFilters) else _condition(part, path)
+        _combined(part, fields) if isinstance(part, MetadataFilters) else _condition(part, fields)
         for part in filters.filters
     ]
     conditions: list[models.Condition] = [part for part in parts if part is not None]
@@ -81,11 +83,11 @@ def _combined(filters: MetadataFilters, path: Callable[[str], str]) -> models.Fi
             return models.Filter(must=conditions)
 
 
-def _condition(filter: MetadataFilter, path: Callable[[str], str]) -> models.Filter:
+def _condition(filter: MetadataFilter, fields: Callable[[str], Field]) -> models.Filter:
     """Return one comparison; of a list in the metadata, one element that fits is enough."""
     operator, value = filter.operator, filter.value
     if operator in _TEXT_OPERATORS:
-        return _text_condition(filter, path)
+        return _text_condition(filter, fields(filter.key))
     if operator not in _OPERATORS:
         raise FilterError(
             f"operator {operator.value!r} on {filter.key!r} is not supported; allowed: "
@@ -97,7 +99,7 @@ def _condition(filter: MetadataFilter, path: Callable[[str], str]) -> models.Fil
             f"operator {operator.value!r} on {filter.key!r} takes "
             f"{'a list' if takes_list else 'one value'}, got {value!r}"
         )
-    translated = as_filter(shorthand(filter.key, value), path)
+    translated = as_filter(shorthand(filter.key, value), fields)
     if translated is None:
         raise FilterError(f"operator {operator.value!r} on {filter.key!r} got an empty list")
     return translated
@@ -122,7 +124,7 @@ _OPERATORS: Mapping[FilterOperator, tuple[bool, Callable[[str, Any], dict[str, A
 _TEXT_OPERATORS = (FilterOperator.TEXT_MATCH, FilterOperator.TEXT_MATCH_INSENSITIVE)
 
 
-def _text_condition(filter: MetadataFilter, path: Callable[[str], str]) -> models.Filter:
+def _text_condition(filter: MetadataFilter, field: Field) -> models.Filter:
     """Return a search within a text: the exact substring, or all the words in any case."""
     from qdrant_client import models
 
@@ -138,7 +140,14 @@ def _text_condition(filter: MetadataFilter, path: Callable[[str], str]) -> model
         match = models.MatchSubstring(substring=filter.value)
     else:
         match = models.MatchText(text=filter.value)
-    return models.Filter(must=[models.FieldCondition(key=path(filter.key), match=match)])
+    if not field.paths:
+        raise FilterError(
+            f"operator {filter.operator.value!r} cannot search the key {filter.key!r}; rename it"
+        )
+    anywhere: list[models.Condition] = [
+        models.FieldCondition(key=path, match=match) for path in field.paths
+    ]
+    return models.Filter(should=anywhere)
 
 
 @dataclass
@@ -260,12 +269,12 @@ def _scope(query: VectorStoreQuery, index: HybridIndex) -> models.Filter | None:
     from qdrant_client import models
 
     parts: list[models.Condition] = []
-    filters = filter_of(query.filters, index.codec)
+    filters = filter_of(query.filters, index)
     if isinstance(filters, models.Filter):
         parts.append(filters)
     if query.doc_ids:
-        among = as_filter({"source": list(query.doc_ids)}, index.codec.own_path)
-        parts += [] if among is None else [among]
+        source = models.MatchAny(any=list(query.doc_ids))
+        parts.append(models.FieldCondition(key=index.codec.own_path("source"), match=source))
     if query.node_ids:
         points = map(index.point_id, query.node_ids)
         parts.append(models.HasIdCondition(has_id=list(points)))

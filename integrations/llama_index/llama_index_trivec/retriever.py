@@ -80,7 +80,7 @@ class TrivecRetriever(BaseRetriever):
         self._index = index.with_encoder(ObservedEncoder(index.encoder))
         self._async_index = AsyncHybridIndex(self._index, async_store)
         self._k = similarity_top_k
-        self._filter = filter_of(filters, index.codec)
+        self._filter = filter_of(filters, index)
         self._options = options or SearchOptions()
         self._query_transform = query_transform
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
 
 from trivec.errors import InputError
 
-__all__ = ["Precision", "check_choice", "check_least", "check_number"]
+__all__ = ["Precision", "check_choice", "check_least", "check_number", "check_texts"]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """How a model computes on torch: in single, brain or half precision."""
@@ -69,3 +69,18 @@ def check_number(
     allowed = f"of {allowed}" if allowed.startswith("at") else allowed
     none = ", or None" if or_none else ""
     raise InputError(f"{name}={value!r}; it must be a number {allowed}{none}")
+
+
+def check_texts(name: str, value: object) -> None:
+    """Refuse what is not a list of texts; one text would be read as a list of its letters.
+
+    Raises:
+        InputError: it is one text, no list, or holds something else.
+    """
+    if isinstance(value, str | bytes):
+        raise InputError(f"{name}={value!r} is one text; give a list: {name}=[{value!r}]")
+    if not isinstance(value, Iterable):
+        raise InputError(f"{name}={value!r}; give a list of texts")
+    for item in value:
+        if not isinstance(item, str):
+            raise InputError(f"{name} holds {item!r}, a {type(item).__name__}; allowed: texts")

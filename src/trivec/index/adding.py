@@ -96,7 +96,7 @@ def add_steps(
     if options.late_chunking:
         long_encoder(binding.encoder)  # refused before anything is read
     try:
-        for window in windows(chunks, options.batch_size):
+        for window in windows(_only_chunks(chunks), options.batch_size):
             batch = yield from _prepare(binding, window, written.current(), options, tally)
             yield from batch.write()
             _report(progress, written)
@@ -121,6 +121,24 @@ def delete_steps(scope: Filter | None) -> Steps[int]:
     if count:
         yield from write(lambda store: store.delete(filter=scope))
     return count
+
+
+def _only_chunks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield the chunks.
+
+    Raises:
+        InputError: there is something else; what came before it is stored.
+    """
+    if isinstance(chunks, Chunk | str) or not isinstance(chunks, Iterable):
+        raise InputError(f"add() was given a {type(chunks).__name__}; give a list of Chunk objects")
+    for chunk in chunks:
+        if not isinstance(chunk, Chunk):
+            raise InputError(
+                f"add() was given a list with a {type(chunk).__name__}; give Chunk objects, such "
+                "as Chunk('a passage', source='file.md'); LangChain's documents and LlamaIndex's "
+                "nodes go to the adapters' vector stores"
+            )
+        yield chunk
 
 
 def _windows(chunks: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:

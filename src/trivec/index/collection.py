@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from trivec._runtime.checks import check_texts
 from trivec.arms import heads_of, vectors_by_arm
 from trivec.bm25 import Bm25Analyzer
 from trivec.errors import InputError
-from trivec.payloads.trivec import Codec, content_digest, point_id
+from trivec.payloads.fields import Field
+from trivec.payloads.trivec import TOKENS, Codec, content_digest, point_id
 from trivec.protocols import Encoder, Store
 from trivec.query import Filter
 from trivec.schema import Schema
@@ -58,12 +60,32 @@ class Binding:
             return number
         return self.codec.point_id(identity)
 
+    def point_ids(self, ids: Sequence[str]) -> list[PointId]:
+        """Return the point ids of callers' ids.
+
+        Raises:
+            InputError: it is one text, or holds something else than texts.
+        """
+        listed = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else ids
+        check_texts("ids", listed)
+        return [self.point_id(identity) for identity in listed]
+
     def scope(self, *filters: Filter | Mapping[str, Any] | None) -> Filter | None:
         """AND the filters with the tenant's own, which none of them can widen."""
-        parts = [as_filter(part, self.codec.metadata_path) for part in filters]
+        parts = [as_filter(part, self.field) for part in filters]
         if self.tenant is not None:
-            parts.append(as_filter({"tenant": self.tenant}, self.codec.own_path))
+            parts.append(self._of("tenant", self.tenant))
         return all_of(*parts)
+
+    def field(self, key: str) -> Field:
+        """Return where a metadata key lies, for filters.
+
+        Tokens are asked where the collection has an index of them: a server in strict mode
+        refuses conditions on others. Where nothing else leads to a value, they are asked anyway.
+        """
+        field = self.codec.metadata_field(key)
+        indexed = self.codec.own_path(TOKENS) in self.schema.payload_indexes
+        return field if indexed or field.hidden else replace(field, tokens=None)
 
     def of_ids(self, ids: Sequence[PointId]) -> Filter:
         """Return a filter for these points."""
@@ -73,11 +95,15 @@ class Binding:
 
     def of_source(self, source: str) -> Filter:
         """Return a filter for the points of a source."""
-        path = self.codec.own_path("source")
+        return self._of("source", clean(source))
+
+    def _of(self, field: str, value: str) -> Filter:
+        """Return a filter for one value of trivec's own fields, compared as it is."""
         from qdrant_client import models
 
-        match = models.MatchValue(value=clean(source))
-        return models.Filter(must=[models.FieldCondition(key=path, match=match)])
+        match = models.MatchValue(value=value)
+        condition = models.FieldCondition(key=self.codec.own_path(field), match=match)
+        return models.Filter(must=[condition])
 
     def selection(
         self,
@@ -94,7 +120,7 @@ class Binding:
             raise InputError("delete() was given nothing; give ids, source or filter")
         parts: list[Filter | Mapping[str, Any] | None] = [filter]
         if ids is not None:
-            parts.append(self.of_ids([self.point_id(identity) for identity in ids]))
+            parts.append(self.of_ids(self.point_ids(ids)))
         if source is not None:
             parts.append(self.of_source(source))
         return self.scope(*parts)

@@ -14,7 +14,7 @@ from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
 from trivec.errors import CollectionError, InputError
 from trivec.index.adding import ColbertOverflow
 from trivec.payloads.codecs import CODECS, codec_keys
-from trivec.payloads.trivec import Codec, PayloadCodec
+from trivec.payloads.trivec import TOKENS, Codec, PayloadCodec
 from trivec.protocols import Encoder, Store
 from trivec.schema import Fingerprint, Schema
 from trivec.types import EncoderInfo
@@ -27,6 +27,7 @@ __all__ = [
     "new_schema",
     "place_name",
     "require_fitting",
+    "require_tenant",
     "resolve_store",
     "stored_analyzer",
 ]
@@ -120,8 +121,9 @@ def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Sc
     arms = _chosen(info, config)
     vectors = {arm.name: arm.spec(config.vectors.get(arm.name, arm.name), info) for arm in arms}
     codec = config.layout or CODECS["trivec"]
-    indexes = {codec.own_path("source"): "keyword"}
-    indexes |= {codec.metadata_path(key): kind for key, kind in config.payload_indexes.items()}
+    indexes = {codec.own_path("source"): "keyword", codec.own_path(TOKENS): "keyword"}
+    for key, kind in config.payload_indexes.items():
+        indexes |= dict.fromkeys(codec.metadata_field(key).paths, kind)
     analyzer = None
     if any(arm.head is None for arm in arms):
         analyzer = (config.analyzer or AnalyzerConfig()).to_json()
@@ -186,6 +188,16 @@ def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place
             f"{place} does not store {missing}, it has {sorted(stored.vectors)}; "
             "open it without them and call add_arm(), or index again into a new place"
         )
+
+
+def require_tenant(tenant: object) -> None:
+    """Refuse what is not a text: anything else could be read as a filter.
+
+    Raises:
+        InputError: it is not, or it is blank.
+    """
+    if tenant is not None and (not isinstance(tenant, str) or not tenant.strip()):
+        raise InputError(f"tenant={tenant!r}; allowed: a text that is not blank, or None")
 
 
 def stored_analyzer(schema: Schema) -> Bm25Analyzer | None:

@@ -51,6 +51,8 @@ def search_steps(
 ) -> Steps[list[list[Hit]]]:
     """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
     check_least("k", k, 0)
+    if isinstance(queries, str):
+        raise InputError(f"queries={queries!r} is one text; give a list, or use search()")
     searches = [as_texts(query) for query in queries]
     arms = choose_arms(options, binding.schema)
     explained = list(dict.fromkeys([*arms, *([COLBERT.name] if options.colbert else [])]))
@@ -94,7 +96,7 @@ def vector_steps(
 
 def get_steps(binding: Binding, ids: Sequence[str]) -> Steps[list[Chunk]]:
     """Read passages by id; see :meth:`trivec.HybridIndex.get`."""
-    keys = [binding.point_id(identity) for identity in ids]
+    keys = binding.point_ids(ids)
     points = (yield from read(lambda store: store.retrieve(keys))) if keys else []
     chunks = {point.id: binding.codec.decode(point) for point in points if binding.owns(point)}
     return [chunks[key] for key in keys if key in chunks]
