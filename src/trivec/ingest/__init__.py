@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from trivec.ingest.chunking import chunks, find_files
-from trivec.ingest.readers import SUFFIXES, Document, ReadOptions, read
+from trivec.ingest.chunking import chunks
+from trivec.ingest.documents import Block, BlockKind, Document, LeftOut, OnLeftOut, ReadOptions
+from trivec.ingest.finding import find_files
+from trivec.ingest.readers import SUFFIXES, Reader, read
 
-__all__ = ["SUFFIXES", "Document", "ReadOptions", "chunks", "find_files", "read"]
+__all__ = [
+    "SUFFIXES",
+    "Block",
+    "BlockKind",
+    "Document",
+    "LeftOut",
+    "OnLeftOut",
+    "ReadOptions",
+    "Reader",
+    "chunks",
+    "find_files",
+    "read",
+]
