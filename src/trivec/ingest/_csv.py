@@ -148,8 +148,9 @@ class _Lines:
 
     def ahead(self, count: int) -> list[str]:
         """Return the next lines without passing them."""
-        lines = list(islice(self._file, count))
-        self._waiting.extend(reversed(lines))
+        known = self._waiting[::-1]
+        lines = known + list(islice(self._file, max(0, count - len(known))))
+        self._waiting = lines[::-1]
         return [line.removeprefix("\ufeff") for line in lines]
 
 

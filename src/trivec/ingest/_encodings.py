@@ -63,9 +63,13 @@ IN_USE = frozenset(
 )
 """What text files are in; the rest of chardet's list only makes it unsure."""
 
-CONFIDENT = 0.08
+CONFIDENT = 0.05
 AHEAD = 1.35
 """chardet's least confidence, and how far ahead of the next other reading it must be."""
+
+HIGH = bytes([0, *range(128, 256)])
+FEWEST = 8
+"""Bytes beyond ASCII; fewer tell one encoding from another too rarely."""
 
 ODD = frozenset({"Cc", "Cn", "Co", "Cs"})
 NULS = 0.02
@@ -112,6 +116,8 @@ def encoding_of(path: Path, given: str | None = None) -> TextEncoding:
 
 def sure_encoding(sample: bytes) -> str | None:
     """Return the encoding that chardet is sure of; None where it is not."""
+    if b"\x1b$" not in sample and len(sample) - len(sample.translate(None, HIGH)) < FEWEST:
+        return None
     with needs("files"):
         import chardet
 

@@ -76,7 +76,7 @@ class Unread:
             parent = element.getparent()
             return tag != "footer" or parent is None or parent.tag != "blockquote"
         attributes = dict(element.items())
-        if not attributes or tag in {"html", "body"}:
+        if (not attributes and tag != "dialog") or tag in {"html", "body"}:
             return False
         return (
             _is_hidden(tag, attributes)

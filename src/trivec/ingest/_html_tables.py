@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 __all__ = ["TableReader", "TableText", "is_layout", "row_line"]
 
 MOST_SPANNED = 100
+CELL = 3
+"""Characters of an empty cell."""
+
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6", "table")
 BLOCKS = ("p", "div", "ul", "ol", "section", "article")
 
@@ -34,7 +37,8 @@ def is_layout(table: _Element) -> bool:
 
 def row_line(cells: Sequence[str]) -> str:
     """Return a row as a line of a Markdown table."""
-    return "|" + "|".join(f" {cell} " if cell else "  " for cell in cells) + "|"
+    escaped = (cell.replace("|", "\\|") for cell in cells)
+    return "|" + "|".join(f" {cell} " if cell else "  " for cell in escaped) + "|"
 
 
 class TableReader:
@@ -61,8 +65,11 @@ class TableReader:
         """Return the lines of a table without tables in it."""
         caption = next((self._text_of(one) for one in table.iterdescendants("caption")), "")
         rows, heads = self._grid(table)
-        width = max((len(row) for row in rows), default=0)
-        lines = [row_line(row + [""] * (width - len(row))) for row in rows]
+        width = len(rows[heads - 1]) if heads else 0
+        for row in rows:
+            while len(row) < width and self._affords(""):
+                row.append("")
+        lines = [row_line(row) for row in rows]
         opening = [caption] if caption else []
         if heads:
             opening += [*lines[:heads], "|" + " --- |" * width]
@@ -101,19 +108,20 @@ class TableReader:
         cell = next(waiting, None)
         last = max(below, default=-1)
         while cell is not None or len(texts) <= last:
-            if len(texts) in below:
-                text, left = below.pop(len(texts))
+            if cell is None or len(texts) in below:
+                text, left = below.pop(len(texts), ("", 1))
+                if not self._affords(text):
+                    below.clear()
+                    last = -1
+                    continue
                 if left > 1:
                     below[len(texts)] = text, left - 1
-                texts.append(text if self._affords(len(text)) else "")
-                continue
-            if cell is None:
-                texts.append("")
+                texts.append(text)
                 continue
             text = self._text_of(cell)
             across, down = _span(cell, "colspan"), _span(cell, "rowspan")
             for number in range(across):
-                if number and not self._affords(len(text) + 3):
+                if number and not self._affords(text):
                     break
                 shown = text if number == 0 or is_head else ""
                 if down > 1:
@@ -122,8 +130,8 @@ class TableReader:
             cell = next(waiting, None)
         return texts
 
-    def _affords(self, characters: int) -> bool:
-        self._budget -= characters
+    def _affords(self, text: str) -> bool:
+        self._budget -= len(text) + CELL
         return self._budget >= 0
 
 

@@ -171,7 +171,7 @@ def _shapes(shapes: Any) -> Iterator[Any]:
 def _shape(shape: Any, writer: _Writer) -> None:
     if getattr(shape, "has_table", False) and shape.has_table:
         rows = [
-            row_line([" ".join(cell.text.split()).replace("|", "\\|") for cell in row.cells])
+            row_line([" ".join(cell.text.split()) for cell in row.cells])
             for row in shape.table.rows
         ]
         if rows:

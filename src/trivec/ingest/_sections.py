@@ -100,12 +100,16 @@ class _Outline:
         if not self._is_open or level > self._path[-1].level:
             return
         self._is_open = False
-        untold = [heading for heading in self._path if heading.start not in self._told]
+        untold = [
+            heading
+            for heading in self._path
+            if heading.level >= level and heading.start not in self._told
+        ]
         self._told.update(heading.start for heading in untold)
-        parents = self._headings(len(self._path) - len(untold))
+        parents = self._headings(self._path.index(untold[0]))
         if self._section is not None and self._section.headings[: len(parents)] == parents:
             self._section.blocks.extend(untold)
-        elif self._section is None and not self._bare and level == untold[0].level == 1:
+        elif self._section is None and not self._bare and level == 1 == len(untold):
             self._base = (*self._base, untold[0].title)
         else:
             self._bare.extend(untold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ __all__ = ["PassageSplitter"]
 PATH = " > "
 BREAK = "\n\n"
 ORIGIN = "origin_{}"
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 LONGEST_TOKEN = 16
 """Characters for every token allowed, above which a text is not counted but split."""
 
@@ -48,6 +50,8 @@ class PassageSplitter:
     def passages(self, document: Document) -> list[Chunk]:
         """Return the passages of a document, without source and position."""
         chunks = []
+        if LONE_SURROGATE.search(document.text):  # no tokenizer takes them
+            document = replace(document, text=LONE_SURROGATE.sub("\ufffd", document.text))
         for section in sections(document):
             prefix = self._prefix(section.headings)
             if section.heading is not None and not prefix:
