@@ -92,6 +92,11 @@ def test_a_damaged_byte_does_not_make_utf_8_something_else(tmp_path, caplog):
     assert "1 damaged places" in caplog.text
 
 
+def test_what_tells_the_encoding_may_come_late(tmp_path):
+    text = "ascii\n" * 100_000 + ENCODED["koi8_r"]
+    assert only(write(tmp_path / "a.txt", text.encode("koi8_r"))).text == text
+
+
 def test_a_given_encoding(tmp_path):
     path = write(tmp_path / "a.txt", "高雄".encode("big5"))
     assert only(path, ReadOptions(encoding="big5")).text == "高雄"

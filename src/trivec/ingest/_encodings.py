@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import logging
+import re
 import unicodedata
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -67,6 +68,7 @@ CONFIDENT = 0.05
 AHEAD = 1.35
 """chardet's least confidence, and how far ahead of the next other reading it must be."""
 
+FIRST_HIGH = re.compile(rb"[\x80-\xff]")
 HIGH = bytes([0, *range(128, 256)])
 FEWEST = 8
 """Bytes beyond ASCII; fewer tell one encoding from another too rarely."""
@@ -105,7 +107,7 @@ def encoding_of(path: Path, given: str | None = None) -> TextEncoding:
         if plain and (places := damage(sample)):
             logger.warning("%s is UTF-8 with %d damaged places", path, places)
             return TextEncoding("utf-8", "replace")
-        name = sure_encoding(sample)
+        name = sure_encoding(_telling(file) if sample.isascii() and plain else sample)
         if name is None or not _reads(file, name):
             raise InputError(
                 "its encoding is not sure; convert the file to UTF-8, or give its encoding"
@@ -114,10 +116,22 @@ def encoding_of(path: Path, given: str | None = None) -> TextEncoding:
     return TextEncoding(name)
 
 
+def _telling(file: BinaryIO) -> bytes:
+    """Return the first part of a file that is not ASCII."""
+    file.seek(0)
+    while block := file.read(SAMPLE):
+        if not block.isascii():
+            return block + file.readline()
+    return b""
+
+
 def sure_encoding(sample: bytes) -> str | None:
     """Return the encoding that chardet is sure of; None where it is not."""
-    if b"\x1b$" not in sample and len(sample) - len(sample.translate(None, HIGH)) < FEWEST:
-        return None
+    if b"\x1b$" not in sample:
+        if len(sample) - len(sample.translate(None, HIGH)) < FEWEST:
+            return None
+        first = FIRST_HIGH.search(sample)
+        sample = sample[sample.rfind(b"\n", 0, first.start()) + 1 :] if first else sample
     with needs("files"):
         import chardet
 

@@ -38,7 +38,8 @@ LINES = frozenset(
 LISTS = frozenset(["ul", "ol", "menu", "dir"])
 LONGEST_HEADING = 1000
 DEEPEST_LIST = 8
-DEEPEST = "ERR_RESOURCE_LIMIT"
+TOO_DEEP = "Excessive depth"
+"""How libxml2 says that it left out the rest of a page."""
 
 
 def html_document(markup: bytes, encoding: str | None) -> Document:
@@ -58,7 +59,7 @@ def html_document(markup: bytes, encoding: str | None) -> Document:
         encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True
     )
     page = etree.fromstring(text.encode("utf-8", "replace"), parser)
-    if any(error.type_name == DEEPEST for error in parser.error_log):
+    if any(TOO_DEEP in error.message for error in parser.error_log):
         raise InputError("it nests deeper than 2,048 elements; flatten it")
     if page is None:
         return Document("")
@@ -91,11 +92,10 @@ def markup_text(markup: bytes, given: str | None) -> str:
             return markup.decode(name)
         except UnicodeDecodeError:
             continue
-    name = sure_encoding(markup)
-    if name is not None:
-        return markup.decode(name, "replace")
     if damage(markup):
         return markup.decode("utf-8", "replace")
+    if (sure := sure_encoding(markup)) is not None:
+        return markup.decode(sure, "replace")
     raise InputError("its encoding is not sure; convert it to UTF-8, or give its encoding")
 
 

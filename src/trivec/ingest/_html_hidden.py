@@ -63,7 +63,8 @@ class Unread:
     @classmethod
     def of(cls, page: _Element) -> Unread:
         """Read the style sheets within a page; only rules for a single class or id count."""
-        classes, ids = set(), set()
+        classes: set[str] = set()
+        ids: set[str] = set()
         for style in page.iter("style"):
             for selector in _hidden_by(style.text or ""):
                 (classes if selector[0] == "." else ids).add(selector[1:])

@@ -186,7 +186,7 @@ def _metadata(document: Document, section: Section, piece: _Piece) -> Mapping[st
         origin["headings"] = list(section.headings)
     return dict(document.metadata) | {
         ORIGIN.format(key) if key in document.metadata else key: value
-        for key, value in (document.origin | origin).items()
+        for key, value in {**document.origin, **origin}.items()
     }
 
 
