@@ -192,12 +192,12 @@ def test_replacing_a_source_deletes_what_it_no_longer_holds(filled):
 
 def test_what_was_given_before_an_error_is_stored(index):
     def source():
-        yield from (Chunk(f"passage {number}", id=str(number)) for number in range(5))
+        yield from (Chunk(f"passage {number}", id=str(number)) for number in range(130))
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="disk"):
-        index.add(source(), batch_size=3)
-    assert index.count() == 5
+        index.add(source())
+    assert index.count() == 130
 
 
 def test_a_failing_source_deletes_nothing(filled):
