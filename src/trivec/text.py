@@ -20,7 +20,7 @@ __all__ = ["Span", "clean", "is_blank", "split", "token_counter"]
 SURROGATE = re.compile("[\ud800-\udfff]")
 LINE_END = re.compile("\r\n?|[\x0b\x0c\x85]")
 CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\t"), ord("\n")})
-HEADINGS = re.compile(r"(?:\s*#{1,6}[ \t][^\n]*)+\s*")
+HEADING = re.compile(r"#{1,6}[ \t]")
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 PROBE = 4
@@ -143,7 +143,7 @@ class _Splitter:
 
         The library leaves a heading alone where the paragraph below is too long for one piece.
         """
-        if not self._markdown or not HEADINGS.fullmatch(text, start, end):
+        if not self._markdown or not _is_headings(text[start:end]):
             return None
         room = self._max_tokens - self._count(text[start:end]) - 1  # one for the line ends
         below = text[end : end + room * WINDOW]
@@ -155,6 +155,11 @@ class _Splitter:
 
     def _fits(self, piece: str) -> bool:
         return self._count(piece) <= self._max_tokens
+
+
+def _is_headings(piece: str) -> bool:
+    lines = [line for line in piece.splitlines() if line.strip()]
+    return bool(lines) and all(HEADING.match(line.lstrip()) for line in lines)
 
 
 def token_counter(tokenizer: Tokenizer | Callable[[str], int]) -> Callable[[str], int]:

@@ -170,6 +170,16 @@ def test_replacing_a_source_deletes_what_it_no_longer_holds(filled):
     assert filled.count() == len(CHUNKS) - 1
 
 
+def test_what_was_given_before_an_error_is_stored(index):
+    def source():
+        yield from (Chunk(f"passage {number}", id=str(number)) for number in range(130))
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk"):
+        index.add(source())
+    assert index.count() == 130
+
+
 def test_a_failing_source_deletes_nothing(filled):
     def broken():
         yield CHUNKS[4]

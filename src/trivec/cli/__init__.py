@@ -1,7 +1,8 @@
 """The command line: ``trivec index``, ``search``, ``ask``, ``questions``, ``feedback``, ``info``.
 
 Results go to stdout, progress and warnings to stderr; with ``--json`` stdout is one JSON document.
-The exit code is 0, 1 for an error (one line on stderr), or 2 for wrong usage.
+The exit code is 0, 1 for an error (one line on stderr), 2 for wrong usage, or 3 where a part was
+left out and the rest was done.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from trivec.cli.export import export
 from trivec.cli.place import chosen_encoder, open_place
 from trivec.cli.progress import passages_counted
 from trivec.cli.questions import feedback, questions, searched
-from trivec.cli.rendering import hit_table, hits_json, schema_table, summary
+from trivec.cli.rendering import hit_table, hits_json, left_out_json, schema_table, summary
 from trivec.cli.reranking import CANDIDATES, RerankOption, reranked
-from trivec.errors import TrivecError
+from trivec.errors import InputError, TrivecError
 from trivec.fusion import FusionName
 from trivec.types import ColbertMode, SearchOptions
 
@@ -41,6 +42,8 @@ __all__ = ["app", "main"]
 
 DEFAULTS = SearchOptions()
 LISTED = 20
+INCOMPLETE = 3
+"""Status where the rest was stored."""
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
 
 app = typer.Typer(
@@ -81,7 +84,8 @@ def configure(
 @app.command()
 def index(
     paths: Annotated[
-        list[Path], typer.Argument(exists=True, help="txt, md, html, pdf, jsonl, csv; folders.")
+        list[Path],
+        typer.Argument(exists=True, help="Files and folders; docs/files.md has formats."),
     ],
     *,
     to: Annotated[str, typer.Option(help="The index folder, or a Qdrant server's URL.")],
@@ -103,20 +107,33 @@ def index(
         Path | None, typer.Option(help="What sources are relative to. Default: this folder.")
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Of text files. Default: UTF-8, else GB18030.")
+        str | None, typer.Option(help="Of text files. Default: found by itself, or left out.")
     ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="Column or key of the text in csv and jsonl.")
+    text_columns: Annotated[
+        list[str] | None,
+        typer.Option("--text-column", help="Column or key that is searched; may be repeated."),
     ] = None,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links that stay inside their folder.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail (status 1) where anything was left out.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Add files to an index, or create it. Unchanged passages are not encoded again."""
+    """Add files to an index, or create it. Unchanged passages are not encoded again.
+
+    Ends with status 3 where files, pages or records were left out and the rest was stored.
+    """
     from trivec.index import IndexConfig
-    from trivec.ingest import ReadOptions, chunks
+    from trivec.ingest import LeftOut, ReadOptions, chunks
 
     start = perf_counter()
-    left_out: list[tuple[Path, str]] = []
+    options = ReadOptions(
+        encoding=encoding, text_columns=tuple(text_columns) if text_columns else None
+    )
+    left_out: list[LeftOut] = []
     with open_place(to, collection) as place:
         encoder = chosen_encoder(place.schema(), model, device)
         config = IndexConfig(arms=arm_names() if colbert else None)
@@ -131,8 +148,9 @@ def index(
                     max_tokens=chunk_tokens,
                     overlap=overlap,
                     root=root,
-                    options=ReadOptions(encoding=encoding, text_column=text_column),
-                    on_skip=lambda path, reason: left_out.append((path, reason)),
+                    options=options,
+                    follow_links=follow_links,
+                    on_left_out=left_out.append,
                 ),
                 replace_sources=True,
                 late_chunking=late_chunking,
@@ -141,17 +159,19 @@ def index(
             target.optimize()
     seconds = perf_counter() - start
     if as_json:
-        skipped = [{"path": path.as_posix(), "reason": reason} for path, reason in left_out]
-        print_json({"place": to, **asdict(report), "left_out": skipped, "seconds": seconds})
-        return
-    for label, listing in (
-        ("left out", [f"{path}: {reason}" for path, reason in left_out]),
-        ("refused", [f"{refusal.id}: {refusal.reason}" for refusal in report.refused]),
-        ("truncated to what the model reads", report.truncated),
-    ):
-        _complain_each(label, listing)
-    if not quiet:
-        _print(summary(report, to, seconds))
+        listing = [left_out_json(one) for one in left_out]
+        print_json({"place": to, **asdict(report), "left_out": listing, "seconds": seconds})
+    else:
+        _complain_each("left out", [str(one) for one in left_out])
+        _complain_each("refused", [f"{one.id}: {one.reason}" for one in report.refused])
+        _complain_each("truncated to what the model reads", report.truncated)
+        if not quiet:
+            _print(summary(report, to, seconds))
+    missed = sum(not one.expected for one in left_out) + len(report.refused)
+    if missed and strict:
+        raise InputError(f"{missed} left out, the rest is stored; mend them, or omit --strict")
+    if missed:
+        raise typer.Exit(INCOMPLETE)
 
 
 @app.command()

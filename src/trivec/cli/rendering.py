@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from trivec.ingest import LeftOut
     from trivec.schema import Schema
 
-__all__ = ["hit_table", "hits_json", "schema_table", "summary"]
+__all__ = ["hit_table", "hits_json", "left_out_json", "schema_table", "summary"]
 
 EXCERPT = 240
 MATCHES = 20
@@ -33,6 +34,16 @@ def summary(report: AddReport, place: str, seconds: float) -> str:
     }
     listing = ", ".join(f"{count} {name}" for name, count in counts.items())
     return f"{place}: {listing} in {seconds:.1f} s"
+
+
+def left_out_json(left_out: LeftOut) -> dict[str, Any]:
+    """Return a file, page or record that was left out as JSON values."""
+    return {
+        "path": left_out.path.as_posix(),
+        "where": left_out.where,
+        "reason": left_out.reason,
+        "expected": left_out.expected,
+    }
 
 
 def hits_json(hits: Sequence[Hit], scores: Sequence[float] | None = None) -> list[dict[str, Any]]:

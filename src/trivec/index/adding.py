@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
 from trivec._runtime.reports import frozen
@@ -142,8 +142,18 @@ def _only_chunks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
 
 def _windows(chunks: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
-    stream = iter(chunks)
-    while window := list(islice(stream, size)):
+    window: list[Chunk] = []
+    try:
+        for chunk in chunks:
+            window.append(chunk)
+            if len(window) == size:
+                yield window
+                window = []
+    except Exception:
+        if window:
+            yield window  # what was given before the error is stored
+        raise
+    if window:
         yield window
 
 
