@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,7 @@ from trivec.cli._arguments import (
     CollectionOption,
     DeviceOption,
     JsonOption,
+    OptionalPlaceArgument,
     PlaceArgument,
     complain,
     metadata_filter,
@@ -30,10 +31,13 @@ from trivec.cli._export import export
 from trivec.cli._place import chosen_encoder, open_place
 from trivec.cli._progress import passages_counted
 from trivec.cli._questions import feedback, questions, searched
-from trivec.cli._rendering import hit_table, hits_json, schema_table, summary
+from trivec.cli._rendering import hit_table, hits_json, rows_table, schema_table, summary
 from trivec.cli._reranking import CANDIDATES, RerankOption, reranked
 from trivec.errors import TrivecError
 from trivec.types import SearchOptions
+
+if TYPE_CHECKING:
+    from trivec.schema import Schema
 
 __all__ = ["app", "main"]
 
@@ -215,25 +219,56 @@ def search(
 
 @app.command()
 def info(
-    place: PlaceArgument,
+    place: OptionalPlaceArgument = None,
     *,
     collection: CollectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what an index holds and which model wrote it."""
+    """Say what an index holds and which model wrote it; without one, how this machine computes.
+
+    That is which precision of an exported model runs here, and why. It is said of an index too
+    that such a model wrote.
+    """
+    if place is None:
+        from trivec.models._onnx_choice import describe
+
+        machine = describe()
+        print_json({"machine": machine}) if as_json else _print(rows_table(machine))
+        return
     with open_place(place, collection) as where:
         schema = where.require_schema()
         passages = where.count()
+    machine = _machine_of(schema)
     if as_json:
-        print_json({"place": place, "passages": passages, "schema": schema.to_json()})
+        said = {} if machine is None else {"machine": machine}
+        print_json({"place": place, "passages": passages, "schema": schema.to_json(), **said})
     else:
         _print(schema_table(place, passages, schema))
+        if machine is not None:
+            _print(rows_table(machine))
 
 
 app.command()(ask)
 app.command()(questions)
 app.command()(feedback)
 app.command()(export)
+
+
+def _machine_of(schema: Schema) -> dict[str, Any] | None:
+    """Return how this machine runs the exported model of an index; None for other models."""
+    from trivec.models._onnx_folder import MANIFEST
+
+    if schema.fingerprint is None:
+        return None
+    if not Path(schema.fingerprint.encoder.model).joinpath(MANIFEST).is_file():
+        return None
+    from trivec.models._onnx_choice import describe
+
+    try:
+        return describe()
+    except TrivecError as err:  # the index is there all the same
+        complain("note", str(err))
+        return None
 
 
 def _arms(text: str | None) -> dict[str, float] | None:

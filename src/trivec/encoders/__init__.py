@@ -10,8 +10,9 @@ from trivec.encoders.flag import FlagEncoder, FlagOptions, Precision
 from trivec.encoders.mini import MINI_OPTIONS, MiniEncoder
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.encoders.remote import RemoteEncoder, RemoteOptions
+from trivec.models._onnx_choice import OnnxPrecision
 from trivec.models._onnx_folder import MANIFEST
-from trivec.models._onnx_session import OnnxPrecision, execution_provider
+from trivec.models._onnx_session import execution_provider
 
 __all__ = [
     "MINI_OPTIONS",
