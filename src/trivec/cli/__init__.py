@@ -232,16 +232,16 @@ def info(
     if place is None:
         from trivec.models._onnx_choice import describe
 
-        machine = describe()
-        print_json({"machine": machine}) if as_json else _print(rows_table(machine))
+        said = describe()
+        print_json({"machine": said}) if as_json else _print(rows_table(said))
         return
     with open_place(place, collection) as where:
         schema = where.require_schema()
         passages = where.count()
     machine = _machine_of(schema)
     if as_json:
-        said = {} if machine is None else {"machine": machine}
-        print_json({"place": place, "passages": passages, "schema": schema.to_json(), **said})
+        report = {"place": place, "passages": passages, "schema": schema.to_json()}
+        print_json(report if machine is None else {**report, "machine": machine})
     else:
         _print(schema_table(place, passages, schema))
         if machine is not None:

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from trivec.errors import InputError, MissingDependencyError, ModelError
 from trivec.models._cache import cache_folder, read_index, write_index
@@ -283,4 +283,4 @@ def _from_environment(variable: str, choices: Any) -> Any:
     value = os.environ.get(variable) or "auto"
     if value not in get_args(choices):
         raise InputError(f"{variable}={value!r}; allowed: {', '.join(get_args(choices))}")
-    return cast("str", value)
+    return value

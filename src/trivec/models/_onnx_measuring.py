@@ -169,7 +169,7 @@ def product_model(weight: NDArray[Any]) -> bytes:
         weight: (inputs, outputs); float32, or bytes, whose zero is 128 where they are unsigned.
     """
     kind = weight.dtype.name
-    constants = {"weight": weight}
+    constants: dict[str, Any] = {"weight": weight}
     node: dict[str, Any] = {"op_type": "MatMul", "input": ["rows", "weight"]}
     if kind != "float32":
         inputs = ["rows", "weight", "one", "one", "zero"]

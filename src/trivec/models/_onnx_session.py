@@ -79,12 +79,15 @@ class Session:
             ) from err
 
     def _flip(self, graph: Path, settings: Any) -> bytes:
-        """Hand over the weights, matrices as unsigned bytes; return the graph without them."""
+        """Hand over the matrices as unsigned bytes; return the graph that takes them."""
         from onnxruntime import OrtValue
 
         unsigned = UnsignedGraph(graph)
         weights = unsigned.weights()
         self._weights = list(weights.values())  # onnxruntime reads them where they are
+        settings.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(unsigned.folder)
+        )
         settings.add_external_initializers(
             list(weights), [OrtValue.ortvalue_from_numpy(weight) for weight in self._weights]
         )

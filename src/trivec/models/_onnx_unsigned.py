@@ -23,7 +23,6 @@ _OPERATOR = "MatMulIntegerToFloat"
 _WEIGHT, _WEIGHT_ZERO = 1, 5  # inputs of that operator
 _SIGN = 0x80
 _UINT8, _INT8 = 2, 3  # TensorProto.DataType
-_TYPES = {1: np.float32, _UINT8: np.uint8, _INT8: np.int8, 6: np.int32, 7: np.int64}
 _ZERO = "unsigned_weight_zero"
 
 
@@ -32,47 +31,58 @@ class UnsignedGraph:
 
     Args:
         file: the graph as it was exported, its weights beside it.
+
+    Attributes:
+        folder: where the files are that the graph names; not the graph's own if that is a link.
     """
 
     def __init__(self, file: Path) -> None:
-        self._folder = file.parent
         self._model = message("Model")
         self._model.ParseFromString(file.read_bytes())
-        self._flipped = set(self._flip())
+        self._flipped = list(self._flip())
+        self.folder = file.parent
+        self._follow_links()
 
     @property
     def model(self) -> bytes:
-        """The graph without the weights that lie beside it."""
+        """The graph itself."""
         content: bytes = self._model.SerializeToString()
         return content
 
-    def weights(self) -> dict[str, NDArray[Any]]:
-        """Return what lies beside the graph: matrices read and flipped, all else mapped.
+    def weights(self) -> dict[str, NDArray[np.uint8]]:
+        """Return the matrices that lie beside the graph, read and flipped.
 
         Raises:
-            OSError: a file is not there.
+            OSError: the file is not there.
             ValueError: it is too short.
         """
-        files: dict[Path, NDArray[np.uint8]] = {}
-        weights = {}
-        for tensor in self._model.graph.initializer:
-            if not tensor.external_data:
-                continue
-            place = {entry.key: entry.value for entry in tensor.external_data}
-            file = self._folder / place["location"]
-            start, length = int(place["offset"]), int(place["length"])
-            if tensor.name in self._flipped:  # read, since what is mapped would count twice
-                content = np.fromfile(file, np.uint8, length, offset=start)
-                content ^= _SIGN
-            else:
-                if file not in files:
-                    files[file] = np.memmap(file, np.uint8, "r")
-                content = files[file][start : start + length]
-            weights[tensor.name] = content.view(_TYPES[tensor.data_type]).reshape(tensor.dims)
+        # one block: many of some megabytes would leave holes between those of the runtime
+        block = np.empty(sum(int(_place(tensor)["length"]) for tensor in self._flipped), np.uint8)
+        weights, start = {}, 0
+        for tensor in self._flipped:
+            place = _place(tensor)
+            length = int(place["length"])
+            weight = block[start : start + length]
+            with (self.folder / place["location"]).open("rb") as stream:
+                stream.seek(int(place["offset"]))
+                if stream.readinto(weight.data) != length:
+                    raise ValueError(f"{stream.name} is cut off")
+            weight ^= _SIGN
+            weights[tensor.name] = weight.reshape(tensor.dims)
+            start += length
         return weights
 
-    def _flip(self) -> Iterator[str]:
-        """Make the matrices unsigned; yield the names of those that lie beside the graph."""
+    def _follow_links(self) -> None:
+        """Name the files that links lead to; the runtime leaves no folder."""
+        folder = self.folder
+        for tensor in self._model.graph.initializer:
+            for entry in tensor.external_data:
+                if entry.key == "location":
+                    target = (folder / entry.value).resolve()
+                    self.folder, entry.value = target.parent, target.name
+
+    def _flip(self) -> Iterator[Any]:
+        """Make the matrices unsigned; yield those that lie beside the graph."""
         graph = self._model.graph
         tensors = {tensor.name: tensor for tensor in graph.initializer}
         for node in graph.node:
@@ -84,10 +94,14 @@ class UnsignedGraph:
                 continue
             tensor.data_type = _UINT8
             if tensor.external_data:
-                yield tensor.name
+                yield tensor
             else:
                 signed = np.frombuffer(tensor.raw_data, np.uint8)
                 tensor.raw_data = (signed ^ np.uint8(_SIGN)).tobytes()
         graph.initializer.append(
             message("Tensor", name=_ZERO, data_type=_UINT8, raw_data=bytes([_SIGN]))
         )
+
+
+def _place(tensor: Any) -> dict[str, str]:
+    return {entry.key: entry.value for entry in tensor.external_data}
