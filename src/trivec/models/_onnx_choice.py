@@ -102,7 +102,8 @@ def _brand() -> str:
 
 def _recall() -> Measured:
     """Return what is remembered of this CPU and onnxruntime, measured now if nothing is."""
-    key = f"{find_cpu().model} {find_cpu().key}, onnxruntime {_runtime()}, rules {_RULES}"
+    cpu = find_cpu()
+    key = f"{cpu.model} {cpu.key}, onnxruntime {_runtime()}, rules {_RULES}"
     file = cache_folder() / _FILE
     known = _read(read_index(file).get(key))
     if known is not None:
