@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from trivec.cli.arguments import (
     CollectionOption,
     DeviceOption,
     JsonOption,
+    OptionalPlaceArgument,
     PlaceArgument,
     complain,
     metadata_filter,
@@ -32,11 +33,21 @@ from trivec.cli.export import export
 from trivec.cli.place import chosen_encoder, open_place
 from trivec.cli.progress import passages_counted
 from trivec.cli.questions import feedback, questions, searched
-from trivec.cli.rendering import hit_table, hits_json, left_out_json, schema_table, summary
+from trivec.cli.rendering import (
+    hit_table,
+    hits_json,
+    left_out_json,
+    rows_table,
+    schema_table,
+    summary,
+)
 from trivec.cli.reranking import CANDIDATES, RerankOption, reranked
 from trivec.errors import InputError, TrivecError
 from trivec.fusion import FusionName
 from trivec.types import ColbertMode, SearchOptions
+
+if TYPE_CHECKING:
+    from trivec.schema import Schema
 
 __all__ = ["app", "main"]
 
@@ -237,25 +248,56 @@ def search(
 
 @app.command()
 def info(
-    place: PlaceArgument,
+    place: OptionalPlaceArgument = None,
     *,
     collection: CollectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what an index holds and which model wrote it."""
+    """Say what an index holds and which model wrote it; without one, how this machine computes.
+
+    That is which precision of an exported model runs here, and why. It is said of an index too
+    that such a model wrote.
+    """
+    if place is None:
+        from trivec._models.onnx_choice import describe
+
+        said = describe()
+        print_json({"machine": said}) if as_json else _print(rows_table(said))
+        return
     with open_place(place, collection) as where:
         schema = where.require_schema()
         passages = where.count()
+    machine = _machine_of(schema)
     if as_json:
-        print_json({"place": place, "passages": passages, "schema": schema.to_json()})
+        report = {"place": place, "passages": passages, "schema": schema.to_json()}
+        print_json(report if machine is None else {**report, "machine": machine})
     else:
         _print(schema_table(place, passages, schema))
+        if machine is not None:
+            _print(rows_table(machine))
 
 
 app.command()(ask)
 app.command()(questions)
 app.command()(feedback)
 app.command()(export)
+
+
+def _machine_of(schema: Schema) -> dict[str, Any] | None:
+    """Return how this machine runs the exported model of an index; None for other models."""
+    from trivec._models.onnx_folder import MANIFEST
+
+    if schema.fingerprint is None:
+        return None
+    if not Path(schema.fingerprint.encoder.model).joinpath(MANIFEST).is_file():
+        return None
+    from trivec._models.onnx_choice import describe
+
+    try:
+        return describe()
+    except TrivecError as err:  # the index is there all the same
+        complain("note", str(err))
+        return None
 
 
 def _arms(text: str | None) -> dict[str, float] | None:
