@@ -209,16 +209,21 @@ class Bm25Analyzer:
 
     def _counted(self, words: Sequence[str]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return ascending indices (uint32) and how often each occurs (float64)."""
-        known = self._index_of_word
-        counts: dict[int, int] = {}
-        for word, count in Counter(words).items():
-            index = known.get(word)
-            if index is None:
-                index = self._remember(word)
-            counts[index] = counts.get(index, 0) + count
-        indices = np.fromiter(counts.keys(), np.uint32, len(counts))
-        order = np.argsort(indices)
-        return indices[order], np.fromiter(counts.values(), np.float64, len(counts))[order]
+        counted = Counter(words)
+        known = list(map(self._index_of_word.get, counted))
+        if None in known:
+            known = [
+                self._remember(word) if index is None else index
+                for word, index in zip(counted, known, strict=True)
+            ]
+        indices = np.array(known, np.uint32)
+        order = indices.argsort()
+        indices, counts = indices[order], np.array(list(counted.values()), np.float64)[order]
+        repeated = indices[1:] == indices[:-1]
+        if repeated.any():  # words of one term
+            firsts = np.flatnonzero(np.append(True, ~repeated))  # an array's value
+            return indices[firsts], np.add.reduceat(counts, firsts)
+        return indices, counts
 
     def _remember(self, word: str) -> int:
         term = self._term(word)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Number", "date", "joined_groups", "quantity", "read_number"]
+__all__ = ["Number", "date_before", "joined_groups", "named_date", "quantity", "read_number"]
 
 
 class Number(NamedTuple):
@@ -34,6 +34,15 @@ FEWEST_DIGITS = 7
 
 MOST_DIGITS = 19
 MOST_GROUPS = 6
+MONTH = (
+    r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
+    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
+ORDINAL = r"(?:st|nd|rd|th)?"
+BEFORE_YEAR = re.compile(
+    rf"\b{MONTH}\.? (\d{{1,2}}){ORDINAL},? \Z|\b(\d{{1,2}}){ORDINAL} (?:of )?{MONTH}\.?,? \Z"
+)
+LONGEST_DATE = len("15th of september, ")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 ISO_DATE = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
 LOCAL_DATE = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})")
@@ -61,19 +70,23 @@ def quantity(value: str, unit: str) -> str:
     return f"{sign}{whole.lstrip('0') or '0'}{point if rest else ''}{rest}{unit}"
 
 
-def date(text: str) -> Number | None:
-    """Read ``2020年1月15日``, ``2020年1月``, ``January 15, 2020`` or ``15th of Jan 2020``."""
-    numbers = re.findall(r"\d+", text)
-    name = re.search(r"[a-z]{3,}", text)
-    if name is None:
-        year, month, *day = numbers
-        return _date(year, month, *day)
-    day, year = numbers
-    number = _date(year, str(MONTHS.index(name[0][:3]) + 1), day)
-    if number is None:
+def named_date(text: str) -> Number | None:
+    """Read ``2020年1月15日``, or ``2020年1月`` without a day."""
+    year, month, *day = re.findall(r"\d+", text)
+    return _date(year, month, *day)
+
+
+def date_before(year: str, text: str, at: int) -> Number | None:
+    """Read what stands before a year: ``January 15, 2020`` or ``15th of Jan 2020``.
+
+    The words of the text count as themselves, so a query looks for the date alone besides.
+    """
+    match = BEFORE_YEAR.search(text, max(0, at - LONGEST_DATE - 1), at)
+    if match is None:
         return None
-    whole, *rest = number.words
-    return Number((whole, year, day, name[0]), inner=(*rest, *number.inner))
+    day, name = match[2] or match[3], match[1] or match[4]
+    number = _date(year, str(MONTHS.index(name[:3]) + 1), day)
+    return number and Number(number.words[:1], inner=(*number.words[1:], *number.inner))
 
 
 def joined_groups(groups: Sequence[str]) -> Iterable[str]:

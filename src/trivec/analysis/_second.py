@@ -19,10 +19,10 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from trivec.analysis._compounds import Compound, Words, joins_number, read_compound
-from trivec.analysis._numbers import date, joined_groups, quantity
+from trivec.analysis._numbers import date_before, joined_groups, named_date, quantity
 from trivec.analysis._preparing import prepared, simplified
 from trivec.analysis._splitting import UserWord, WholeWord
-from trivec.analysis._units import MONEY, UNITS, leading_unit, unit
+from trivec.analysis._units import MONEY, unit_after
 from trivec.analysis._user_words import compiled, teach
 
 if TYPE_CHECKING:
@@ -31,35 +31,47 @@ if TYPE_CHECKING:
 
 __all__ = ["SecondRules"]
 
-UNSEPARATED = r"\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-LETTER = rf"[\w--[_\p{{Han}}{UNSEPARATED}]]"
-MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
-    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+HAN = (
+    r"\u2e80-\u2e99\u2e9b-\u2ef3\u2f00-\u2fd5\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf"
+    r"\u4e00-\u9fff\uf900-\ufa6d\ufa70-\ufad9\U00016fe2\U00016fe3\U00016ff0\U00016ff1"
+    r"\U00020000-\U000323af"
 )
-ORDINAL = r"(?:st|nd|rd|th)?"
+CLOSING = r"[,.;:!?)\]\"'”’]"
+BETWEEN = r"\s,;:!?()\[\]\"'“”‘’。、「」『』《》〈〉…"
+DATE = r"(?P<date>\d{4}年(?:1[0-2]|0?[1-9])月(?:(?:[12]\d|3[01]|0?[1-9])[日号])?)"
+CLOCK = r"(?P<clock>(?:[01]?\d|2[0-4])[点时][0-5]?\d分)"
+COARSE = re.compile(
+    rf"(?P<word>[a-zß-öø-ɏά-ώа-ӿ]++(?=\s|{CLOSING}++(?:\s|\Z)|\Z))"
+    rf"|(?P<han>[{HAN}]++)"
+    rf"|{DATE}|{CLOCK}"
+    rf"|(?P<other>(?:\.(?=\w)|[^{BETWEEN}.{HAN}])[^\s{HAN}]*+)"
+)
+"""Plain words and Han, found by the fast module, and what has to be looked at closely."""
+
+SIMPLE = re.compile(rf"([a-z0-9]++(?:-[a-z0-9]++)*+){CLOSING}*+")
+"""A run that needs no closer look."""
+
+UNSEPARATED = r"\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+LETTER = rf"[\w--[_{HAN}{UNSEPARATED}]]"
 MINUS = r"(?:(?<![\w\-)\]}./+*%°])|(?<=[为是达约于至到]))-(?=\.?\d)"
 RUNS = (
-    r"(?P<han>\p{Han}++)"
+    rf"(?P<han>[{HAN}]++)"
     rf"|(?P<unseparated>[{UNSEPARATED}]++)"
-    r"|(?P<date>\d{4} ?年 ?\d{1,2} ?月(?: ?\d{1,2} ?[日号])?"
-    rf"|{MONTH}\.? \d{{1,2}}{ORDINAL},? \d{{4}}(?!\d)"
-    rf"|\d{{1,2}}{ORDINAL} (?:of )?{MONTH}\.?,? \d{{4}}(?!\d))"
-    r"|(?P<clock>(?:[01]?\d|2[0-4]) ?[点时] ?[0-5]?\d ?分)"
+    rf"|{DATE}|{CLOCK}"
     rf"|(?P<run>(?:{MINUS})?(?:(?<![\w.]|\d )\.(?=\d))?+{LETTER}++"
     rf"(?:(?:[-./_]|(?<=\d)(?:[,:'~]|\^-?)(?=\d)){LETTER}++)*+(?:\+\+(?!\p{{L}})|\#(?!\p{{L}}))?)"
-    r"|(?P<sign>%|‰|°(?:[cf](?!\w))?)"
-    rf"|(?P<money>[{''.join(MONEY)}])"
+    r"|(?P<degree>°[cf](?!\w))"
     r"|(?P<dotnet>(?<!\w)\.net(?!\w))"
 )
-
-GAPS = frozenset({"", " ", "\n", "\t", "-"})
-"""What may stand between a number and its unit."""
 
 GROUP_GAPS = frozenset({" ", ") ", ")", ")-", " ("})
 """What may stand between the groups of a telephone number."""
 
-NEGATIVE = ("负", "零下", "minus")
+LONGEST_FIRST_HALF = 20
+FIRST_HALF = re.compile(r"(?<![^\s(])([a-zµ-ɏͰ-ӿ]+) \Z")
+"""Of a name that goes on with a number behind a space: letters alone."""
+
+NEGATIVE = ("负", "零下", "minus ")
 PER_CENT = "百分之"
 CJK_START = "\u2e80"
 UNSTEMMED = frozenset("0123456789+#.")
@@ -81,12 +93,10 @@ class SecondRules:
         return simplified(prepared(text))
 
     def passage(self, text: str) -> tuple[list[str], int]:
-        reading = _Reading(self._jieba, self._compound, passage=True)
-        return self._read(self.normalize(text), reading, self._user_runs)
+        return self._read(self.normalize(text), passage=True)
 
     def query(self, text: str) -> list[str]:
-        reading = _Reading(self._jieba, self._compound, passage=False)
-        return self._read(self.normalize(text), reading, self._user_runs)[0]
+        return self._read(self.normalize(text), passage=False)[0]
 
     def whole(self, text: str) -> list[WholeWord]:
         before = prepared(text)
@@ -112,15 +122,40 @@ class SecondRules:
     def stems(self, word: str) -> bool:
         return word[0] < CJK_START and UNSTEMMED.isdisjoint(word)
 
-    def _read(self, text: str, reading: _Reading, runs: Pattern[str]) -> tuple[list[str], int]:
-        for match in runs.finditer(text):
+    def _read(self, text: str, *, passage: bool) -> tuple[list[str], int]:
+        reading = _Reading(self._jieba, self._compound, text, passage=passage)
+        if self._user_runs is not self._runs:
+            self._look_closely(reading, self._user_runs, 0, len(text))
+            return reading.finish()
+        words = reading.words
+        plain = 0
+        for match in COARSE.finditer(text):
+            kind = match.lastgroup
+            if kind == "word":
+                words.append(match[0])
+                plain += 1
+            elif kind == "han":
+                reading.add_han(match[0])
+            elif kind == "other":
+                start, end = match.span()
+                if run := SIMPLE.fullmatch(text, start, end):
+                    reading.add_run(run[1], start, run.end(1))
+                else:
+                    self._look_closely(reading, self._runs, start, end)
+            else:
+                reading.add_time(match[0], kind)
+        reading.length += plain
+        return reading.finish()
+
+    def _look_closely(self, reading: _Reading, runs: Pattern[str], start: int, end: int) -> None:
+        for match in runs.finditer(reading.text, start, end):
             if match.lastgroup == "user":
-                inner = _Reading(self._jieba, self._compound, passage=True)
-                parts, _ = self._read(match[0], inner, self._runs)
-                reading.add_user_word(match, [part for part in parts if part != match[0]])
+                inner = _Reading(self._jieba, self._compound, match[0], passage=True)
+                self._look_closely(inner, self._runs, 0, len(match[0]))
+                reading.words += [match[0], *(word for word in inner.words if word != match[0])]
+                reading.length += 1
             else:
                 reading.add(match)
-        return reading.finish(), reading.length
 
     def _whole(self, match: Match[str]) -> Iterator[tuple[str, int]]:
         """Yield the words of a run as they count, and how much of the run each takes."""
@@ -133,132 +168,131 @@ class SecondRules:
                 yield max(words, key=len, default=run), len(run)
             else:
                 yield from ((word, len(word)) for word in words)
-        elif kind not in {"sign", "money"}:
+        elif kind != "degree":
             yield run, len(run)
 
 
 class _Reading:
     """Collects the words of one text, run after run."""
 
-    def __init__(self, jieba: Jieba, compound: Callable[[str], Compound], *, passage: bool) -> None:
+    def __init__(
+        self, jieba: Jieba, compound: Callable[[str], Compound], text: str, *, passage: bool
+    ) -> None:
+        self.text = text
+        self.words: list[str] = []
         self.length = 0
-        self._jieba = jieba
+        self._cut = jieba.cut
         self._compound = compound
         self._passage = passage
-        self._words: list[str] = []
-        self._end = 0
-        self._values: tuple[str, ...] = ()  # a number that waits for its unit
-        self._lead = ""  # the run before, which may belong to a number
         self._groups: list[str] = []  # of a long number
         self._groups_end = 0
 
     def add(self, match: Match[str]) -> None:
         """Add the words of a run."""
         run, kind = match[0], match.lastgroup
-        start, end = match.span()
-        near = start - self._end < 2
-        if self._values:
-            if near and (gap := match.string[self._end : start]) in GAPS:
-                self._add_quantities(run, kind, touching=gap != " ")
-            self._values = ()
-        lead = self._lead if near else ""
-        self._lead = ""
-        if kind == "run":
-            if run.isalpha():
-                self._words.append(run)
-                self._lead = run
-                self.length += 1
-            else:
-                self._add_compound(match, lead)
-        elif kind == "han":
-            self._add_han(run)
+        if kind == "han":
+            self.add_han(run)
         elif kind == "unseparated":
             self._add_pairs(run)
-        elif kind == "money":
-            self._lead = run
-        elif kind != "sign":
-            self._add_named(run, kind)
-        self._end = end
+        elif kind in {"date", "clock"}:
+            self.add_time(run, kind)
+        elif kind == "run":
+            self.add_run(run, *match.span())
+        elif kind != "degree":
+            self.words.append(run)
+            self.length += 1
 
-    def add_user_word(self, match: Match[str], parts: Sequence[str]) -> None:
-        """Add a word that must stay whole, and its parts."""
-        self._words += [match[0], *parts]
-        self.length += 1
-        self._values, self._lead, self._end = (), "", match.end()
-
-    def finish(self) -> list[str]:
-        """Return all words."""
+    def finish(self) -> tuple[list[str], int]:
+        """Return all words, and the text's length."""
         self._close_groups()
-        return self._words
+        return self.words, self.length
 
-    def _add_han(self, run: str) -> None:
-        words = self._jieba.cut(run, hmm=False)
+    def add_han(self, run: str) -> None:
+        """Add the words, pairs and characters of a run of Han."""
+        if len(run) == 1:
+            self.words.append(run)
+            self.length += 1
+            return
+        words = self._cut(run, hmm=False)
         self.length += len(words)
-        self._words += [word for word in words if len(word) > 2]
-        self._words += map(add, run, run[1:])
-        self._words += run if self._passage else [word for word in words if len(word) == 1]
-        self._lead = run
+        self.words += map(add, run, run[1:])
+        self.words += [word for word in words if len(word) > 2]
+        self.words += run if self._passage else [word for word in words if len(word) == 1]
+
+    def add_time(self, run: str, kind: str | None) -> None:
+        """Add a date or a time of day."""
+        self.length += 1
+        if kind == "clock":
+            hour, minute = (int(number) for number in re.findall(r"\d+", run))
+            self.words += [f"{hour}:{minute:02}", str(hour), f"{hour}点", f"{minute}min"]
+        elif known := named_date(run):
+            self._add_words(Words(known.words, known.inner))
 
     def _add_pairs(self, run: str) -> None:
         pairs = list(map(add, run, run[1:])) or [run]
-        self._words += pairs
+        self.words += pairs
         self.length += len(pairs)
         if self._passage and len(run) > 1:
-            self._words += [character for character in run if "가" <= character <= "힣"]
+            self.words += [character for character in run if "가" <= character <= "힣"]
 
-    def _add_compound(self, match: Match[str], lead: str) -> None:
-        run = match[0].replace(".", "0.", 1) if match[0].lstrip("-")[0] == "." else match[0]
-        text, start = match.string, match.start()
+    def add_run(self, run: str, start: int, end: int) -> None:
+        """Add the words of a run of letters, digits and signs."""
+        if run.isalpha():
+            self.words.append(run)
+            self.length += 1
+            return
+        text = self.text
+        run = run.replace(".", "0.", 1) if run.lstrip("-")[0] == "." else run
         if run[0] == "-" and text[start - 1 : start] in {"", "\n"}:  # a minus, or a list's mark
             self._add_words(self._compound(run[1:]).words)
-        elif lead and run[0] != "-" and lead.endswith(NEGATIVE):
+        elif run[0].isdigit() and text.endswith(NEGATIVE, 0, start):
             run = "-" + run
         compound = self._compound(run)
         self._add_words(compound.words)
-        self._values = compound.values
         self.length += min(len(compound.words.asked), 2)
-        if lead in MONEY or lead.endswith(PER_CENT):
-            before = lead if lead in MONEY else "%"
-            self._words += [quantity(value, before) for value in compound.values]
-        elif compound.model and lead.isalpha() and text[start - 1] == " ":
-            self._words += [lead + compound.model] if joins_number(lead) else []
+        if compound.values:
+            self._add_quantities(compound.values, start, end)
+        if compound.model and text[start - 1 : start] == " ":
+            self._add_model(compound.model, start)
         if compound.digits:
-            self._add_group(compound.digits, text, start)
+            self._add_group(compound.digits, start, end)
 
     def _add_words(self, words: Words) -> None:
-        self._words += words.asked
+        self.words += words.asked
         if self._passage:
-            self._words += words.inner
+            self.words += words.inner
 
-    def _add_group(self, digits: str, text: str, start: int) -> None:
-        if text[self._groups_end : start] not in GROUP_GAPS:
+    def _add_quantities(self, values: Sequence[str], start: int, end: int) -> None:
+        """Add a number with what it counts: 2.5mg, 5$, 3个; and a date with its year."""
+        text = self.text
+        units = [unit_after(text, end)]
+        before = text[max(start - 2, 0) : start].strip(" ")[-1:]
+        if before in MONEY:
+            units.append(before)
+        if text.endswith(PER_CENT, 0, start):
+            units.append("%")
+        self.words += [quantity(value, unit) for unit in units if unit for value in values]
+        if (
+            len(values[0]) == 4
+            and text[start - 1] == " "
+            and (known := date_before(values[0], text, start))
+        ):
+            self._add_words(Words(known.words, known.inner))
+
+    def _add_model(self, model: str, start: int) -> None:
+        """Add a name whose second half stands behind a space: RTX 4090."""
+        match = FIRST_HALF.search(self.text, max(start - LONGEST_FIRST_HALF - 2, 0), start)
+        if match and joins_number(match[1]):
+            self.words.append(match[1] + model)
+
+    def _add_group(self, digits: str, start: int, end: int) -> None:
+        if self.text[self._groups_end : start] not in GROUP_GAPS:
             self._close_groups()
-        sign = "+" if not self._groups and text[start - 1 : start] == "+" else ""
+        sign = "+" if not self._groups and self.text[start - 1 : start] == "+" else ""
         self._groups.append(sign + digits)
-        self._groups_end = start + len(digits)
+        self._groups_end = end
 
     def _close_groups(self) -> None:
         if len(self._groups) > 1:
-            self._words += joined_groups(self._groups)
+            self.words += joined_groups(self._groups)
         self._groups = []
-
-    def _add_quantities(self, run: str, kind: str | None, *, touching: bool) -> None:
-        if kind in {"han", "unseparated"}:
-            known: str | None = leading_unit(run)
-        elif kind == "sign":
-            known = UNITS[run]
-        else:
-            known = unit(run, touching=touching) if kind == "run" else None
-        if known:
-            self._words += [quantity(value, known) for value in self._values]
-
-    def _add_named(self, run: str, kind: str | None) -> None:
-        """Add a date, a time of day or .NET."""
-        self.length += 1
-        if kind == "date" and (known := date(run)):
-            self._add_words(Words(known.words, known.inner))
-        elif kind == "clock":
-            hour, minute = (int(number) for number in re.findall(r"\d+", run))
-            self._words += [f"{hour}:{minute:02}", str(hour), f"{hour}点", f"{minute}min"]
-        else:
-            self._words.append(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MONEY", "UNITS", "leading_unit", "unit"]
+__all__ = ["MONEY", "unit", "unit_after"]
 
 SPELLINGS = """
 mg 毫克 milligram milligrams milligramme milligrammes ミリグラム 밀리그램 мг
@@ -98,8 +98,14 @@ MONEY = frozenset("$€£¥₩₹")
 COMMON_WORDS = frozenset({"a", "in", "c", "f"})
 """Units only where they touch their number: "5 in the morning"."""
 
-LEADING = re.compile(
-    "|".join(sorted((word for word in UNITS if word[0] >= "\u2e80"), key=len, reverse=True))
+UNSEPARATED = re.compile(
+    "|".join(sorted((word for word in UNITS if word[0] >= "\u0e00"), key=len, reverse=True))
+)
+UNIT_STARTS = frozenset(word[0] for word in UNITS if word[0] >= "\u0e00")
+LETTERS = "a-zµ-ɏͰ-ӿ"
+AFTER = re.compile(
+    rf"([ \n\t-]?)(?:([%‰$€£¥₩₹]|°[cf]?(?![^\W_]))"
+    rf"|((?:[{LETTERS}]++(?:\^?[23])?+/?)++)(?![^\W_])|([^\W\d_至到]))"
 )
 
 
@@ -113,7 +119,15 @@ def unit(word: str, *, touching: bool) -> str | None:
     return "/".join(UNITS.get(part, part) for part in (first, *others)) if first in UNITS else None
 
 
-def leading_unit(run: str) -> str:
-    """Return the unit that text without spaces begins with, else its first character."""
-    match = LEADING.match(run)
-    return UNITS[match[0]] if match else run[0]
+def unit_after(text: str, at: int) -> str | None:
+    """Return the unit that a text has behind a number; of Han the first character, if no unit."""
+    match = AFTER.match(text, at)
+    if match is None:
+        return None
+    gap, sign, word, character = match.groups()
+    if sign:
+        return UNITS[sign]
+    if word:
+        return unit(word.rstrip("/"), touching=gap != " ")
+    known = UNSEPARATED.match(text, match.start(4)) if character in UNIT_STARTS else None
+    return UNITS[known[0]] if known else character if character >= "\u0e00" else None
