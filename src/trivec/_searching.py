@@ -22,6 +22,7 @@ from trivec._steps import Compute, Steps, StoreCall
 from trivec.errors import InputError
 from trivec.fusion import maximal_marginal_relevance
 from trivec.query import Filter, Prefetch, StoreQuery
+from trivec.similarity import shows
 from trivec.types import (
     Chunk,
     FloatArray,
@@ -184,7 +185,10 @@ def _exact(binding: Binding, arm: str, vector: Any, limit: int, scope: Filter | 
 def _matches(
     ids: Sequence[PointId], text: EncodedText, binding: Binding, arms: Sequence[str]
 ) -> Steps[dict[PointId, tuple[MatchedTerm, ...]]]:
-    """Return the tokens (sparse) and words (BM25) that the query shares with each point."""
+    """Return the tokens (sparse) and words (BM25) that the query shares with each point.
+
+    Tokens that show nothing are left out.
+    """
     lexical = [arm for arm in ("sparse", "bm25") if arm in arms]
     names = [binding.schema.vectors[arm].name for arm in lexical]
     stored = yield StoreCall("retrieve", (ids,), {"with_vectors": names})
@@ -203,6 +207,8 @@ def _matches(
         terms = _names(arm, query, text.text.text, binding)
         for key, products in shared.items():
             for index, product in products.items():
+                if not shows(terms[index]):
+                    continue
                 score = product * factors.get(index, 1.0)
                 found[key].append(MatchedTerm(arm, terms[index], score))
     return {
