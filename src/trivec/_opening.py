@@ -6,9 +6,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trivec._adding import ColbertOverflow
+from trivec.analysis import RULES
 from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
 from trivec.errors import CollectionError, InputError
 from trivec.protocols import Encoder, Store
@@ -46,7 +47,8 @@ class IndexConfig:
     Attributes:
         arms: of ``dense``, ``sparse``, ``bm25``, ``colbert``. None: all but ``colbert`` (which
             takes a row for every token) that the encoder has heads for.
-        analyzer: the BM25 analyser; None means the defaults, or the collection's own.
+        analyzer: the BM25 analyser; None means the defaults, or the collection's own. The newest
+            rules stand for the collection's own, too.
         payload_indexes: metadata keys to index types: ``keyword``, ``integer``, ``float``,
             ``bool``, ``datetime``, ``text``, ``uuid``. Filters on indexed keys are fast.
         codec: the payload layout: ``trivec``, ``langchain``, ``llama_index`` or ``haystack``, or a
@@ -163,8 +165,7 @@ def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place
         CollectionError: its vectors do not fit the model, or an arm is missing.
     """
     info = encoder.info
-    analyzer = None if config.analyzer is None else config.analyzer.to_json()
-    stored.require_same_writer(Fingerprint(info, analyzer), place)
+    stored.require_same_writer(Fingerprint(info, _asked_settings(config, stored)), place)
     sizes = {"dense": info.dense_dim, "colbert": info.colbert_dim}
     for arm, spec in stored.vectors.items():
         if arm in sizes and spec.size != sizes[arm]:
@@ -181,9 +182,23 @@ def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place
         )
 
 
+def _asked_settings(config: IndexConfig, stored: Schema) -> dict[str, Any] | None:
+    """Return the analyser that was asked for, with the rules of the collection where any will do.
+
+    A program that sets a stop word and no rules goes on with the collections it has.
+    """
+    asked = config.analyzer
+    if asked is None:
+        return None
+    settings = stored.fingerprint.analyzer if stored.fingerprint else None
+    if settings is not None and asked.rules == RULES[-1]:
+        return {**asked.to_json(), "rules": settings.get("rules", RULES[0])}
+    return asked.to_json()
+
+
 def stored_analyzer(schema: Schema) -> Bm25Analyzer | None:
     if "bm25" not in schema.written:
         return None
     settings = schema.fingerprint.analyzer if schema.fingerprint else None
-    config = AnalyzerConfig() if settings is None else AnalyzerConfig.from_json(settings)
+    config = AnalyzerConfig.from_json(settings or {"rules": RULES[0]})
     return Bm25Analyzer(config)
