@@ -25,7 +25,7 @@ LAYERS = (
     {"errors"},
     {"types"},
     {"query", "schema"},
-    {"protocols", "text", "fusion", "colbert", "models"},
+    {"protocols", "text", "analysis", "fusion", "colbert", "models"},
     {"similarity", "encoders", "stores", "rerankers", "bm25", "memo"},
     {"exporting"},
     {"testing"},

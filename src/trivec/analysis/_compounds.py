@@ -21,12 +21,14 @@ LONGEST = 64
 LONGEST_NAME = 32
 JOINING = frozenset({"-", "_"})
 
-HEAD = re.compile(r"(-?)(\d+(?:(?:[.,:'/~-]|\^-?)\d+)*)(.*)", re.DOTALL)
-PART = re.compile(r"([-./_]?)(?:(\d+(?:[.,]\d+)*)|([^\W\d_]+(?:(?!\d)[^\W_])*)|([^\W_]))")
-PIECE = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|\w")
-SIGNED = re.compile(r"(.*?)([^\W\d_]+)(\+\+|#)", re.DOTALL)
-CHECKED = re.compile(r"\d[\d-]*[\d-]x")  # an ISBN whose last digit is X
-VERSION = re.compile(r"(v|ver|version)[.]?(\d.*)", re.DOTALL)
+NUMBER = r"[0-9]+(?:[.,][0-9]+)*"
+LETTERS = r"[^0-9\-./_,:'~^+#]+"
+HEAD = re.compile(r"(-?)([0-9]+(?:(?:[.,:'/~-]|\^-?)[0-9]+)*)(.*)", re.DOTALL)
+PART = re.compile(rf"([-./_]?)(?:({NUMBER})|({LETTERS}))")
+PIECE = re.compile(f"{NUMBER}|{LETTERS}")
+SIGNED = re.compile(rf"(.*?)({LETTERS})(\+\+|#)", re.DOTALL)
+CHECKED = re.compile(r"[0-9][0-9-]*[0-9-]x")  # an ISBN whose last digit is X
+VERSION = re.compile(r"(v|ver|version)\.?([0-9].*)", re.DOTALL)
 ORDINALS = frozenset({"st", "nd", "rd", "th", "s"})
 
 
@@ -99,7 +101,7 @@ def _number(minus: str, run: str) -> Compound:
     number = read_number(run.replace("~", "-"))
     if minus:
         number = number.negative()
-    plain = run if not minus and re.fullmatch(r"[\d-]+", run) else None
+    plain = run if not minus and re.fullmatch(r"[0-9-]+", run) else None
     words = Words(number.words, number.inner)
     return Compound(words, number.values, digits=plain, model=plain)
 
@@ -143,11 +145,11 @@ def _signed(before: str, letters: str, sign: str) -> Words:
 def _parts(run: str) -> Sequence[Part]:
     """Return the letters and numbers of a run; ``gpt4`` is read as ``gpt-4``."""
     parts: list[Part] = []
-    for sign, number, letters, other in PART.findall(run):
+    for sign, number, letters in PART.findall(run):
         word = parts[-1] if parts else None
         split = number and not sign and word and not word.number and len(word.text) > 1
         parts.append(
-            Part("-" if split else sign, number.replace(",", ".") or letters or other, bool(number))
+            Part("-" if split else sign, number.replace(",", ".") or letters, bool(number))
         )
     return parts
 
@@ -158,6 +160,8 @@ def _name(parts: Sequence[Part]) -> Words:
     A passage has the parts of the pieces too, and each number with the letters around it. A query
     has not: they would weigh a name several times.
     """
+    if not parts:
+        return Words(())
     pieces = [[part.text for part in group] for group in _glued(parts)]
     words = ["".join(piece) for piece in pieces]
     inner = [text for piece in pieces if len(piece) > 1 for text in piece]

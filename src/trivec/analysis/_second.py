@@ -181,7 +181,7 @@ class _Reading:
         self.text = text
         self.words: list[str] = []
         self.length = 0
-        self._cut = jieba.cut
+        self._jieba = jieba
         self._compound = compound
         self._passage = passage
         self._groups: list[str] = []  # of a long number
@@ -213,10 +213,15 @@ class _Reading:
             self.words.append(run)
             self.length += 1
             return
-        words = self._cut(run, hmm=False)
+        words = self._jieba.cut(run, hmm=False)
         self.length += len(words)
         self.words += map(add, run, run[1:])
-        self.words += [word for word in words if len(word) > 2]
+        for word in words:
+            if len(word) > 2:
+                self.words.append(word)
+                if len(word) > 3:
+                    parts = map("".join, zip(word, word[1:], word[2:], strict=False))
+                    self.words += filter(self._jieba.has_word, parts)
         self.words += run if self._passage else [word for word in words if len(word) == 1]
 
     def add_time(self, run: str, kind: str | None) -> None:
