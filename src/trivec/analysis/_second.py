@@ -40,6 +40,8 @@ CLOSING = r"[,.;:!?)\]\"'”’]"
 BETWEEN = r"\s,;:!?()\[\]\"'“”‘’。、「」『』《》〈〉…"
 DATE = r"(?P<date>\d{4}年(?:1[0-2]|0?[1-9])月(?:(?:[12]\d|3[01]|0?[1-9])[日号])?)"
 CLOCK = r"(?P<clock>(?:[01]?\d|2[0-4])[点时][0-5]?\d分)"
+TIME_SIGNS = ("年", "点", "时")
+LONGEST_TIME = len("年12月31日")
 COARSE = re.compile(
     rf"(?P<word>[a-zß-öø-ɏά-ώа-ӿ]++(?=\s|{CLOSING}++(?:\s|\Z)|\Z))"
     rf"|(?P<han>[{HAN}]++)"
@@ -59,9 +61,9 @@ RUNS = (
     rf"|(?P<unseparated>[{UNSEPARATED}]++)"
     rf"|{DATE}|{CLOCK}"
     rf"|(?P<run>(?:{MINUS})?(?:(?<![\w.]|\d )\.(?=\d))?+{LETTER}++"
-    rf"(?:(?:[-./_]|(?<=\d)(?:[,:'~]|\^-?)(?=\d)){LETTER}++)*+(?:\+\+(?!\p{{L}})|\#(?!\p{{L}}))?)"
-    r"|(?P<degree>°[cf](?!\w))"
-    r"|(?P<dotnet>(?<!\w)\.net(?!\w))"
+    rf"(?:(?:[-./_]|(?<=\d)(?:[,:'~]|\^-?)(?=\d)){LETTER}++)*+(?:(?:\+\+|\#)(?![{LETTER}--[0-9]]))?)"
+    rf"|(?P<degree>°[cf](?!{LETTER}))"
+    rf"|(?P<dotnet>(?<!{LETTER})\.net(?!{LETTER}))"
 )
 
 GROUP_GAPS = frozenset({" ", ") ", ")", ")-", " ("})
@@ -127,35 +129,52 @@ class SecondRules:
         if self._user_runs is not self._runs:
             self._look_closely(reading, self._user_runs, 0, len(text))
             return reading.finish()
-        words = reading.words
-        plain = 0
-        for match in COARSE.finditer(text):
+        at = 0
+        while at < len(text):
+            at = self._read_on(reading, at)
+        return reading.finish()
+
+    def _read_on(self, reading: _Reading, at: int) -> int:
+        """Read from a place to the end, or to where a closer look went further than expected."""
+        text, words = reading.text, reading.words
+        for match in COARSE.finditer(text, at):
             kind = match.lastgroup
             if kind == "word":
                 words.append(match[0])
-                plain += 1
+                reading.length += 1
             elif kind == "han":
                 reading.add_han(match[0])
-            elif kind == "other":
-                start, end = match.span()
-                if run := SIMPLE.fullmatch(text, start, end):
-                    reading.add_run(run[1], start, run.end(1))
-                else:
-                    self._look_closely(reading, self._runs, start, end)
-            else:
+            elif kind != "other":
                 reading.add_time(match[0], kind)
-        reading.length += plain
-        return reading.finish()
+            elif run := SIMPLE.fullmatch(text, *match.span()):
+                reading.add_run(run[1], *run.span(1))
+            else:
+                end = match.end()
+                reached = self._look_closely(reading, self._runs, match.start(), end)
+                if reached > end:
+                    return reached
+        return len(text)
 
-    def _look_closely(self, reading: _Reading, runs: Pattern[str], start: int, end: int) -> None:
-        for match in runs.finditer(reading.text, start, end):
+    def _look_closely(self, reading: _Reading, runs: Pattern[str], start: int, end: int) -> int:
+        """Add the words of all runs that begin in a part of the text; return where they end."""
+        text = reading.text
+        reached = end
+        beyond = LONGEST_TIME if text[end : end + 1] in TIME_SIGNS else 0
+        for match in runs.finditer(text, start, end + beyond):
+            if match.start() >= end:
+                break
+            reached = max(reached, match.end())
             if match.lastgroup == "user":
-                inner = _Reading(self._jieba, self._compound, match[0], passage=True)
-                self._look_closely(inner, self._runs, 0, len(match[0]))
-                reading.words += [match[0], *(word for word in inner.words if word != match[0])]
-                reading.length += 1
+                self._add_user_word(reading, match[0])
             else:
                 reading.add(match)
+        return reached
+
+    def _add_user_word(self, reading: _Reading, word: str) -> None:
+        inner = _Reading(self._jieba, self._compound, word, passage=True)
+        self._look_closely(inner, self._runs, 0, len(word))
+        reading.words += [word, *(part for part in inner.words if part != word)]
+        reading.length += 1
 
     def _whole(self, match: Match[str]) -> Iterator[tuple[str, int]]:
         """Yield the words of a run as they count, and how much of the run each takes."""

@@ -104,8 +104,8 @@ UNSEPARATED = re.compile(
 UNIT_STARTS = frozenset(word[0] for word in UNITS if word[0] >= "\u0e00")
 LETTERS = "a-zµ-ɏͰ-ӿ"
 AFTER = re.compile(
-    rf"([ \n\t-]?)(?:([%‰$€£¥₩₹]|°[cf]?(?![^\W_]))"
-    rf"|((?:[{LETTERS}]++(?:\^?[23])?+/?)++)(?![^\W_])|([^\W\d_至到]))"
+    rf"([ \n\t-]?)(?:([%‰$€£¥₩₹]|°[cf]?(?![a-z0-9]))"
+    rf"|((?:[{LETTERS}]++(?:\^?[23])?+/?)++)(?![0-9_])|([^\W\d_至到]))"
 )
 
 
