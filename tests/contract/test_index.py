@@ -9,7 +9,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trivec import AddReport, Chunk, HybridIndex, IndexConfig, QueryText, Refusal, SearchOptions
+from trivec import (
+    AddReport,
+    AnalyzerConfig,
+    Chunk,
+    HybridIndex,
+    IndexConfig,
+    QueryText,
+    Refusal,
+    SearchOptions,
+)
 from trivec.errors import (
     CollectionError,
     CollectionNotFoundError,
@@ -17,6 +26,7 @@ from trivec.errors import (
     FingerprintMismatchError,
     InputError,
 )
+from trivec.index.hybrid import binding_of
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
 
@@ -675,3 +685,49 @@ class TestWhatIsGivenByMistake:
 def test_a_tenant_is_a_text(tenant):
     with pytest.raises(InputError, match="tenant"):
         HybridIndex.open(MemoryStore(), FakeEncoder(), tenant=tenant)
+
+
+def test_a_collection_keeps_the_analyser_rules_it_was_written_with(tmp_path, encoder):
+    old = replace(ALL_ARMS, analyzer=AnalyzerConfig(rules=1, stop_words=("the",)))
+    options = SearchOptions(arms=["bm25"])
+    with HybridIndex.open(tmp_path, encoder, config=old) as index:
+        index.add(CHUNKS)
+        before = index.search("暖的沙 warm", k=3, options=options)
+    newest = replace(ALL_ARMS, analyzer=AnalyzerConfig(stop_words=("the",)))
+    for config in (ALL_ARMS, old, newest):
+        with HybridIndex.open(tmp_path, encoder, config=config) as index:
+            assert index.search("暖的沙 warm", k=3, options=options) == before
+            assert binding_of(index).analyzer.config.rules == 1
+            index.add([Chunk("每日2.5毫克", id="dose")])
+            assert index.search("5", k=1, options=options)[0].id == "dose"  # torn, as rules 1 do
+            index.delete(ids=["dose"])
+
+
+def test_a_new_collection_gets_the_newest_rules_and_refuses_older_ones(index, encoder):
+    assert binding_of(index).analyzer.config.rules == 2
+    older = replace(ALL_ARMS, analyzer=AnalyzerConfig(rules=1))
+    with pytest.raises(FingerprintMismatchError, match=r"analyzer\.rules: there 2, here 1"):
+        HybridIndex.open(binding_of(index).store, encoder, config=older)
+
+
+def test_vectors_of_other_rules_are_not_copied(encoder):
+    old = replace(ALL_ARMS, analyzer=AnalyzerConfig(rules=1))
+    with (
+        HybridIndex.open(MemoryStore(), encoder, config=old) as mine,
+        HybridIndex.open(MemoryStore(), encoder, config=ALL_ARMS) as theirs,
+        pytest.raises(FingerprintMismatchError, match=r"analyzer\.rules"),
+    ):
+        mine.copy_to(theirs)
+
+
+@pytest.mark.parametrize("blank", ["▁", " ", "\u200b", "▁▁"])
+def test_tokens_that_show_nothing_explain_nothing(blank):
+    class Spaced(FakeEncoder):
+        def decode_tokens(self, ids):
+            return [blank if text == "the" else text for text in super().decode_tokens(ids)]
+
+    with HybridIndex.open(MemoryStore(), Spaced(), config=ALL_ARMS) as index:
+        index.add(CHUNKS)
+        hit = index.search("the cat", k=1, options=SearchOptions(explain=True))[0]
+    sparse = [match.term for match in hit.matches if match.arm == "sparse"]
+    assert sparse == ["cat"]

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trivec._runtime.checks import check_choice, check_least
+from trivec.analysis import RULES
 from trivec.arms import ARMS, Arm, arm_names, arms_among
 from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
 from trivec.errors import CollectionError, InputError
@@ -40,7 +41,8 @@ class IndexConfig:
     Attributes:
         arms: of ``dense``, ``sparse``, ``bm25``, ``colbert``. None: all but ``colbert`` (which
             takes a row for every token) that the encoder has heads for.
-        analyzer: the BM25 analyser; None means the defaults, or the collection's own.
+        analyzer: the BM25 analyser; None means the defaults, or the collection's own. The newest
+            rules stand for the collection's own, too.
         payload_indexes: metadata keys to index types: ``keyword``, ``integer``, ``float``,
             ``bool``, ``datetime``, ``text``, ``uuid``. Filters on indexed keys are fast.
         codec: the payload layout: ``trivec``, ``langchain``, ``llama_index`` or ``haystack``, or a
@@ -164,8 +166,7 @@ def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place
             trivec.
     """
     info = encoder.info
-    analyzer = None if config.analyzer is None else config.analyzer.to_json()
-    stored.require_same_writer(Fingerprint(info, analyzer), place)
+    stored.require_same_writer(Fingerprint(info, _asked_settings(config, stored)), place)
     if unknown := sorted(set(stored.written) - set(arm_names())):
         raise CollectionError(
             f"{place} stores the arms {unknown}, this trivec knows {list(arm_names())}; "
@@ -200,10 +201,24 @@ def require_tenant(tenant: object) -> None:
         raise InputError(f"tenant={tenant!r}; allowed: a text that is not blank, or None")
 
 
+def _asked_settings(config: IndexConfig, stored: Schema) -> dict[str, Any] | None:
+    """Return the analyser that was asked for, with the rules of the collection where any will do.
+
+    A program that sets a stop word and no rules goes on with the collections it has.
+    """
+    asked = config.analyzer
+    if asked is None:
+        return None
+    settings = stored.fingerprint.analyzer if stored.fingerprint else None
+    if settings is not None and asked.rules == RULES[-1]:
+        return {**asked.to_json(), "rules": settings.get("rules", RULES[0])}
+    return asked.to_json()
+
+
 def stored_analyzer(schema: Schema) -> Bm25Analyzer | None:
     """Return the analyser that a collection was written with; None where it has no BM25."""
     if all(arm.head is not None for arm in arms_among(schema.written)):
         return None
     settings = schema.fingerprint.analyzer if schema.fingerprint else None
-    config = AnalyzerConfig() if settings is None else AnalyzerConfig.from_json(settings)
+    config = AnalyzerConfig.from_json(settings or {"rules": RULES[0]})
     return Bm25Analyzer(config)

@@ -10,6 +10,7 @@ import numpy as np
 
 from trivec._runtime.checks import check_least
 from trivec.arms import COLBERT, DENSE, Arm, arms_among, heads_of
+from trivec.encoders.similarity import shows
 from trivec.errors import InputError
 from trivec.fusion import maximal_marginal_relevance
 from trivec.index.collection import NO_HEADS, Binding
@@ -201,6 +202,8 @@ def _matches(
         terms = _names(arm, query, text.text.text, binding)
         for key, products in shared.items():
             for index, product in products.items():
+                if not shows(terms[index]):
+                    continue
                 score = product * factors.get(index, 1.0)
                 matched[key].append(MatchedTerm(arm.name, terms[index], score))
     return {

@@ -187,4 +187,4 @@ class _Frequencies:
 
 def _is_word(term: str, word: str) -> bool:
     """Say whether a word means something alone: no number, no single character."""
-    return 1 < len(word) <= LONGEST_WORD and not term[0].isdigit()
+    return 1 < len(word) <= LONGEST_WORD and term[0].isalpha()
