@@ -24,7 +24,8 @@ from typing import TypeAlias
 import numpy as np
 from qdrant_client import QdrantClient, models
 
-from trivec.query import Prefetch, Rrf, StoreQuery
+from trivec.fusion import Rrf
+from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import EdgeStore
 from trivec.types import FloatArray, Point, SparseVector

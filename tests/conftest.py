@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +37,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.disable_socket)
         else:
             item.add_marker(pytest.mark.allow_hosts(_LOOPBACK))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _speeds_are_given() -> Iterator[None]:
+    """What ``precision="auto"`` takes does not depend on how busy the machine is.
+
+    Which layout of int8 is exact is measured on it, once.
+    """
+    from trivec._models import onnx_choice
+    from trivec._models.onnx_measuring import Int8Product, Measured, measure
+    from trivec._runtime.lazy import Lazy
+
+    def given() -> Measured:
+        found = measure()
+        return Measured(
+            signed=Int8Product(found.signed.exact, few=2.0, many=2.0),
+            unsigned=Int8Product(found.unsigned.exact, few=2.0, many=2.0),
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_choice, "_measured", Lazy(given))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -103,3 +128,33 @@ def openai_server(loopback_server: HTTPServer) -> Iterator[OpenAIServer]:
     yield server
     server.stop()
     loopback_server.clear()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command line left: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Outcome]]:
+    """Runs ``trivec`` with these arguments, in this process."""
+    from trivec import cli
+
+    logger = logging.getLogger("trivec")
+    level = logger.level
+
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["trivec", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ending:
+            cli.main()
+        return Outcome(int(ending.value.code or 0), *capsys.readouterr())
+
+    yield call
+    logger.setLevel(level)

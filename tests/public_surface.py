@@ -14,17 +14,19 @@ from functools import cached_property
 from pathlib import Path
 
 import griffe
-
-ROOT = Path(__file__).parent.parent
+from tests.adapters import ADAPTERS, ROOT
 
 MODULES = (
     "trivec",
+    "trivec.adapters",
     "trivec.answers",
+    "trivec.arms",
     "trivec.bm25",
     "trivec.chat",
     "trivec.encoders",
     "trivec.errors",
     "trivec.exporting",
+    "trivec.fusion",
     "trivec.index",
     "trivec.ingest",
     "trivec.loading",
@@ -41,7 +43,6 @@ MODULES = (
     "trivec.text",
     "trivec.types",
 )
-ADAPTERS = {path.name: path.parent for path in sorted((ROOT / "integrations").glob("*/*_trivec"))}
 ROLE = re.compile(r":(class|func|meth|mod|attr|data|exc|obj):`~?([^`]+)`")
 
 
@@ -74,7 +75,8 @@ class Surface:
     @classmethod
     def of_this_checkout(cls) -> Surface:
         """Return the surface of trivec and of its adapters."""
-        return cls({"trivec": ROOT / "src", **ADAPTERS}, (*MODULES, *ADAPTERS))
+        folders = {name: folder.parent for name, folder in ADAPTERS.items()}
+        return cls({"trivec": ROOT / "src", **folders}, (*MODULES, *ADAPTERS))
 
     def names(self, module: str) -> list[str]:
         """Return what a public module's ``__all__`` holds, in its order."""

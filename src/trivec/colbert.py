@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trivec.errors import InputError
+from trivec._runtime.checks import check_least
 from trivec.types import FloatArray
 
 __all__ = ["max_sim", "pool_rows"]
@@ -54,8 +54,7 @@ def pool_rows(rows: FloatArray, most: int) -> FloatArray:
     Raises:
         InputError: ``most`` is less than 1.
     """
-    if most < 1:
-        raise InputError(f"most={most}; at least 1 row must be left")
+    check_least("most", most, 1)
     if len(rows) <= most:
         return rows
     alike = np.einsum("nd,nd->n", rows[1:], rows[:-1])

@@ -1,28 +1,153 @@
-"""Rank fusion and diversification as pure functions over lists of ``(id, score)``.
+"""The ways to make one list of several, and diversification: values, a table, pure functions.
 
-The engines fuse inside one request; these are the same formulas for stores without an engine, for
-lists that come from several collections, and for tests to check the engines against.
+A search says which fusion it wants by a name, a store is asked for it by a value, and both engines
+fuse inside one request. The functions here are the same formulas over lists of ``(id, score)``,
+for stores without an engine, for lists of several collections, and for tests of the engines.
+
+==========  ==========  ===============  ================  =============================
+name        value       embedded engine  server            function
+==========  ==========  ===============  ================  =============================
+``rrf``     ``Rrf``     ``Fusion.Rrf``   ``RrfQuery``      ``reciprocal_rank_fusion``
+``dbsf``    ``Dbsf``    ``Fusion.Dbsf``  ``FusionQuery``   ``distribution_based_fusion``
+``linear``  ``Linear``  ``Formula``      ``FormulaQuery``  ``weighted_sum_fusion``
+==========  ==========  ===============  ================  =============================
+
+A new fusion is a value, a row of ``FUSIONS`` and a formula here, and its call in
+``stores/edge/codec.py`` and ``stores/server/requests.py``. Mypy names every place that lacks it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_never
 
 import numpy as np
 
 from trivec.errors import InputError
-from trivec.types import FloatArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
+    "FUSIONS",
+    "Dbsf",
+    "Fusion",
+    "FusionMethod",
+    "FusionName",
+    "Linear",
+    "Rrf",
     "distribution_based_fusion",
+    "fuse",
     "maximal_marginal_relevance",
+    "method_of",
     "reciprocal_rank_fusion",
     "weighted_sum_fusion",
 ]
 
 Id = TypeVar("Id", bound=Hashable)
+
+FusionName: TypeAlias = Literal["rrf", "dbsf", "linear"]
+"""What options call the ways of fusing; ``FUSIONS`` says what each is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rrf:
+    """Reciprocal rank fusion: ``sum 1 / (k - 1 + (rank + 1) / weight)``, rank from 0.
+
+    Attributes:
+        k: Qdrant's constant; the paper's 60 is 61.
+        weights: one for each prefetch; a weight divides the rank.
+    """
+
+    k: int
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dbsf:
+    """Distribution-based score fusion: each list scaled by its mean and 3 standard deviations."""
+
+    weights: ClassVar[None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Weighted sum of exact scores over the union of all candidates; no match counts 0.
+
+    Attributes:
+        weights: one for each prefetch.
+    """
+
+    weights: tuple[float, ...]
+
+
+Fusion: TypeAlias = Rrf | Dbsf | Linear
+"""What a store is asked for; ``weights`` are None where it takes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusionMethod:
+    """What the planning of a search must know of a fusion.
+
+    Attributes:
+        weighted: whether it takes a weight for each list.
+        adds_scores: whether it adds up the arms' own scores, so that it needs every arm's exact
+            score of every candidate, and weights that bring the arms to one scale.
+        request: returns the value for a store from the constant of RRF and the lists' weights.
+    """
+
+    weighted: bool
+    adds_scores: bool
+    request: Callable[[int, tuple[float, ...]], Fusion]
+
+
+FUSIONS: Mapping[FusionName, FusionMethod] = {
+    "rrf": FusionMethod(weighted=True, adds_scores=False, request=Rrf),
+    "dbsf": FusionMethod(weighted=False, adds_scores=False, request=lambda _k, _weights: Dbsf()),
+    "linear": FusionMethod(
+        weighted=True, adds_scores=True, request=lambda _k, weights: Linear(weights)
+    ),
+}
+"""Every fusion by its name."""
+
+
+def method_of(fusion: Fusion) -> FusionMethod:
+    """Return the row of ``FUSIONS`` for a value."""
+    match fusion:
+        case Rrf():
+            return FUSIONS["rrf"]
+        case Dbsf():
+            return FUSIONS["dbsf"]
+        case Linear():
+            return FUSIONS["linear"]
+        case _:
+            assert_never(fusion)
+
+
+def fuse(fusion: Fusion, rankings: Sequence[Sequence[tuple[Id, float]]]) -> list[tuple[Id, float]]:
+    """Fuse lists as an engine would.
+
+    Args:
+        fusion: how.
+        rankings: lists of ``(id, score)``, best first.
+
+    Returns:
+        ``(id, fused score)``, best first; ties keep the order of first appearance.
+
+    Raises:
+        InputError: there are not as many weights as rankings.
+    """
+    match fusion:
+        case Rrf(k, weights):
+            return reciprocal_rank_fusion(rankings, k=k, weights=weights)
+        case Dbsf():
+            return distribution_based_fusion(rankings)
+        case Linear(weights):
+            return weighted_sum_fusion(rankings, weights)
+        case _:
+            assert_never(fusion)
 
 
 def reciprocal_rank_fusion(
@@ -108,7 +233,7 @@ def weighted_sum_fusion(
 
 
 def maximal_marginal_relevance(
-    query: FloatArray, candidates: FloatArray, *, lambda_mult: float, k: int
+    query: NDArray[np.float32], candidates: NDArray[np.float32], *, lambda_mult: float, k: int
 ) -> list[int]:
     """Choose ``k`` candidates that are relevant and unlike each other.
 

@@ -221,6 +221,13 @@ class Store(Protocol):
         """Build indexes and drop deleted points now; does nothing where the server does it."""
         ...
 
+    def sibling(self, name: str) -> Store | None:
+        """Return the store of another collection that lies beside this one, under a name.
+
+        None where there is no such place.
+        """
+        ...
+
     def close(self) -> None:
         """Release files and locks; a client that was given is left open."""
         ...
@@ -231,6 +238,15 @@ class AsyncStore(Protocol):
 
     async def upsert(self, points: Sequence[Point]) -> None:
         """Insert points or replace them whole."""
+        ...
+
+    async def update_vectors(
+        self,
+        vectors: Mapping[PointId, Mapping[str, Vector]],
+        *,
+        where: Filter | None = None,
+    ) -> None:
+        """Set some vectors of existing points, of those that match."""
         ...
 
     async def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
@@ -245,6 +261,17 @@ class AsyncStore(Protocol):
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
         """Return the points that exist."""
+        ...
+
+    async def scroll(
+        self,
+        *,
+        filter: Filter | None = None,
+        limit: int = 256,
+        offset: PointId | None = None,
+        with_vectors: Sequence[str] = (),
+    ) -> tuple[list[StoredPoint], PointId | None]:
+        """Return a page of points in id order, and the id that the next page starts at."""
         ...
 
     async def delete(

@@ -9,48 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from trivec.fusion import Fusion
 from trivec.types import FloatArray, Vector
 
 if TYPE_CHECKING:
     from qdrant_client import models
 
-__all__ = ["Dbsf", "Filter", "Fusion", "Linear", "Prefetch", "Rrf", "StoreQuery"]
+__all__ = ["Filter", "Prefetch", "StoreQuery"]
 
 Filter: TypeAlias = "models.Filter"
 """A condition of Qdrant's on payloads: ``qdrant_client.models.Filter``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rrf:
-    """Reciprocal rank fusion: ``sum 1 / (k - 1 + (rank + 1) / weight)``, rank from 0.
-
-    Attributes:
-        k: Qdrant's constant; the paper's 60 is 61.
-        weights: one for each prefetch; a weight divides the rank.
-    """
-
-    k: int
-    weights: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Dbsf:
-    """Distribution-based score fusion: each list scaled by its mean and 3 standard deviations."""
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """Weighted sum of exact scores over the union of all candidates; no match counts 0.
-
-    Attributes:
-        weights: one for each prefetch.
-    """
-
-    weights: tuple[float, ...]
-
-
-Fusion: TypeAlias = Rrf | Dbsf | Linear
-"""How the lists of several prefetches become one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivec._runtime.checks import check_least
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["Span", "clean", "is_blank", "split", "token_counter"]
 SURROGATE = re.compile("[\ud800-\udfff]")
 LINE_END = re.compile("\r\n?|[\x0b\x0c\x85]")
 CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\t"), ord("\n")})
-HEADINGS = re.compile(r"(?:\s*#{1,6}[ \t][^\n]*)+\s*")
+HEADING = re.compile(r"#{1,6}[ \t]")
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 PROBE = 4
@@ -88,8 +89,7 @@ def split(
     Raises:
         InputError: ``max_tokens`` is below 1, or ``overlap`` is negative or not below it.
     """
-    if max_tokens < 1:
-        raise InputError(f"max_tokens={max_tokens}; it must be at least 1")
+    check_least("max_tokens", max_tokens, 1)
     if not 0 <= overlap < max_tokens:
         raise InputError(f"overlap={overlap}; it must be 0 or more, and below {max_tokens=}")
     splitter = _Splitter(token_counter(tokenizer), max_tokens, overlap, markdown=markdown)
@@ -143,7 +143,7 @@ class _Splitter:
 
         The library leaves a heading alone where the paragraph below is too long for one piece.
         """
-        if not self._markdown or not HEADINGS.fullmatch(text, start, end):
+        if not self._markdown or not _is_headings(text[start:end]):
             return None
         room = self._max_tokens - self._count(text[start:end]) - 1  # one for the line ends
         below = text[end : end + room * WINDOW]
@@ -155,6 +155,11 @@ class _Splitter:
 
     def _fits(self, piece: str) -> bool:
         return self._count(piece) <= self._max_tokens
+
+
+def _is_headings(piece: str) -> bool:
+    lines = [line for line in piece.splitlines() if line.strip()]
+    return bool(lines) and all(HEADING.match(line.lstrip()) for line in lines)
 
 
 def token_counter(tokenizer: Tokenizer | Callable[[str], int]) -> Callable[[str], int]:

@@ -9,7 +9,9 @@ from typing import Any, Literal, TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec.errors import InputError
+from trivec.fusion import FusionName
 
 __all__ = [
     "ALL_HEADS",
@@ -21,7 +23,6 @@ __all__ = [
     "Encoding",
     "Ending",
     "FloatArray",
-    "FusionName",
     "Head",
     "Hit",
     "MatchedTerm",
@@ -41,9 +42,6 @@ FloatArray: TypeAlias = NDArray[np.float32]
 
 Head: TypeAlias = Literal["dense", "sparse", "colbert"]
 """An output of a model of BGE-M3's shape."""
-
-FusionName: TypeAlias = Literal["rrf", "dbsf", "linear"]
-"""How the arms' lists become one; see :class:`SearchOptions`."""
 
 ColbertMode: TypeAlias = Literal["rescore", "fuse"]
 """What ColBERT vectors do in a search; see :class:`SearchOptions`."""
@@ -281,21 +279,13 @@ class SearchOptions:
     explain: bool = False
 
     def __post_init__(self) -> None:
-        if self.fusion not in ("rrf", "dbsf", "linear"):
-            raise InputError(f"fusion={self.fusion!r}; allowed: 'rrf', 'dbsf', 'linear'")
-        if self.colbert not in (None, "rescore", "fuse"):
-            raise InputError(f"colbert={self.colbert!r}; allowed: None, 'rescore', 'fuse'")
-        for name, least in (
-            ("rrf_k", 1),
-            ("prefetch_k", 1),
-            ("offset", 0),
-            ("mmr_candidates", 1),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"{name}={value!r}; it must be an integer of at least {least}")
-        if self.mmr_lambda is not None and not 0.0 <= self.mmr_lambda <= 1.0:
-            raise InputError(f"mmr_lambda={self.mmr_lambda!r}; it must lie between 0 and 1")
+        check_choice("fusion", self.fusion, FusionName)
+        check_choice("colbert", self.colbert, ColbertMode, or_none=True)
+        check_least("rrf_k", self.rrf_k, 1)
+        check_least("prefetch_k", self.prefetch_k, 1)
+        check_least("offset", self.offset, 0)
+        check_number("mmr_lambda", self.mmr_lambda, least=0, most=1, or_none=True)
+        check_least("mmr_candidates", self.mmr_candidates, 1)
 
 
 class SearchOverrides(TypedDict, total=False):

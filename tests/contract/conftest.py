@@ -64,7 +64,16 @@ class AwaitedStore:
     describe, close) the synchronous one does.
     """
 
-    AWAITED = ("upsert", "overwrite_payload", "query", "retrieve", "scroll", "delete", "count")
+    AWAITED = (
+        "upsert",
+        "update_vectors",
+        "overwrite_payload",
+        "query",
+        "retrieve",
+        "scroll",
+        "delete",
+        "count",
+    )
 
     def __init__(self, store: Store, awaited: AsyncStore) -> None:
         self._store, self._awaited = store, awaited
@@ -157,6 +166,16 @@ PLACES = {
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return PLACES[request.param](tmp_path)
+
+
+@pytest.fixture(params=["edge", "server-memory", "fake"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
+    """What HybridIndex.open takes, the same place each time."""
+    if request.param == "edge":
+        return {"location": tmp_path / "kb"}
+    if request.param == "fake":
+        return {"location": MemoryStore()}
+    return {"location": QdrantClient(":memory:"), "collection": "kb"}
 
 
 @pytest.fixture

@@ -38,15 +38,6 @@ class RecordingEncoder(FakeEncoder):
         return super().encode_documents(texts, heads=heads)
 
 
-@pytest.fixture(params=["edge", "server-memory", "fake"])
-def location(request, tmp_path):
-    if request.param == "edge":
-        return {"location": tmp_path / "kb"}
-    if request.param == "fake":
-        return {"location": MemoryStore()}
-    return {"location": QdrantClient(":memory:"), "collection": "kb"}
-
-
 @pytest.fixture
 def encoder():
     return RecordingEncoder()

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trivec import AddReport, Chunk, HybridIndex, IndexConfig, QueryText, Refusal, SearchOptions
+from trivec import (
+    AddReport,
+    AnalyzerConfig,
+    Chunk,
+    HybridIndex,
+    IndexConfig,
+    QueryText,
+    Refusal,
+    SearchOptions,
+)
 from trivec.errors import (
     CollectionError,
     CollectionNotFoundError,
@@ -17,6 +26,7 @@ from trivec.errors import (
     FingerprintMismatchError,
     InputError,
 )
+from trivec.index.hybrid import binding_of
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
 
@@ -39,18 +49,6 @@ CHUNKS = [
     )
     for at, (name, text) in enumerate(TEXTS.items())
 ]
-
-
-@pytest.fixture(params=["edge", "server-memory", "fake"])
-def location(request, tmp_path):
-    """What HybridIndex.open takes, twice the same place."""
-    if request.param == "edge":
-        return {"location": tmp_path / "kb"}
-    if request.param == "fake":
-        return {"location": MemoryStore()}
-    from qdrant_client import QdrantClient
-
-    return {"location": QdrantClient(":memory:"), "collection": "kb"}
 
 
 @pytest.fixture
@@ -180,6 +178,16 @@ def test_replacing_a_source_deletes_what_it_no_longer_holds(filled):
     report = filled.add([replace(CHUNKS[4], text="新的")], replace_sources=True)
     assert (report.updated, report.deleted) == (1, 1)  # zh2 was in zh.md too
     assert filled.count() == len(CHUNKS) - 1
+
+
+def test_what_was_given_before_an_error_is_stored(index):
+    def source():
+        yield from (Chunk(f"passage {number}", id=str(number)) for number in range(130))
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk"):
+        index.add(source())
+    assert index.count() == 130
 
 
 def test_a_failing_source_deletes_nothing(filled):
@@ -646,3 +654,80 @@ def test_an_index_says_which_arms_a_search_uses(filled):
 def test_an_open_index_cannot_be_pickled(filled):
     with pytest.raises(TypeError, match="open it again"):
         pickle.dumps(filled)
+
+
+class TestWhatIsGivenByMistake:
+    @pytest.mark.parametrize("chunks", [["text"], "text", Chunk("text"), None, 7, [{"text": "a"}]])
+    def test_add_says_what_to_give(self, index, chunks):
+        with pytest.raises(InputError, match="Chunk"):
+            index.add(chunks)
+
+    @pytest.mark.parametrize("query", [None, 7, b"bytes", [], ["a", "b"], {"text": "a"}])
+    def test_search_says_what_to_give(self, index, query):
+        with pytest.raises(InputError, match="give a text"):
+            index.search(query)
+
+    def test_a_batch_is_a_list(self, index):
+        with pytest.raises(InputError, match="give a list"):
+            index.search_batch("two words")
+
+    @pytest.mark.parametrize("ids", ["34", b"34", 34, [3], [None]])
+    def test_a_text_is_no_list_of_ids(self, index, ids):
+        index.add([Chunk("three", id="3"), Chunk("four", id="4")])
+        with pytest.raises(InputError, match="ids"):
+            index.delete(ids=ids)
+        with pytest.raises(InputError, match="ids"):
+            index.get(ids)
+        assert index.count() == 2
+
+
+@pytest.mark.parametrize("tenant", [{"ne": "x"}, ["a"], ("a", "b"), 7, "", " ", b"a"])
+def test_a_tenant_is_a_text(tenant):
+    with pytest.raises(InputError, match="tenant"):
+        HybridIndex.open(MemoryStore(), FakeEncoder(), tenant=tenant)
+
+
+def test_a_collection_keeps_the_analyser_rules_it_was_written_with(tmp_path, encoder):
+    old = replace(ALL_ARMS, analyzer=AnalyzerConfig(rules=1, stop_words=("the",)))
+    options = SearchOptions(arms=["bm25"])
+    with HybridIndex.open(tmp_path, encoder, config=old) as index:
+        index.add(CHUNKS)
+        before = index.search("暖的沙 warm", k=3, options=options)
+    newest = replace(ALL_ARMS, analyzer=AnalyzerConfig(stop_words=("the",)))
+    for config in (ALL_ARMS, old, newest):
+        with HybridIndex.open(tmp_path, encoder, config=config) as index:
+            assert index.search("暖的沙 warm", k=3, options=options) == before
+            assert binding_of(index).analyzer.config.rules == 1
+            index.add([Chunk("每日2.5毫克", id="dose")])
+            assert index.search("5", k=1, options=options)[0].id == "dose"  # torn, as rules 1 do
+            index.delete(ids=["dose"])
+
+
+def test_a_new_collection_gets_the_newest_rules_and_refuses_older_ones(index, encoder):
+    assert binding_of(index).analyzer.config.rules == 2
+    older = replace(ALL_ARMS, analyzer=AnalyzerConfig(rules=1))
+    with pytest.raises(FingerprintMismatchError, match=r"analyzer\.rules: there 2, here 1"):
+        HybridIndex.open(binding_of(index).store, encoder, config=older)
+
+
+def test_vectors_of_other_rules_are_not_copied(encoder):
+    old = replace(ALL_ARMS, analyzer=AnalyzerConfig(rules=1))
+    with (
+        HybridIndex.open(MemoryStore(), encoder, config=old) as mine,
+        HybridIndex.open(MemoryStore(), encoder, config=ALL_ARMS) as theirs,
+        pytest.raises(FingerprintMismatchError, match=r"analyzer\.rules"),
+    ):
+        mine.copy_to(theirs)
+
+
+@pytest.mark.parametrize("blank", ["▁", " ", "\u200b", "▁▁"])
+def test_tokens_that_show_nothing_explain_nothing(blank):
+    class Spaced(FakeEncoder):
+        def decode_tokens(self, ids):
+            return [blank if text == "the" else text for text in super().decode_tokens(ids)]
+
+    with HybridIndex.open(MemoryStore(), Spaced(), config=ALL_ARMS) as index:
+        index.add(CHUNKS)
+        hit = index.search("the cat", k=1, options=SearchOptions(explain=True))[0]
+    sparse = [match.term for match in hit.matches if match.arm == "sparse"]
+    assert sparse == ["cat"]

@@ -76,17 +76,6 @@ class Chat:
         raise NotImplementedError
 
 
-@pytest.fixture(params=["edge", "server-memory", "fake"])
-def location(request, tmp_path):
-    if request.param == "edge":
-        return {"location": tmp_path / "kb"}
-    if request.param == "fake":
-        return {"location": MemoryStore()}
-    from qdrant_client import QdrantClient
-
-    return {"location": QdrantClient(":memory:"), "collection": "kb"}
-
-
 @pytest.fixture
 def encoder():
     return FakeEncoder()
@@ -475,14 +464,9 @@ def test_answers_from_passages_found_by_their_questions(questions):
 
 
 def test_a_store_of_ones_own_needs_a_place_for_questions(encoder):
-    class Own:
-        def __init__(self):
-            self._store = MemoryStore()
-
-        def __getattr__(self, name):
-            if name == "sibling":
-                raise AttributeError(name)
-            return getattr(self._store, name)
+    class Own(MemoryStore):
+        def sibling(self, _name):
+            return None
 
     with HybridIndex.open(Own(), encoder) as index:
         with pytest.raises(InputError, match="store="):

@@ -38,14 +38,16 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.endswith("/exists"):
             self.reply(200, {"result": {"exists": True}, "status": "ok", "time": 0.0}, {})
         else:
-            self.reply(200, COLLECTION, {})
+            self.reply(200, self.fake.collection(), {})
 
     def do_POST(self) -> None:
         self.body()
         self.reply(*self.fake.replies([], 0))
 
     def do_PATCH(self) -> None:
-        self.fake.changes.append(("PATCH", self.path.split("?")[0], json.loads(self.body())))
+        change = json.loads(self.body())
+        self.fake.changes.append(("PATCH", self.path.split("?")[0], change))
+        self.fake.metadata |= change.get("metadata", {})
         self.reply(200, {"result": True, "status": "ok", "time": 0.0}, {})
 
     def do_PUT(self) -> None:
@@ -87,6 +89,7 @@ class FakeQdrant:
         written: the ids of every upsert that was accepted.
         sizes: the body length of every upsert.
         changes: method, path and body of every other write.
+        metadata: what the collection was described with.
     """
 
     def __init__(self) -> None:
@@ -95,9 +98,15 @@ class FakeQdrant:
         self.requests: list[list] = []
         self.sizes: list[int] = []
         self.changes: list[tuple[str, str, dict]] = []
+        self.metadata: dict = {}
         handler = type("BoundHandler", (Handler,), {"fake": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.port = self.server.server_address[1]
+
+    def collection(self) -> dict:
+        result = COLLECTION["result"]
+        config = {**result["config"], "metadata": self.metadata}
+        return {**COLLECTION, "result": {**result, "config": config}}
 
 
 def error(status, message, **headers) -> Reply:

@@ -17,7 +17,8 @@ from trivec.errors import (
     InvalidVectorError,
     StoreError,
 )
-from trivec.query import Dbsf, Linear, Prefetch, Rrf, StoreQuery
+from trivec.fusion import Dbsf, Linear, Rrf
+from trivec.query import Prefetch, StoreQuery
 from trivec.schema import VectorSpec
 from trivec.types import Point, SparseVector
 

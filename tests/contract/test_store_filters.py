@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import operator
+import random
 import uuid
 from datetime import UTC, date, datetime
 
@@ -9,6 +12,8 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
+from trivec.errors import FilterError
+from trivec.payloads.fields import metadata_field, tokens
 from trivec.stores.filters import as_filter
 from trivec.types import Point, SparseVector
 
@@ -39,6 +44,10 @@ KINDS = ["value", "text", "text_any", "phrase", "prefix", "substring", "any", "e
 
 def corners(*pairs):
     return models.GeoLineString(points=[models.GeoPoint(lon=lon, lat=lat) for lon, lat in pairs])
+
+
+def field_of(key):
+    return metadata_field(key, "metadata.", "tokens")
 
 
 EUROPE = corners((0, 40), (30, 40), (30, 60), (0, 60), (0, 40))
@@ -184,4 +193,104 @@ def test_clauses(filled):
     ids=lambda value: repr(sorted(value, key=str) if isinstance(value, set) else value),
 )
 def test_the_shorthand(filled, shorthand, expected):
-    assert selected(filled, as_filter(shorthand, lambda key: f"metadata.{key}")) == expected
+    assert selected(filled, as_filter(shorthand, field_of)) == expected
+
+
+def fill(store, metadata):
+    """Store points 0, 1, 2, ... with this metadata, as a payload layout does."""
+    vectors = {"dense": np.ones(16, dtype=np.float32)}
+    store.upsert(
+        [
+            Point(number, vectors, {"metadata": each, "tokens": tokens(each)})
+            for number, each in enumerate(metadata)
+        ]
+    )
+
+
+KEYS = [
+    "a.b", "x[0]", "x[]", "dc:title", "with space", "emoji😀", 'quo"te', "apo'strophe",
+    "back\\slash", " ", 'a"b.c', "tab\t", "中文", "a-b", "[]", "a[].b", "$price", "dot.", ".dot",
+    "..", "é", "key:with/slash", "*", "#", "a\u0301", "trivec", "metadata", "tokens", "0", "-1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_any_key_that_can_be_stored_can_be_filtered(store, key):
+    fill(store, [{key: "keep"}, {key: "drop"}, {key: 7}, {key: ["keep", 8.5]}, {"other": 1}])
+    assert selected(store, as_filter({key: "keep"}, field_of)) == {0, 3}
+    assert selected(store, as_filter({key: 7}, field_of)) == {2}
+    assert selected(store, as_filter({"$not": {key: "keep"}}, field_of)) == {1, 2, 4}
+    assert selected(store, as_filter({key: {"ne": "keep"}}, field_of)) == {1, 2, 4}
+    assert selected(store, as_filter({key: {"eq": 8.5}}, field_of)) == {3}
+    assert selected(store, as_filter({key: {"in": ["drop", 7]}}, field_of)) == {1, 2}
+    assert selected(store, as_filter({key: {"not_in": ["drop", 7]}}, field_of)) == {0, 3, 4}
+    assert selected(store, as_filter({key: {"exists": False}}, field_of)) == {4}
+    assert selected(store, as_filter({key: {"exists": True}}, field_of)) == {0, 1, 2, 3}
+    if '"' in key or "\\" in key:
+        with pytest.raises(FilterError, match="takes no range"):
+            as_filter({key: {"gt": 7}}, field_of)
+    else:
+        assert selected(store, as_filter({key: {"gt": 7}}, field_of)) == {3}
+
+
+def test_a_dot_is_part_of_a_key_and_a_path_into_an_object(store):
+    fill(store, [{"a.b": 1}, {"a": {"b": 1}}, {"a": {"b": 2}}, {"a.b": 2}, {"a": [{"b": 1}]}])
+    assert selected(store, as_filter({"a.b": 1}, field_of)) == {0, 1}
+    assert selected(store, as_filter({"a.b": {"gte": 2}}, field_of)) == {2, 3}
+    assert selected(store, as_filter({"a.b": {"ne": 1}}, field_of)) == {2, 3, 4}
+    assert selected(store, as_filter({"a[].b": 1}, field_of)) == {4}
+
+
+NUMBERS = [
+    25.643769918316394, 0.1, 0.30000000000000004, 1764377236.123456789, 1e-7, 1.2345678901234567e-9,
+    1e22, 1.7976931348623157e308, 5e-324, 9.007199254740993, 0.1 + 0.7, 2020, 2021.0, 0, -0.0, -1.5,
+    2**53, 2**53 + 1, 2**60, 2**60 + 1, 2**63 - 1, 2**63, 2**64 - 1, -(2**63), -(2**63) + 1,
+]  # fmt: skip
+
+
+def test_numbers_compare_exactly(store):
+    metadata = [{"n": number} for number in NUMBERS]
+    fill(store, metadata)
+    for number in [*NUMBERS, 2020.0, 2021, float(2**60), 7, 0.3, 0.8]:
+        equal = {at for at, stored in enumerate(NUMBERS) if stored == number}
+        assert selected(store, as_filter({"n": number}, field_of)) == equal, number
+        assert selected(store, as_filter({"n": {"in": [number]}}, field_of)) == equal, number
+
+
+def neighbours(number):
+    return [math.nextafter(number, -math.inf), number, math.nextafter(number, math.inf)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ranges_compare_exactly(store, seed):
+    generator = random.Random(seed)  # noqa: S311  # any numbers will do
+    bounds = [
+        generator.uniform(-100, 100),
+        1_700_000_000 + generator.random() * 1e8,
+        generator.random() * 10.0 ** generator.randint(-30, 15),
+        round(generator.uniform(0, 10), 3),
+        generator.randint(-5, 5),
+    ]
+    numbers = [number for bound in bounds for number in (*neighbours(bound), round(bound, 2))]
+    fill(store, [{"n": number} for number in numbers])
+    tests = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
+    for bound in bounds:
+        for name, holds in tests.items():
+            expected = {at for at, number in enumerate(numbers) if holds(number, bound)}
+            assert selected(store, as_filter({"n": {name: bound}}, field_of)) == expected, (
+                name,
+                bound,
+            )
+
+
+@pytest.mark.parametrize("bound", [2**53 + 1, -(2**60), 2**64 - 1])
+def test_a_range_that_floats_cannot_hold_is_refused(bound):
+    with pytest.raises(FilterError, match="up to 2\\*\\*53"):
+        as_filter({"n": {"gte": bound}}, field_of)
+
+
+def test_a_bool_is_no_number(store):
+    fill(store, [{"n": True}, {"n": 1}, {"n": 1.0}, {"n": False}, {"n": 0}])
+    assert selected(store, as_filter({"n": True}, field_of)) == {0}
+    assert selected(store, as_filter({"n": 1}, field_of)) == {1, 2}
+    assert selected(store, as_filter({"n": [False, 0]}, field_of)) == {3, 4}

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
-from dataclasses import dataclass
 
 import pytest
 
-from trivec import Chunk, HybridIndex, cli
+from trivec import Chunk, HybridIndex
 from trivec.chat.prompts import FAILURES, NO_EVIDENCE, REFUSALS
 from trivec.testing import FakeEncoder
 
@@ -17,30 +14,12 @@ TEA = "Green tea is a warm drink from China."
 CAT = "The cat sleeps on the sofa."
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(monkeypatch, command_line):
     monkeypatch.setattr("trivec.loading.load_encoder", lambda *_, **__: FakeEncoder())
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    logger = logging.getLogger("trivec")
-    level = logger.level
-
-    def call(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["trivec", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return Outcome(int(ending.value.code or 0), *capsys.readouterr())
-
-    yield call
-    logger.setLevel(level)
+    return command_line
 
 
 @pytest.fixture

@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from trivec import Chunk, HybridIndex, cli
+from trivec import Chunk, HybridIndex
 from trivec.testing import FakeEncoder
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def run(monkeypatch, capsys, openai_server):
+def run(monkeypatch, command_line, openai_server):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setenv("OPENAI_BASE_URL", openai_server.base_url)
     monkeypatch.setattr("trivec.loading.load_encoder", lambda model, **_: FakeEncoder(name=model))
-    logger = logging.getLogger("trivec")
-    level = logger.level
-
-    def call(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["trivec", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return Outcome(int(ending.value.code or 0), *capsys.readouterr())
-
-    yield call
-    logger.setLevel(level)
+    return command_line
 
 
 @pytest.fixture

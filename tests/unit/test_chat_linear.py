@@ -13,9 +13,9 @@ from trivec.answers.packing import sentences
 from trivec.answers.support import check_claims
 from trivec.chat.citations import cited_numbers, without_citations
 from trivec.chat.languages import language_of
+from trivec.chat.listening import said
 from trivec.chat.quoting import quoted_passage, quoted_text
 from trivec.chat.replies import parse_reply
-from trivec.chat.said import said
 from trivec.errors import ModelError
 from trivec.questions.writing import parse_questions
 
@@ -94,20 +94,24 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 def seconds(read: Callable[[str], object], text: str) -> float:
-    start = time.process_time()
+    start = time.thread_time()
     read(text)
-    return time.process_time() - start
+    return time.thread_time() - start
+
+
+def takes_more_than_thrice(read: Callable[[str], object], short: str, long: str) -> bool:
+    return seconds(read, long) > 3 * seconds(read, short) + 0.1
 
 
 @pytest.mark.parametrize("reader", READERS)
 def test_twice_the_text_takes_twice_the_time(reader):
     read = READERS[reader]
     read("warm")
-    slow = {}
+    slow = []
     for number, unit in enumerate(UNITS):
         opening = OPENINGS[number % len(OPENINGS)]
         short, long = (f"{opening}{unit * (size // len(unit))}x" for size in (LENGTH, 2 * LENGTH))
-        taken = seconds(read, short), seconds(read, long)
-        if taken[1] > 3 * taken[0] + 0.1:
-            slow[opening + unit] = taken
-    assert slow == {}
+        # a pause of the garbage collector does not come three times in the same place
+        if all(takes_more_than_thrice(read, short, long) for _ in range(3)):
+            slow.append(opening + unit)
+    assert slow == []

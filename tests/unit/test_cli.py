@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,13 +37,6 @@ class Exported(CountingEncoder):
         return replace(super().info, precision=self.precision)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def asked_for(monkeypatch) -> list[tuple[str, dict]]:
     """The encoders that were asked for; all are fakes of that name."""
@@ -59,19 +51,8 @@ def asked_for(monkeypatch) -> list[tuple[str, dict]]:
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, asked_for):
-    logger = logging.getLogger("trivec")
-    level = logger.level
-
-    def call(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["trivec", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return Outcome(int(ending.value.code or 0), *capsys.readouterr())
-
-    yield call
-    logger.setLevel(level)
+def run(command_line, asked_for):
+    return command_line
 
 
 @pytest.fixture
@@ -126,9 +107,42 @@ def test_index_json_is_one_document(run, docs, tmp_path):
     report = json.loads(outcome.out)
     assert (report["added"], report["refused"], report["truncated"]) == (3, [], [])
     assert report["left_out"] == [
-        {"path": (docs / "photo.jpg").as_posix(), "reason": "no reader for this suffix"}
+        {
+            "path": (docs / "photo.jpg").as_posix(),
+            "where": None,
+            "reason": "no reader for this suffix",
+            "expected": True,
+        }
     ]
     assert outcome.err == ""
+
+
+def test_what_is_left_out_shows_in_the_status_and_the_rest_is_stored(run, docs, tmp_path):
+    docs.joinpath("rows.jsonl").write_text('{"text": "one"}\nbroken\n{"text": "three"}', "utf-8")
+    docs.joinpath("broken.pdf").write_bytes(b"%PDF-1.7")
+    index = ("index", docs, "--to", tmp_path / "kb")
+    outcome = run(*index)
+    assert outcome.code == 3
+    assert "4 added" in outcome.out
+    assert f"left out: {docs / 'rows.jsonl'}, line 2: it is not JSON" in outcome.err
+    assert f"left out: {docs / 'broken.pdf'}: it cannot be read as PDF" in outcome.err
+    strict = run(*index, "--strict")
+    assert strict.code == 1
+    assert "4 unchanged" in strict.out
+    assert strict.err.splitlines()[-1].startswith("error: 2 left out, the rest is stored")
+    as_json = run(*index, "--json")
+    assert as_json.code == 3
+    assert {one["where"] for one in json.loads(as_json.out)["left_out"]} == {None, "line 2"}
+
+
+def test_columns_and_links_by_option(run, docs, tmp_path):
+    docs.joinpath("table.csv").write_text("sku,name\nA1,Anvil\n", "utf-8")
+    docs.joinpath("again.txt").symlink_to("向量.txt")
+    index = ("index", docs, "--to", tmp_path / "kb", "--root", docs, "--text-column", "name")
+    assert run(*index, "--follow-links").code == 3  # the jsonl has no such key
+    assert run("search", tmp_path / "kb", "anvil", "--json", "-k", 1).out.count("Anvil") == 1
+    hits = json.loads(run("search", tmp_path / "kb", "稀疏向量", "--json").out)["hits"]
+    assert {"again.txt", "向量.txt"} <= {hit["source"] for hit in hits}
 
 
 def test_quiet_says_nothing_but_what_went_wrong(run, docs, tmp_path):
@@ -177,7 +191,8 @@ def test_search_json(run, kb):
     assert hit["id"] == "cake"
     assert hit["source"] == "rows.jsonl"
     assert hit["text"] == "honey cake"
-    assert hit["metadata"] == {"lang": "en", "stars": 5}
+    read = {"row": 1, "start_index": 0, "end_index": 10}
+    assert hit["metadata"] == {"lang": "en", "stars": 5} | read
     assert set(hit["arms"]) == {"dense", "sparse", "bm25"}
     assert {"arm", "term", "score"} == set(hit["matches"][0])
 

@@ -71,7 +71,7 @@ def test_other_names_are_other_models():
 
 @pytest.mark.parametrize("options", [{"dim": 0}, {"vocabulary": 0}, {"max_length": 2}])
 def test_impossible_sizes(options):
-    with pytest.raises(InputError, match="allowed"):
+    with pytest.raises(InputError, match="must be an integer of at least"):
         FakeEncoder(**options)
 
 

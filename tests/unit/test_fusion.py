@@ -1,19 +1,37 @@
 """Fusion against values computed by hand and against Qdrant's own implementation."""
 
 import math
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trivec import SearchOptions
 from trivec.errors import InputError
 from trivec.fusion import (
+    FUSIONS,
+    Dbsf,
+    Fusion,
+    FusionName,
+    Linear,
+    Rrf,
     distribution_based_fusion,
+    fuse,
     maximal_marginal_relevance,
+    method_of,
     reciprocal_rank_fusion,
     weighted_sum_fusion,
 )
+from trivec.index.planning import EncodedText, plan_search
+from trivec.query import Prefetch, StoreQuery
+from trivec.schema import Schema, VectorSpec
+from trivec.stores.edge.codec import edge_request
+from trivec.stores.execution import plan_query
+from trivec.stores.server.requests import query_request
+from trivec.types import QueryText
 
 RANKINGS = [[("a", 9.0), ("b", 3.0)], [("b", 0.5), ("c", 0.4)]]
 
@@ -105,3 +123,79 @@ def test_mmr_never_repeats(count, k, lambda_mult):
     candidates = rng.standard_normal((count, 5)).astype(np.float32)
     chosen = maximal_marginal_relevance(candidates[0], candidates, lambda_mult=lambda_mult, k=k)
     assert len(chosen) == len(set(chosen)) == min(k, count)
+
+
+def test_the_table_has_every_name_and_every_value():
+    assert list(FUSIONS) == list(get_args(FusionName))
+    values = [method.request(2, (1.0, 1.0)) for method in FUSIONS.values()]
+    assert [type(value) for value in values] == list(get_args(Fusion))
+    for name, value in zip(FUSIONS, values, strict=True):
+        assert method_of(value) is FUSIONS[name]
+        assert FUSIONS[name].weighted is (value.weights is not None)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "expected"),
+    [
+        (Rrf(7, (1.0, 0.5)), reciprocal_rank_fusion(RANKINGS, k=7, weights=[1.0, 0.5])),
+        (Dbsf(), distribution_based_fusion(RANKINGS)),
+        (Linear((1.0, 0.5)), weighted_sum_fusion(RANKINGS, [1.0, 0.5])),
+    ],
+)
+def test_every_value_has_its_formula(fusion, expected):
+    assert fuse(fusion, RANKINGS) == expected
+
+
+class Unknown:
+    """A fusion of which nobody has heard."""
+
+    weights = None
+
+
+def searched(fusion):
+    vector = np.ones(2, np.float32)
+    return StoreQuery((Prefetch("a", vector, 5), Prefetch("b", vector, 5)), 5, fusion)
+
+
+def plan(name):
+    vectors = {"dense": np.ones(2, np.float32), "colbert": np.ones((1, 2), np.float32)}
+    options = SearchOptions(arms=tuple(vectors))
+    object.__setattr__(options, "fusion", name)
+    specs = {"dense": VectorSpec("dense", "dense", 2), "colbert": VectorSpec("c", "multivector", 2)}
+    text = EncodedText(QueryText("q"), vectors)
+    return plan_search(
+        [text], dict.fromkeys(vectors, 1.0), options, Schema(specs), k=3, filter=None
+    )
+
+
+@pytest.mark.parametrize(
+    "take",
+    [lambda fusion: fuse(fusion, RANKINGS), method_of, lambda fusion: plan_query(searched(fusion))],
+    ids=["function", "table", "execution"],
+)
+def test_an_unknown_fusion_is_never_taken_for_another(take):
+    with pytest.raises(AssertionError, match="Unknown"):
+        take(Unknown())
+
+
+@pytest.mark.parametrize(
+    ("module", "ask"),
+    [
+        ("trivec.stores.edge.codec", edge_request),
+        ("trivec.stores.server.requests", lambda query: query_request(query, exact=False)),
+    ],
+    ids=["edge", "server"],
+)
+def test_an_engine_is_never_asked_for_another_fusion(module, ask, monkeypatch):
+    planned = plan_query(searched(Dbsf()))
+    monkeypatch.setattr(f"{module}.plan_query", lambda _: replace(planned, root=Unknown()))
+    with pytest.raises(AssertionError, match="Unknown"):
+        ask(searched(Dbsf()))
+
+
+def test_an_unknown_name_is_refused_and_never_planned():
+    with pytest.raises(InputError, match="fusion='median'; allowed: rrf, dbsf, linear"):
+        SearchOptions(fusion="median")
+    assert plan("linear").query.fusion == Linear((1.0, 1.0))
+    with pytest.raises(KeyError, match="median"):
+        plan("median")

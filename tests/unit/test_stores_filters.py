@@ -14,6 +14,7 @@ from qdrant_client import models
 from qdrant_client.local.payload_filters import check_filter
 
 from trivec.errors import FilterError
+from trivec.payloads.fields import metadata_field, tokens
 from trivec.stores.edge.filters import CONDITIONS, FIELD_TESTS, to_edge
 from trivec.stores.filters import all_of, as_filter
 
@@ -29,7 +30,7 @@ RECORDS = [
 
 
 def path(key):
-    return f"metadata.{key}"
+    return metadata_field(key, "metadata.", "tokens")
 
 
 def passing(filter_):
@@ -37,7 +38,8 @@ def passing(filter_):
     return [
         number
         for number, record in enumerate(RECORDS)
-        if filter_ is None or check_filter(filter_, {"metadata": record}, number, {})
+        if filter_ is None
+        or check_filter(filter_, {"metadata": record, "tokens": tokens(record)}, number, {})
     ]
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
 from trivec.errors import CollectionError, InputError
-from trivec.query import Dbsf, Linear, Prefetch, Rrf, StoreQuery
+from trivec.fusion import Dbsf, Linear, Rrf
+from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import ServerStore
 from trivec.stores.server.batches import GRPC, REST, batches, point_bytes

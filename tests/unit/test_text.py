@@ -156,12 +156,19 @@ def test_a_tokenizers_own_truncation_and_padding_change_nothing(tokenizer):
         " ".join(["word"] * 120_000) + ".",
         " " * 600_000,
         "\n" * 600_000,
+        "# " * 30,
+        "# " * 100_000,
+        "#\t\n" * 100_000,
     ],
-    ids=["no punctuation", "one word", "one sentence", "spaces", "line ends"],
+    ids=[
+        *("no punctuation", "one word", "one sentence", "spaces", "line ends"),
+        *("a line of hashes", "a long line of hashes", "bare headings"),
+    ],
 )
-def test_time_is_linear_in_a_long_line(text):
+@pytest.mark.parametrize("markdown", [False, True])
+def test_time_is_linear_in_a_long_line(text, markdown):
     start = process_time()
-    spans = split(text, len, max_tokens=200)
+    spans = split(text, len, max_tokens=200, markdown=markdown)
     assert process_time() - start < 20  # a quadratic splitter takes minutes
     assert sum(len(span.text) for span in spans) >= len(text.replace(" ", "").strip()) * 0.9
 

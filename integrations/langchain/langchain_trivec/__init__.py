@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trivec._runtime.lazy_names import lazy_names
+from trivec.adapters import lazy_names
 
 if TYPE_CHECKING:
     from langchain_trivec.chain import Citation, RagAnswer, create_rag_chain

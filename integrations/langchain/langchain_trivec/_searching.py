@@ -10,9 +10,9 @@ from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
 from langchain_trivec._convert import document_of, search_options
+from trivec.arms import DENSE
 from trivec.errors import InputError
-from trivec.index import HybridIndex
-from trivec.index.aio import AsyncHybridIndex
+from trivec.index import AsyncHybridIndex, HybridIndex
 from trivec.query import Filter
 from trivec.types import Hit, SearchOptions
 
@@ -214,7 +214,7 @@ class SearchMethods(VectorStore):
         overrides = {name: value for name, value in arguments.items() if name != "filter"}
         options = search_options(self._options, overrides)
         arms = self._index.arms(options)
-        if list(arms) != ["dense"] or options.colbert is not None:
+        if list(arms) != [DENSE.name] or options.colbert is not None:
             raise InputError(
                 f"the arms {list(arms)} give a fused score, which is no relevance between 0 and 1; "
                 "pass arms=['dense'] for relevance scores and score_threshold, or rerank "
@@ -230,7 +230,7 @@ class SearchMethods(VectorStore):
         self, filter: Filter | Mapping[str, Any] | None, overrides: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The store's own arms and ColBERT need a text, so only a call's own options count."""
-        options = replace(self._options, arms=("dense",), colbert=None, explain=False)
+        options = replace(self._options, arms=(DENSE.name,), colbert=None, explain=False)
         return {"filter": filter, "options": search_options(options, overrides)}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from langchain_core.runnables import run_in_executor
 
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 from trivec.errors import ModelError
 from trivec.protocols import Encoder
 from trivec.types import Encoding

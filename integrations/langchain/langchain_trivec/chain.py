@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias, TypedDict
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, convert_to_messages
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, run_in_executor
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.runnables.utils import AddableDict
 
 from langchain_trivec.retriever import TrivecRetriever
-from langchain_trivec.rewriting import heard
-from trivec.answers.outcome import Outcome, Reason
-from trivec.answers.packing import TokenCounter, counter_of
-from trivec.answers.turn import AnswerOptions, Draft, Standards
-from trivec.chat.prompts import Language
+from langchain_trivec.rewriting import LLMChat
+from trivec.answers import (
+    AnswerEnd,
+    Answerer,
+    AnswerOptions,
+    AnswerPiece,
+    Evidence,
+    Reason,
+    Turn,
+)
+from trivec.chat import Language
 from trivec.errors import InputError
 from trivec.protocols import Encoder
 
@@ -63,86 +69,58 @@ class RagAnswer(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """The steps of the chain; synchronous and asynchronous share all but the waiting."""
+    """A retriever and a chat model around the core's turn."""
 
     retriever: Runnable[str, list[Document]]
     llm: BaseChatModel
+    answerer: Answerer
     min_relevance: float | None
-    options: AnswerOptions
-    standards: Standards
-    count: TokenCounter
 
     def stream(self, given: RagInput, config: RunnableConfig) -> Iterator[AddableDict]:
         question = _question(given)
         documents = self.retriever.invoke(question, config)
         yield AddableDict(question=question, documents=documents)
-        turn = self._begin(question, documents)
-        if turn.refused is not None:
-            yield turn.closing(turn.refused.answer, turn.refused)
-            return
-        reader = turn.draft.reader()
-        for message in self.llm.stream(turn.messages(), config):
-            if shown := reader.hear(heard(message)):
-                yield AddableDict(answer=shown)
-        yield turn.ending(*reader.finish())
+        turn = self.answerer.begin(question, _texts(documents), self._evidence(documents))
+        with closing(turn.read(LLMChat(self.llm, config=config).stream)) as events:
+            for event in events:
+                yield _piece(event, turn, documents)
 
     async def astream(self, given: RagInput, config: RunnableConfig) -> AsyncIterator[AddableDict]:
         question = _question(given)
         documents = await self.retriever.ainvoke(question, config)
         yield AddableDict(question=question, documents=documents)
-        turn = await run_in_executor(config, self._begin, question, documents)
-        if turn.refused is not None:
-            yield turn.closing(turn.refused.answer, turn.refused)
-            return
-        reader = turn.draft.reader()
-        async for message in self.llm.astream(turn.messages(), config):
-            if shown := reader.hear(heard(message)):
-                yield AddableDict(answer=shown)
-        yield await run_in_executor(config, turn.ending, *reader.finish())
+        evidence = self._evidence(documents)
+        turn = await self.answerer.abegin(question, _texts(documents), evidence)
+        async with aclosing(await turn.aread(LLMChat(self.llm, config=config).astream)) as events:
+            async for event in events:
+                yield _piece(event, turn, documents)
 
-    def _begin(self, question: str, documents: Sequence[Document]) -> _Turn:
-        """Pack the passages and weigh them; where there is no evidence no model is asked."""
-        texts = [document.page_content for document in documents]
-        draft = Draft(question, texts, self.options, self.count)
-        standards = self.standards.for_one_answer()
-        if self.min_relevance is not None and documents:
-            refused = draft.refusal(_relevance(documents), self.min_relevance)
-        else:
-            refused = draft.weighed(standards)
-        return _Turn(draft, documents, standards, refused)
+    def _evidence(self, documents: Sequence[Document]) -> Evidence | None:
+        """Return the reranker's word on the documents, where the chain goes by that."""
+        if self.min_relevance is None or not documents:
+            return None
+        return Evidence(_relevance(documents), self.min_relevance)
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """One question on its way to an answer."""
+def _texts(documents: Sequence[Document]) -> list[str]:
+    return [document.page_content for document in documents]
 
-    draft: Draft
-    documents: Sequence[Document]
-    standards: Standards
-    refused: Outcome | None
 
-    def messages(self) -> list[BaseMessage]:
-        return convert_to_messages(self.draft.messages())
-
-    def ending(self, rest: str, outcome: Outcome) -> AddableDict:
-        """Check what the model wrote; return the last piece."""
-        checked = self.draft.checked(outcome, self.standards)
-        return self.closing(self.draft.rest(rest, checked), checked)
-
-    def closing(self, rest: str, outcome: Outcome) -> AddableDict:
-        """Return the last piece of the stream: what is left of the answer, and its outcome."""
-        positions = [packed.position for packed in self.draft.packed]
-        citations = [
-            Citation(number=number, document=self.documents[positions[number - 1]])
-            for number in outcome.citations
-        ]
-        return AddableDict(
-            answer=rest,
-            citations=citations,
-            claims=[asdict(claim) for claim in outcome.claims],
-            refused=outcome.refused,
-            reason=outcome.reason,
-        )
+def _piece(
+    event: AnswerPiece | AnswerEnd, turn: Turn, documents: Sequence[Document]
+) -> AddableDict:
+    """Return an event of the turn as a piece of :class:`RagAnswer`."""
+    if isinstance(event, AnswerPiece):
+        return AddableDict(answer=event.text)
+    outcome = event.outcome
+    cited = turn.cited(outcome, documents)
+    return AddableDict(
+        answer=event.text,
+        citations=[Citation(number=number, document=document) for number, document in cited],
+        claims=[asdict(claim) for claim in outcome.claims],
+        refused=outcome.refused,
+        reason=outcome.reason,
+    )
 
 
 def create_rag_chain(
@@ -187,8 +165,7 @@ def create_rag_chain(
         encoder = retriever.index.encoder
     if language is not None:
         options = replace(options, language=language)
-    standards = Standards.of(options, encoder)
-    chain = _Chain(retriever, llm, min_relevance, options, standards, counter_of(encoder))
+    chain = _Chain(retriever, llm, Answerer(options, encoder=encoder), min_relevance)
     stream: Callable[..., Any] = chain.stream
     astream: Callable[..., Any] = chain.astream
     return RunnableLambda(stream, astream, name="rag")

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
-from langchain_trivec._convert import floats
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
+from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
+from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:
     from langchain_trivec._sparse import BGEM3SparseEmbeddings
 
-__all__ = ["BGEM3Embeddings", "BGEM3SparseEmbeddings"]
+__all__ = [
+    "BGEM3Embeddings",
+    "BGEM3SparseEmbeddings",
+    "EmbeddingsEncoder",
+    "as_embeddings",
+    "as_encoder",
+]
+
+_MODEL_ATTRIBUTES = ("model", "model_name", "model_id", "deployment")
 
 
 class BGEM3Embeddings(Embeddings):
@@ -25,7 +38,7 @@ class BGEM3Embeddings(Embeddings):
     way round, the model is not run again. Queries and passages get their own instructions.
 
     Args:
-        encoder: any trivec encoder, or a ``trivec.encoders.memo.MemoEncoder`` of your own size.
+        encoder: any trivec encoder, or a ``trivec.encoders.MemoEncoder`` of your own size.
 
     Example:
         >>> from trivec import load_encoder
@@ -52,11 +65,11 @@ class BGEM3Embeddings(Embeddings):
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return a vector of ``dense_dim`` Python floats for every passage."""
         encodings = self._memo.encode_documents(texts, heads=("dense",))
-        return [floats(encoding) for encoding in encodings]
+        return [_floats(encoding) for encoding in encodings]
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
-        return floats(self._memo.encode_queries([text], heads=("dense",))[0])
+        return _floats(self._memo.encode_queries([text], heads=("dense",))[0])
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed passages in a worker thread."""
@@ -70,6 +83,102 @@ class BGEM3Embeddings(Embeddings):
         return f"{type(self).__name__}({self.encoder!r})"
 
 
+class EmbeddingsEncoder:
+    """Any LangChain embeddings as an encoder with the dense head alone.
+
+    Vectors are given unit length. What identifies them is the class and the model's name, since
+    the weights cannot be seen: give ``model`` where the embeddings object does not say it. The
+    width of the vectors is found by embedding one word, when it is first needed.
+
+    Args:
+        embeddings: what embeds.
+        model: the name that a collection remembers; None takes it from the object.
+        dense_dim: the width of the vectors; None finds out.
+    """
+
+    def __init__(
+        self, embeddings: Embeddings, *, model: str | None = None, dense_dim: int | None = None
+    ) -> None:
+        self._embeddings = embeddings
+        self._model = model or _model_name(embeddings)
+        self._dense_dim = dense_dim
+        self._lock = threading.Lock()
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """The LangChain object."""
+        return self._embeddings
+
+    @property
+    def info(self) -> EncoderInfo:
+        """What identifies the vectors."""
+        return EncoderInfo(
+            model=self._model,
+            weights=hashlib.sha256(self._model.encode()).hexdigest(),
+            dense_dim=self._width(),
+            heads=("dense",),
+            pooling="unknown",
+            precision="unknown",
+        )
+
+    def encode_documents(
+        self, texts: Sequence[str], *, heads: Sequence[Head] = ("dense",)
+    ) -> list[Encoding]:
+        """Embed passages in one call."""
+        _require_dense(heads)
+        return _encodings(self._embeddings.embed_documents(list(texts)), texts) if texts else []
+
+    def encode_queries(
+        self, texts: Sequence[str], *, heads: Sequence[Head] = ("dense",)
+    ) -> list[Encoding]:
+        """Embed queries one by one, which is all that LangChain's interface has."""
+        _require_dense(heads)
+        return _encodings([self._embeddings.embed_query(text) for text in texts], texts)
+
+    def decode_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of sparse indices, of which there are none.
+
+        Raises:
+            InputError: ids were given.
+        """
+        if ids:
+            raise InputError("these embeddings are dense alone, they have no tokens to decode")
+        return []
+
+    def _width(self) -> int:
+        with self._lock:
+            if self._dense_dim is None:
+                self._dense_dim = len(self._embeddings.embed_query("width"))
+            return self._dense_dim
+
+    def __repr__(self) -> str:
+        return f"EmbeddingsEncoder({self._model!r})"
+
+
+def as_encoder(embedding: Embeddings | Encoder) -> Encoder:
+    """Return an encoder for what LangChain users pass as ``embedding``.
+
+    Raises:
+        InputError: it is neither embeddings nor an encoder.
+    """
+    if isinstance(embedding, BGEM3Embeddings):
+        return embedding.encoder
+    if isinstance(embedding, Embeddings):
+        return EmbeddingsEncoder(embedding)
+    if isinstance(embedding, Encoder):
+        return embedding
+    raise InputError(
+        f"embedding is a {type(embedding).__name__}; give LangChain Embeddings or a trivec encoder"
+    )
+
+
+def as_embeddings(encoder: Encoder) -> Embeddings:
+    """Return an encoder's dense head as LangChain embeddings."""
+    if isinstance(encoder, EmbeddingsEncoder):
+        return encoder.embeddings
+    return BGEM3Embeddings(encoder)
+
+
 def __getattr__(name: str) -> object:
     """Load the sparse class when it is named: its base is langchain-qdrant's, slow to import."""
     if name == "BGEM3SparseEmbeddings":
@@ -77,3 +186,34 @@ def __getattr__(name: str) -> object:
 
         return BGEM3SparseEmbeddings
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _floats(encoding: Encoding) -> list[float]:
+    """Return the dense vector as Python floats."""
+    if encoding.dense is None:
+        raise ModelError("the encoder gave no dense vectors; use one with a dense head")
+    values: list[float] = encoding.dense.tolist()
+    return values
+
+
+def _model_name(embeddings: Embeddings) -> str:
+    kind = type(embeddings)
+    named = (getattr(embeddings, attribute, None) for attribute in _MODEL_ATTRIBUTES)
+    model = next((name for name in named if isinstance(name, str) and name), None)
+    return f"{kind.__module__}.{kind.__qualname__}" + (f"/{model}" if model else "")
+
+
+def _require_dense(heads: Iterable[Head]) -> None:
+    if other := [head for head in ALL_HEADS if head in heads and head != "dense"]:
+        raise InputError(f"heads {other}: LangChain embeddings have the dense head alone")
+
+
+def _encodings(vectors: Sequence[Sequence[float]], texts: Sequence[str]) -> list[Encoding]:
+    if len(vectors) != len(texts):
+        raise ModelError(f"the embeddings gave {len(vectors)} vectors for {len(texts)} texts")
+    encodings = []
+    for vector in vectors:
+        dense = np.asarray(vector, dtype=np.float32)
+        norm = np.linalg.norm(dense)
+        encodings.append(Encoding(dense=dense / norm if norm > 0 else dense))
+    return encodings

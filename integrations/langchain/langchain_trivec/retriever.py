@@ -15,15 +15,16 @@ from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict, Field, model_validator
 
-from langchain_trivec._convert import as_embeddings, document_of, search_options
+from langchain_trivec._convert import document_of, search_options
+from langchain_trivec.embeddings import as_embeddings
 from langchain_trivec.reranker import with_relevance
 from trivec.errors import InputError
-from trivec.index import DEFAULT_SEARCH, HybridIndex
-from trivec.index.aio import AsyncHybridIndex
+from trivec.fusion import FusionName
+from trivec.index import DEFAULT_SEARCH, AsyncHybridIndex, HybridIndex
 from trivec.protocols import Reranker
 from trivec.rerankers import RankingOptions, rank
-from trivec.rewriting.rewriters import Rewriter
-from trivec.types import ColbertMode, FusionName, Hit, QueryText, SearchOptions
+from trivec.rewriting import Rewriter
+from trivec.types import ColbertMode, Hit, QueryText, SearchOptions
 
 __all__ = ["TrivecRetriever"]
 

@@ -8,12 +8,13 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages
 from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.runnables import RunnableConfig
 
-from trivec.chat.openai import response_format
-from trivec.chat.said import Listener, ending_of, reply_of, said, text_of
+from trivec.adapters import aending, ending
+from trivec.chat import Listener, ending_of, reply_of, response_format, said, text_of
 from trivec.types import ChatReply, Ending
 
-__all__ = ["LLMChat", "heard"]
+__all__ = ["LLMChat"]
 
 
 class LLMChat:
@@ -27,43 +28,55 @@ class LLMChat:
         llm: any chat model.
         structured: pass a JSON schema on as OpenAI's ``response_format``, which ``ChatOpenAI`` and
             its kin take; without it the model is asked in words alone.
+        config: callbacks, tags and the rest that every call of the model is given.
 
     Example:
-        >>> from trivec.rewriting.rewriters import KeywordRewriter
+        >>> from trivec import KeywordRewriter
         >>> rewriter = KeywordRewriter(LLMChat(llm))  # doctest: +SKIP
         >>> TrivecRetriever(index=index, rewriter=rewriter)  # doctest: +SKIP
     """
 
-    def __init__(self, llm: BaseChatModel, *, structured: bool = False) -> None:
+    def __init__(
+        self,
+        llm: BaseChatModel,
+        *,
+        structured: bool = False,
+        config: RunnableConfig | None = None,
+    ) -> None:
         self._llm = llm
         self._structured = structured
+        self._config = config
 
     def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
         """Yield the answer piece by piece."""
         seen = _Seen()
-        for message in self._llm.stream(_told(messages)):
-            if text := seen.text_of(message):
-                yield ChatReply(text)
+        with ending(self._llm.stream(_messages(messages), self._config)) as pieces:
+            for message in pieces:
+                if text := seen.text_of(message):
+                    yield ChatReply(text)
         yield from seen.last()
 
     def chat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
         """Return the whole answer."""
-        return _reply(self._llm.invoke(_told(messages), **self._format(schema)))
+        return _reply(self._llm.invoke(_messages(messages), self._config, **self._format(schema)))
 
     async def achat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
         """Return the whole answer."""
-        return _reply(await self._llm.ainvoke(_told(messages), **self._format(schema)))
+        return _reply(
+            await self._llm.ainvoke(_messages(messages), self._config, **self._format(schema))
+        )
 
     async def astream(self, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[ChatReply]:
         """Yield the answer piece by piece."""
         seen = _Seen()
-        async for message in self._llm.astream(_told(messages)):
-            if text := seen.text_of(message):
-                yield ChatReply(text)
+        async with aending(self._llm.astream(_messages(messages), self._config)) as pieces:
+            async for message in pieces:
+                if text := seen.text_of(message):
+                    yield ChatReply(text)
         for reply in seen.last():
             yield reply
 
@@ -93,13 +106,8 @@ class _Seen:
         return [ChatReply(rest), end] if rest else [end]
 
 
-def _told(messages: Sequence[Mapping[str, str]]) -> list[BaseMessage]:
+def _messages(messages: Sequence[Mapping[str, str]]) -> list[BaseMessage]:
     return convert_to_messages([dict(each) for each in messages])
-
-
-def heard(message: AIMessage) -> ChatReply:
-    """Return a message, or a piece of one, as it was written, thoughts included."""
-    return reply_of(text_of(message.content), _ended(message))
 
 
 def _reply(message: AIMessage) -> ChatReply:
@@ -117,5 +125,5 @@ def _ended(message: AIMessage) -> Ending | None:
     reasons = (
         told.get(key) for key in ("finish_reason", "stop_reason", "done_reason", "stopReason")
     )
-    ended = next((ending for reason in reasons if (ending := ending_of(reason))), None)
+    ended = next((known for reason in reasons if (known := ending_of(reason))), None)
     return ended or ("tool_calls" if message.tool_calls and not message.content else None)

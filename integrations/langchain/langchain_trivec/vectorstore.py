@@ -10,16 +10,11 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
-from langchain_trivec._convert import (
-    as_embeddings,
-    as_encoder,
-    chunk_of,
-    document_of,
-)
+from langchain_trivec._convert import chunk_of, document_of
 from langchain_trivec._searching import SearchMethods
+from langchain_trivec.embeddings import as_embeddings, as_encoder
 from trivec.errors import InputError
-from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
-from trivec.index.aio import AsyncHybridIndex
+from trivec.index import DEFAULT_SEARCH, AsyncHybridIndex, HybridIndex, IndexConfig
 from trivec.protocols import Encoder, Store
 from trivec.query import Filter
 from trivec.types import Chunk, SearchOptions

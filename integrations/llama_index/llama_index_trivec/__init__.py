@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trivec._runtime.lazy_names import lazy_names
+from trivec.adapters import lazy_names
 
 if TYPE_CHECKING:
     from llama_index_trivec.chain import (

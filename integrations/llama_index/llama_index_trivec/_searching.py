@@ -17,10 +17,12 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryMode,
 )
 
+from trivec.arms import BM25, DENSE, LEXICAL, SPARSE
 from trivec.errors import FilterError, InputError
+from trivec.fusion import FUSIONS
 from trivec.index import HybridIndex
-from trivec.payloads import Codec
-from trivec.stores.filters import as_filter
+from trivec.payloads import Field
+from trivec.stores import as_filter
 from trivec.types import QueryText, SearchOptions
 
 if TYPE_CHECKING:
@@ -32,20 +34,20 @@ SOURCE_KEYS = ("ref_doc_id", "doc_id", "document_id")
 """Keys under which LlamaIndex's stores let one filter by the source document."""
 
 ARM_OF_MODE = {
-    VectorStoreQueryMode.DEFAULT: "dense",
-    VectorStoreQueryMode.MMR: "dense",
-    VectorStoreQueryMode.SPARSE: "sparse",
-    VectorStoreQueryMode.TEXT_SEARCH: "bm25",
+    VectorStoreQueryMode.DEFAULT: DENSE.name,
+    VectorStoreQueryMode.MMR: DENSE.name,
+    VectorStoreQueryMode.SPARSE: SPARSE.name,
+    VectorStoreQueryMode.TEXT_SEARCH: BM25.name,
 }
 
 
 def filter_of(
-    filters: MetadataFilters | models.Filter | Mapping[str, Any] | None, codec: Codec
+    filters: MetadataFilters | models.Filter | Mapping[str, Any] | None, index: HybridIndex
 ) -> models.Filter | Mapping[str, Any] | None:
     """Return LlamaIndex's filters as Qdrant's; Qdrant's own and the core's shorthand pass through.
 
     An empty list of filters is no filter. ``ref_doc_id``, ``doc_id`` and ``document_id`` are the
-    source document's id.
+    user's own metadata where there is some of that name, else the source document's id.
 
     Raises:
         FilterError: names the operator that cannot take the value it was given.
@@ -53,18 +55,20 @@ def filter_of(
     if not isinstance(filters, MetadataFilters):
         return filters
 
-    def path(key: str) -> str:
-        own = key in SOURCE_KEYS
-        return codec.own_path("source") if own else codec.metadata_path(key)
+    def fields(key: str) -> Field:
+        field = index.field(key)
+        if key not in SOURCE_KEYS or field.fallback is not None:
+            return field
+        return replace(field, fallback=Field(key, (index.codec.own_path("source"),)))
 
-    return _combined(filters, path)
+    return _combined(filters, fields)
 
 
-def _combined(filters: MetadataFilters, path: Callable[[str], str]) -> models.Filter | None:
+def _combined(filters: MetadataFilters, fields: Callable[[str], Field]) -> models.Filter | None:
     from qdrant_client import models
 
     parts = [
-        _combined(part, path) if isinstance(part, MetadataFilters) else _condition(part, path)
+        _combined(part, fields) if isinstance(part, MetadataFilters) else _condition(part, fields)
         for part in filters.filters
     ]
     conditions: list[models.Condition] = [part for part in parts if part is not None]
@@ -79,11 +83,11 @@ def _combined(filters: MetadataFilters, path: Callable[[str], str]) -> models.Fi
             return models.Filter(must=conditions)
 
 
-def _condition(filter: MetadataFilter, path: Callable[[str], str]) -> models.Filter:
+def _condition(filter: MetadataFilter, fields: Callable[[str], Field]) -> models.Filter:
     """Return one comparison; of a list in the metadata, one element that fits is enough."""
     operator, value = filter.operator, filter.value
     if operator in _TEXT_OPERATORS:
-        return _text_condition(filter, path)
+        return _text_condition(filter, fields(filter.key))
     if operator not in _OPERATORS:
         raise FilterError(
             f"operator {operator.value!r} on {filter.key!r} is not supported; allowed: "
@@ -95,7 +99,7 @@ def _condition(filter: MetadataFilter, path: Callable[[str], str]) -> models.Fil
             f"operator {operator.value!r} on {filter.key!r} takes "
             f"{'a list' if takes_list else 'one value'}, got {value!r}"
         )
-    translated = as_filter(shorthand(filter.key, value), path)
+    translated = as_filter(shorthand(filter.key, value), fields)
     if translated is None:
         raise FilterError(f"operator {operator.value!r} on {filter.key!r} got an empty list")
     return translated
@@ -120,7 +124,7 @@ _OPERATORS: Mapping[FilterOperator, tuple[bool, Callable[[str, Any], dict[str, A
 _TEXT_OPERATORS = (FilterOperator.TEXT_MATCH, FilterOperator.TEXT_MATCH_INSENSITIVE)
 
 
-def _text_condition(filter: MetadataFilter, path: Callable[[str], str]) -> models.Filter:
+def _text_condition(filter: MetadataFilter, field: Field) -> models.Filter:
     """Return a search within a text: the exact substring, or all the words in any case."""
     from qdrant_client import models
 
@@ -136,7 +140,14 @@ def _text_condition(filter: MetadataFilter, path: Callable[[str], str]) -> model
         match = models.MatchSubstring(substring=filter.value)
     else:
         match = models.MatchText(text=filter.value)
-    return models.Filter(must=[models.FieldCondition(key=path(filter.key), match=match)])
+    if not field.paths:
+        raise FilterError(
+            f"operator {filter.operator.value!r} cannot search the key {filter.key!r}; rename it"
+        )
+    anywhere: list[models.Condition] = [
+        models.FieldCondition(key=path, match=match) for path in field.paths
+    ]
+    return models.Filter(should=anywhere)
 
 
 @dataclass
@@ -196,7 +207,7 @@ def search_of(
 def _query_text(query: VectorStoreQuery) -> QueryText:
     mode = query.mode
     dense = query.query_embedding
-    by_text = ARM_OF_MODE.get(mode) != "dense"
+    by_text = ARM_OF_MODE.get(mode) != DENSE.name
     if by_text and not (query.query_str or "").strip():
         raise InputError(f"mode {mode.value!r} searches by words; give query_str")
     if not by_text and dense is None and not (query.query_str or "").strip():
@@ -204,7 +215,7 @@ def _query_text(query: VectorStoreQuery) -> QueryText:
     uses_dense = mode is VectorStoreQueryMode.HYBRID or not by_text
     vectors = {}
     if uses_dense and dense is not None:
-        vectors["dense"] = np.asarray(dense, dtype=np.float32)
+        vectors[DENSE.name] = np.asarray(dense, dtype=np.float32)
     return QueryText(query.query_str or "", vectors=vectors)
 
 
@@ -238,11 +249,10 @@ def _weighted(alpha: float, index: HybridIndex, options: SearchOptions) -> Searc
         )
     base = index.arms(options)
     arms = {
-        arm: weight * 2 * (alpha if arm in ("dense", "colbert") else 1 - alpha)
-        for arm, weight in base.items()
+        arm: weight * 2 * (1 - alpha if arm in LEXICAL else alpha) for arm, weight in base.items()
     }
-    # distribution-based fusion takes no weights
-    fusion = "rrf" if options.fusion == "dbsf" and len(set(arms.values())) > 1 else options.fusion
+    uneven = len(set(arms.values())) > 1
+    fusion = "rrf" if uneven and not FUSIONS[options.fusion].weighted else options.fusion
     return replace(options, arms=arms, fusion=fusion)
 
 
@@ -259,12 +269,12 @@ def _scope(query: VectorStoreQuery, index: HybridIndex) -> models.Filter | None:
     from qdrant_client import models
 
     parts: list[models.Condition] = []
-    filters = filter_of(query.filters, index.codec)
+    filters = filter_of(query.filters, index)
     if isinstance(filters, models.Filter):
         parts.append(filters)
     if query.doc_ids:
-        among = as_filter({"source": list(query.doc_ids)}, index.codec.own_path)
-        parts += [] if among is None else [among]
+        source = models.MatchAny(any=list(query.doc_ids))
+        parts.append(models.FieldCondition(key=index.codec.own_path("source"), match=source))
     if query.node_ids:
         points = map(index.point_id, query.node_ids)
         parts.append(models.HasIdCondition(has_id=list(points)))
@@ -289,4 +299,4 @@ def query_texts(bundle: QueryBundle) -> list[QueryText]:
     if bundle.embedding is None:
         raise InputError("the query is blank; give query_str, custom_embedding_strs or embedding")
     dense = np.asarray(bundle.embedding, dtype=np.float32)
-    return [QueryText("", arms=("dense",), vectors={"dense": dense})]
+    return [QueryText("", arms=(DENSE.name,), vectors={DENSE.name: dense})]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import llama_index.core.instrumentation as instrument
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -35,10 +43,9 @@ from llama_index.core.workflow import Event, StartEvent, StopEvent, Workflow, st
 from llama_index_trivec._convert import chat_messages
 from llama_index_trivec.retriever import TrivecRetriever
 from llama_index_trivec.rewriting import ModelText
-from trivec.answers.outcome import Outcome
-from trivec.answers.packing import counter_of
-from trivec.answers.turn import AnswerOptions, Draft, Standards
-from trivec.chat.prompts import Language, answer_messages
+from trivec.adapters import aending, ending
+from trivec.answers import AnswerEnd, Answerer, AnswerOptions, AnswerPiece, Evidence, Outcome, Turn
+from trivec.chat import Language, answer_messages
 from trivec.errors import InputError
 from trivec.protocols import Encoder
 from trivec.types import ChatReply
@@ -50,8 +57,9 @@ dispatcher = instrument.get_dispatcher(__name__)  # type: ignore[attr-defined]  
 OUTCOME = "trivec"
 """The key of a response's metadata that says what it cites and whether it refuses."""
 
-
 DEFAULT_OPTIONS = AnswerOptions()
+
+TurnEvent: TypeAlias = AnswerPiece | AnswerEnd
 
 
 class RetrievedNodes(Event):
@@ -100,9 +108,8 @@ class CitedSynthesizer(BaseSynthesizer):
     ) -> None:
         super().__init__(llm=llm, streaming=streaming, callback_manager=callback_manager)
         self._min_relevance = min_relevance
-        self._options = options if language is None else replace(options, language=language)
-        self._standards = Standards.of(self._options, encoder)
-        self._count = counter_of(encoder)
+        options = options if language is None else replace(options, language=language)
+        self._answerer = Answerer(options, encoder=encoder)
 
     def _get_prompts(self) -> PromptDictType:
         return {}
@@ -136,16 +143,15 @@ class CitedSynthesizer(BaseSynthesizer):
         **response_kwargs: Any,
     ) -> RESPONSE_TYPE:
         """Answer a query from nodes; the model is not called without evidence."""
+
+        def ask(_messages: object) -> Iterable[ChatReply]:
+            return _replies(self.get_response(str(query), turn.passages, **response_kwargs))
+
         with self._reported(query) as report:
-            turn = self._begin(str(query), nodes, additional_source_nodes)
-            if turn.refused is not None:
-                text = turn.close(turn.refused)
-                stream = _once(text)
-                return report(turn.streamed(stream) if self._streaming else turn.whole(text))
-            reply = self.get_response(str(query), turn.draft.passages, **response_kwargs)
-            if isinstance(reply, Generator):
-                return report(turn.streamed(_read(reply, turn)))
-            return report(turn.whole(turn.finish(_heard(reply))))
+            turn = self._answerer.begin(str(query), _texts(nodes), self._evidence(nodes))
+            response = self._response(turn, nodes, additional_source_nodes)
+            events = turn.read(ask)
+            return report(response.streamed(events) if self._streaming else response.whole(events))
 
     async def asynthesize(
         self,
@@ -155,43 +161,38 @@ class CitedSynthesizer(BaseSynthesizer):
         **response_kwargs: Any,
     ) -> RESPONSE_TYPE:
         """Answer a query from nodes; see :meth:`synthesize`."""
-        with self._reported(query) as report:
-            turn = await asyncio.to_thread(self._begin, str(query), nodes, additional_source_nodes)
-            if turn.refused is not None:
-                text = turn.close(turn.refused)
-                stream = _aonce(text)
-                return report(turn.astreamed(stream) if self._streaming else turn.whole(text))
-            reply = await self.aget_response(str(query), turn.draft.passages, **response_kwargs)
-            if isinstance(reply, AsyncGenerator):
-                return report(turn.astreamed(_aread(reply, turn)))
-            return report(turn.whole(await asyncio.to_thread(turn.finish, _heard(reply))))
 
-    def _begin(
+        async def ask(_messages: object) -> AsyncIterable[ChatReply]:
+            return _areplies(await self.aget_response(str(query), turn.passages, **response_kwargs))
+
+        with self._reported(query) as report:
+            turn = await self._answerer.abegin(str(query), _texts(nodes), self._evidence(nodes))
+            response = self._response(turn, nodes, additional_source_nodes)
+            events = await turn.aread(ask)
+            if self._streaming:
+                return report(response.astreamed(events))
+            return report(response.whole([event async for event in events]))
+
+    def _evidence(self, nodes: Sequence[NodeWithScore]) -> Evidence | None:
+        """Return the reranker's word on the nodes, where the synthesizer goes by that."""
+        if self._min_relevance is None or not nodes:
+            return None
+        return Evidence(max(node.get_score() for node in nodes), self._min_relevance)
+
+    def _response(
         self,
-        question: str,
+        turn: Turn,
         nodes: list[NodeWithScore],
         additional: Sequence[NodeWithScore] | None,
-    ) -> _Turn:
-        """Pack the nodes and weigh them; where there is no evidence no model is asked."""
-        texts = [each.node.get_content(MetadataMode.LLM) for each in nodes]
-        draft = Draft(question, texts, self._options, self._count)
-        standards = self._standards.for_one_answer()
-        if self._min_relevance is not None and nodes:
-            best = max(each.get_score() for each in nodes)
-            refused = draft.refusal(best, self._min_relevance)
-        else:
-            refused = draft.weighed(standards)
-        return _Turn(
-            draft=draft,
-            nodes=nodes,
-            sources=[*nodes, *(additional or ())],
-            standards=standards,
-            refused=refused,
-            metadata=self._get_metadata_for_response([each.node for each in nodes]) or {},
-        )
+    ) -> _Response:
+        metadata = self._get_metadata_for_response([each.node for each in nodes]) or {}
+        response = _Response(turn, nodes, [*nodes, *(additional or ())], metadata)
+        if turn.refused is not None:  # a streamed refusal is known before the stream is read
+            response.note(turn.refused)
+        return response
 
     def _messages(self, question: str, passages: Sequence[str]) -> list[ChatMessage]:
-        return chat_messages(answer_messages(question, passages, self._options.language))
+        return chat_messages(answer_messages(question, passages, self._answerer.options.language))
 
     @contextmanager
     def _reported(self, query: QueryType) -> Iterator[Callable[[RESPONSE_TYPE], RESPONSE_TYPE]]:
@@ -208,52 +209,52 @@ class CitedSynthesizer(BaseSynthesizer):
             yield report
 
 
-@dataclass(slots=True)
-class _Turn:
-    """A response in the making: what it is made from, and what it will say of itself."""
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """A turn as LlamaIndex's responses; their metadata hold the outcome once it is known."""
 
-    draft: Draft
+    turn: Turn
     nodes: Sequence[NodeWithScore]
     sources: list[NodeWithScore]
-    standards: Standards
-    refused: Outcome | None
     metadata: dict[str, Any]
 
-    def finish(self, reply: ChatReply) -> str:
-        """Read a whole reply and check it; return what the user is told."""
-        reader = self.draft.reader()
-        reader.hear(reply)
-        return self.close(self.draft.checked(reader.finish()[1], self.standards))
+    def whole(self, events: Iterable[TurnEvent]) -> Response:
+        text = "".join(map(self._text, events))
+        return Response(text, self.sources, self.metadata)
 
-    def ending(self, unshown: str, outcome: Outcome) -> str:
-        """Check a reply that was streamed; return what the user is still to see."""
-        checked = self.draft.checked(outcome, self.standards)
-        self.close(checked)
-        return self.draft.rest(unshown, checked)
+    def streamed(self, events: Generator[TurnEvent, None, None]) -> StreamingResponse:
+        return StreamingResponse(self._pieces(events), self.sources, self.metadata)
 
-    def close(self, outcome: Outcome) -> str:
-        """Note the outcome in the metadata; return what the user is told."""
-        packed = self.draft.packed
+    def astreamed(self, events: AsyncGenerator[TurnEvent, None]) -> AsyncStreamingResponse:
+        return AsyncStreamingResponse(self._apieces(events), self.sources, self.metadata)
+
+    def note(self, outcome: Outcome) -> None:
+        """Say in the metadata how the question ended."""
         self.metadata[OUTCOME] = {
             "citations": [
-                {"number": number, "node_id": self.nodes[packed[number - 1].position].node_id}
-                for number in outcome.citations
+                {"number": number, "node_id": node.node_id}
+                for number, node in self.turn.cited(outcome, self.nodes)
             ],
             "unknown": list(outcome.unknown),
             "claims": [asdict(claim) for claim in outcome.claims],
             "refused": outcome.refused,
             "reason": outcome.reason,
         }
-        return outcome.answer
 
-    def whole(self, text: str) -> Response:
-        return Response(text, self.sources, self.metadata)
+    def _pieces(self, events: Generator[TurnEvent, None, None]) -> TokenGen:
+        with closing(events):
+            yield from filter(None, map(self._text, events))
 
-    def streamed(self, pieces: TokenGen) -> StreamingResponse:
-        return StreamingResponse(pieces, self.sources, self.metadata)
+    async def _apieces(self, events: AsyncGenerator[TurnEvent, None]) -> TokenAsyncGen:
+        async with aclosing(events):
+            async for event in events:
+                if text := self._text(event):
+                    yield text
 
-    def astreamed(self, pieces: TokenAsyncGen) -> AsyncStreamingResponse:
-        return AsyncStreamingResponse(pieces, self.sources, self.metadata)
+    def _text(self, event: TurnEvent) -> str:
+        if isinstance(event, AnswerEnd):
+            self.note(event.outcome)
+        return event.text
 
 
 def create_query_engine(
@@ -368,43 +369,37 @@ def _encoder_of(retriever: BaseRetriever) -> Encoder | None:
     return retriever.index.encoder if isinstance(retriever, TrivecRetriever) else None
 
 
-def _read(pieces: TokenGen, turn: _Turn) -> TokenGen:
-    """Yield what may be shown of a reply; a refusal is known by its first words."""
-    reader = turn.draft.reader()
-    for piece in pieces:
-        if shown := reader.hear(_heard(piece)):
-            yield shown
-    if rest := turn.ending(*reader.finish()):
-        yield rest
+def _texts(nodes: Sequence[NodeWithScore]) -> list[str]:
+    return [each.node.get_content(MetadataMode.LLM) for each in nodes]
 
 
-async def _aread(pieces: TokenAsyncGen, turn: _Turn) -> TokenAsyncGen:
-    reader = turn.draft.reader()
-    async for piece in pieces:
-        if shown := reader.hear(_heard(piece)):
-            yield shown
-    if rest := await asyncio.to_thread(turn.ending, *reader.finish()):
-        yield rest
+def _replies(response: RESPONSE_TEXT_TYPE) -> Iterator[ChatReply]:
+    """Yield what :meth:`CitedSynthesizer.get_response` gives as a model's reply."""
+    with ending(response if isinstance(response, Generator) else [response]) as pieces:
+        yield from map(_reply, pieces)
 
 
-def _heard(text: object) -> ChatReply:
+async def _areplies(response: RESPONSE_TEXT_TYPE) -> AsyncIterator[ChatReply]:
+    if not isinstance(response, AsyncGenerator):
+        yield _reply(response)
+        return
+    async with aending(response) as pieces:
+        async for piece in pieces:
+            yield _reply(piece)
+
+
+def _reply(text: object) -> ChatReply:
     """Return what a synthesizer's own or an overridden ``get_response`` gives as a reply."""
     return text.reply if isinstance(text, ModelText) else ChatReply(str(text))
 
 
-def _once(text: str) -> TokenGen:
-    yield text
-
-
-async def _aonce(text: str) -> TokenAsyncGen:
-    yield text
-
-
 def _deltas(responses: ChatResponseGen) -> TokenGen:
-    for response in responses:
-        yield ModelText.of(response, delta=True)
+    with ending(responses) as pieces:
+        for response in pieces:
+            yield ModelText.of(response, delta=True)
 
 
 async def _adeltas(responses: ChatResponseAsyncGen) -> TokenAsyncGen:
-    async for response in responses:
-        yield ModelText.of(response, delta=True)
+    async with aending(responses) as pieces:
+        async for response in pieces:
+            yield ModelText.of(response, delta=True)

@@ -18,7 +18,7 @@ from llama_index.core.instrumentation.events.embedding import (
 )
 
 from llama_index_trivec._sparse import BATCH_SIZE, BGEM3SparseEmbedding, weights_of
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 from trivec.errors import ModelError
 from trivec.protocols import Encoder
 from trivec.text import clean

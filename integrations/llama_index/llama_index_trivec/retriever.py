@@ -18,8 +18,7 @@ from llama_index_trivec._convert import scored_node_of
 from llama_index_trivec._searching import filter_of, query_texts
 from llama_index_trivec.embeddings import ObservedEncoder
 from trivec.errors import InputError
-from trivec.index import HybridIndex
-from trivec.index.aio import AsyncHybridIndex
+from trivec.index import AsyncHybridIndex, HybridIndex
 from trivec.protocols import AsyncStore
 from trivec.types import SearchOptions
 
@@ -81,7 +80,7 @@ class TrivecRetriever(BaseRetriever):
         self._index = index.with_encoder(ObservedEncoder(index.encoder))
         self._async_index = AsyncHybridIndex(self._index, async_store)
         self._k = similarity_top_k
-        self._filter = filter_of(filters, index.codec)
+        self._filter = filter_of(filters, index)
         self._options = options or SearchOptions()
         self._query_transform = query_transform
 

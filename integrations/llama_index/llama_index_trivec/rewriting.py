@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.callbacks.token_counting import get_tokens_from_response
@@ -16,17 +16,17 @@ from llama_index.core.settings import Settings
 
 from llama_index_trivec._convert import chat_messages
 from llama_index_trivec._searching import RewrittenQuery, query_texts
-from trivec.chat.openai import response_format
-from trivec.chat.prompts import Language
-from trivec.chat.said import Listener, ending_of, reply_of, said
-from trivec.rewriting.rewriters import (
+from trivec.adapters import aending, ending
+from trivec.chat import Language, Listener, ending_of, reply_of, response_format, said
+from trivec.rewriting import (
     DEFAULT_WEIGHTS,
     KEYWORD_INSTRUCTIONS,
+    CorpusVocabulary,
     KeywordRewriter,
+    RewriteErrorMode,
     RewriteExample,
     RewriteWeights,
 )
-from trivec.rewriting.vocabulary import CorpusVocabulary
 from trivec.types import ChatReply, Ending
 
 __all__ = ["KeywordQueryTransform", "LLMChat", "ModelText"]
@@ -60,9 +60,10 @@ class LLMChat:
         """Yield the answer piece by piece."""
         response: ChatResponse | None = None
         listener = Listener()
-        for response in self._llm.stream_chat(chat_messages(messages)):
-            if text := listener.feed(response.delta or ""):
-                yield ChatReply(text)
+        with ending(self._llm.stream_chat(chat_messages(messages))) as responses:
+            for response in responses:
+                if text := listener.feed(response.delta or ""):
+                    yield ChatReply(text)
         if rest := listener.finish():
             yield ChatReply(rest)
         yield _reply("", response)
@@ -78,9 +79,10 @@ class LLMChat:
         """Yield the answer piece by piece."""
         response: ChatResponse | None = None
         listener = Listener()
-        async for response in await self._llm.astream_chat(chat_messages(messages)):
-            if text := listener.feed(response.delta or ""):
-                yield ChatReply(text)
+        async with aending(await self._llm.astream_chat(chat_messages(messages))) as responses:
+            async for response in responses:
+                if text := listener.feed(response.delta or ""):
+                    yield ChatReply(text)
         if rest := listener.finish():
             yield ChatReply(rest)
         yield _reply("", response)
@@ -134,7 +136,7 @@ def _ended(response: ChatResponse) -> Ending | None:
     holders += [response.additional_kwargs, response.message.additional_kwargs]
     keys = ("finish_reason", "stop_reason", "done_reason", "stopReason", "finishReason")
     reasons = (_get(holder, key) for holder in holders for key in keys)
-    ended = next((ending for reason in reasons if (ending := ending_of(reason))), None)
+    ended = next((known for reason in reasons if (known := ending_of(reason))), None)
     return ended or ("tool_calls" if _asks_for_tools(response) else None)
 
 
@@ -189,7 +191,7 @@ class KeywordQueryTransform(BaseQueryTransform):
         vocabulary: CorpusVocabulary | None = None,
         weights: RewriteWeights = DEFAULT_WEIGHTS,
         language: Language | None = None,
-        on_error: Literal["raise", "question"] = "raise",
+        on_error: RewriteErrorMode = "raise",
         structured: bool = False,
     ) -> None:
         super().__init__()

@@ -19,10 +19,9 @@ from llama_index.core.vector_stores.types import (
 from llama_index_trivec._convert import chunk_of, node_of, scored_node_of
 from llama_index_trivec._searching import Search, filter_of, search_of
 from llama_index_trivec.embeddings import BGEM3Embedding
-from trivec.encoders.memo import MemoEncoder
+from trivec.encoders import MemoEncoder
 from trivec.errors import InputError
-from trivec.index import HybridIndex
-from trivec.index.aio import AsyncHybridIndex
+from trivec.index import AsyncHybridIndex, HybridIndex
 from trivec.protocols import AsyncStore
 from trivec.types import ALL_HEADS, Hit, SearchOptions
 
@@ -139,7 +138,7 @@ class TrivecVectorStore(BasePydanticVectorStore):
             InputError: neither was given; :meth:`clear` deletes everything.
         """
         _refuse_arguments(delete_kwargs)
-        self._index.delete(ids=node_ids, filter=filter_of(filters, self._index.codec))
+        self._index.delete(ids=node_ids, filter=filter_of(filters, self._index))
 
     async def adelete_nodes(
         self,
@@ -149,7 +148,7 @@ class TrivecVectorStore(BasePydanticVectorStore):
     ) -> None:
         """Delete nodes; see :meth:`delete_nodes`."""
         _refuse_arguments(delete_kwargs)
-        scope = filter_of(filters, self._index.codec)
+        scope = filter_of(filters, self._index)
         await self._async_index.delete(ids=node_ids, filter=scope)
 
     def clear(self) -> None:
@@ -169,7 +168,7 @@ class TrivecVectorStore(BasePydanticVectorStore):
 
         Without ids: all that match, in no promised order. Unknown ids are left out.
         """
-        scope = filter_of(filters, self._index.codec)
+        scope = filter_of(filters, self._index)
         if node_ids is None:
             return [node_of(chunk) for chunk in self._index.chunks(scope)]
         if scope is None:

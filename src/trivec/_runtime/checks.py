@@ -1,33 +1,87 @@
-"""What the options of several models have in common, and their checks."""
+"""The checks that options and arguments have in common: one wording for each kind of mistake."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Iterable
+from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
 
 from trivec.errors import InputError
 
-__all__ = ["Precision", "check_choice", "check_least"]
+__all__ = ["Precision", "check_choice", "check_least", "check_number", "check_texts"]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """How a model computes on torch: in single, brain or half precision."""
 
 
-def check_choice(name: str, value: object, choices: Any) -> None:
+def check_choice(name: str, value: object, choices: Any, *, or_none: bool = False) -> None:
     """Refuse a value that a ``Literal`` does not allow.
 
     Raises:
         InputError: it does not.
     """
-    allowed = get_args(choices)
+    allowed = [*get_args(choices), *([None] if or_none else [])]
     if value not in allowed:
-        raise InputError(f"{name}={value!r}; allowed: {', '.join(allowed)}")
+        raise InputError(f"{name}={value!r}; allowed: {', '.join(map(str, allowed))}")
 
 
-def check_least(name: str, value: object, least: int) -> None:
+def check_least(name: str, value: object, least: int, *, or_none: bool = False) -> None:
     """Refuse what is not an integer of at least ``least``.
 
     Raises:
         InputError: it is not.
     """
-    if not isinstance(value, int) or value < least:
-        raise InputError(f"{name}={value!r}; it must be an integer of at least {least}")
+    if value is None and or_none:
+        return
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        none = ", or None" if or_none else ""
+        raise InputError(f"{name}={value!r}; it must be an integer of at least {least}{none}")
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    or_none: bool = False,
+) -> None:
+    """Refuse what is not a number within these bounds; NaN and True are within none.
+
+    Raises:
+        InputError: it is not.
+    """
+    if value is None and or_none:
+        return
+    stated: tuple[tuple[str, float | None, Callable[[Any, Any], bool]], ...] = (
+        ("at least", least, operator.ge),
+        ("above", above, operator.gt),
+        ("at most", most, operator.le),
+        ("below", below, operator.lt),
+    )
+    bounds = [(words, bound, holds) for words, bound, holds in stated if bound is not None]
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if is_number and all(holds(value, bound) for _, bound, holds in bounds):
+        return
+    allowed = " and ".join(f"{words} {bound:g}" for words, bound, _ in bounds)
+    allowed = f" of {allowed}" if allowed.startswith("at") else f" {allowed}".rstrip()
+    none = ", or None" if or_none else ""
+    raise InputError(f"{name}={value!r}; it must be a number{allowed}{none}")
+
+
+def check_texts(name: str, value: object) -> None:
+    """Refuse what is not a list of texts; one text would be read as a list of its letters.
+
+    Raises:
+        InputError: it is one text, no list, or holds something else.
+    """
+    if isinstance(value, str | bytes):
+        raise InputError(f"{name}={value!r} is one text; give a list: {name}=[{value!r}]")
+    if not isinstance(value, Iterable):
+        raise InputError(f"{name}={value!r}; give a list of texts")
+    for item in value:
+        if not isinstance(item, str):
+            raise InputError(f"{name} holds {item!r}, a {type(item).__name__}; allowed: texts")

@@ -37,7 +37,7 @@ async def adrive(steps: Generator[StepT, Any, T], perform: Callable[[StepT], Awa
 
 
 def stream(
-    steps: Generator[StepT | EventT, Any, T],
+    steps: Generator[StepT, Any, T],
     perform: Callable[[StepT], Any],
     shown: type[EventT] | tuple[()],
 ) -> Generator[EventT | T, None, None]:
@@ -47,7 +47,7 @@ def stream(
 
     Args:
         steps: the operation.
-        perform: as in ``drive``.
+        perform: as in ``drive``; it is never given an event.
         shown: the class of its events; what it yields besides are steps.
     """
     try:
@@ -58,7 +58,7 @@ def stream(
                 step = next(steps)
                 continue
             try:
-                result = perform(step)  # type: ignore[arg-type]  # no event, hence a step
+                result = perform(step)
             except Exception as err:  # noqa: BLE001  # the operation decides what to do with it
                 step = steps.throw(err)
             else:
@@ -70,7 +70,7 @@ def stream(
 
 
 async def astream(
-    steps: Generator[StepT | EventT, Any, T],
+    steps: Generator[StepT, Any, T],
     perform: Callable[[StepT], Awaitable[Any]],
     shown: type[EventT] | tuple[()],
 ) -> AsyncGenerator[EventT | T, None]:
@@ -86,7 +86,7 @@ async def astream(
                 step = next(steps)
                 continue
             try:
-                result = await perform(step)  # type: ignore[arg-type]  # the same
+                result = await perform(step)
             except Exception as err:  # noqa: BLE001  # the same
                 step = steps.throw(err)
             else:

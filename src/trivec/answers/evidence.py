@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trivec._runtime.checks import check_least
 from trivec._runtime.lazy import Lazy
 from trivec.answers.background import BACKGROUND
 from trivec.answers.packing import sentences
@@ -181,8 +182,7 @@ def best_sentences(
     """
     if not question.strip():
         raise InputError("the question is blank; give it at least one word")
-    if most < 1:
-        raise InputError(f"most={most}; it must be at least 1")
+    check_least("most", most, 1)
     _require_colbert(encoder)
     origin: dict[str, Hit] = {}
     for hit in hits:

@@ -11,9 +11,9 @@ from typing import Literal, TypeAlias
 
 from trivec.answers.support import Claim
 from trivec.chat.citations import cited_numbers
+from trivec.chat.listening import Listener
 from trivec.chat.no_evidence import refuses, shown_until
 from trivec.chat.prompts import FAILURES, REFUSALS, Language
-from trivec.chat.said import Listener
 from trivec.errors import InputError
 from trivec.types import ChatReply, Ending
 

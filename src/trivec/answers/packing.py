@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import regex
 
+from trivec._runtime.checks import check_least
 from trivec.chat.citations import CITATION_AFTER
 from trivec.chat.prompts import passage_block
 from trivec.errors import InputError
@@ -101,8 +102,8 @@ def pack(
     Raises:
         InputError: a budget or number below 1.
     """
-    if max_tokens < 1 or (most is not None and most < 1):
-        raise InputError(f"max_tokens={max_tokens}, most={most}; both must be at least 1")
+    check_least("max_tokens", max_tokens, 1)
+    check_least("most", most, 1, or_none=True)
     packed: list[Packed] = []
     seen: set[str] = set()
     room = max_tokens

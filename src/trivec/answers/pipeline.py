@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, closing
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
-from trivec._runtime.steps import Compute
-from trivec.answers.packing import TokenCounter, counter_of
+from trivec._runtime.driving import adrive, astream, drive, stream
+from trivec.answers.options import AnswerOptions
+from trivec.answers.packing import TokenCounter
 from trivec.answers.steps import (
     Ask,
-    NextReply,
     RagStep,
+    RagSteps,
     RewriteQuestion,
     Search,
     Setting,
     answer_steps,
     find_steps,
 )
-from trivec.answers.turn import Standards
+from trivec.answers.turn import Answerer, NextReply
 from trivec.answers.types import Answer, AnswerPiece, Found, RagOptions
 from trivec.chat.conversation import AsyncConversation, Conversation, InThread, Talk
 from trivec.errors import InputError
 from trivec.index import HybridIndex
 from trivec.index.aio import AsyncHybridIndex
-from trivec.protocols import AsyncChatModel, ChatModel, Encoder, Reranker
+from trivec.index.steps import Compute
+from trivec.protocols import AsyncChatModel, ChatModel, Reranker
 from trivec.query import Filter
 from trivec.questions.index import QuestionIndex
 from trivec.rewriting.rewriters import Rewriter
+from trivec.types import Hit
 
 __all__ = ["RagPipeline"]
 
 DEFAULT_OPTIONS = RagOptions()
-T = TypeVar("T", Answer, Found)
 
 
 class RagPipeline:
@@ -80,16 +82,16 @@ class RagPipeline:
         self._async_index = index if isinstance(index, AsyncHybridIndex) else None
         self._chat = chat
         self._rewriter = rewriter
-        encoder = self._index.encoder
         self._index.arms(options.search)  # what cannot be searched so is found out now
         if options.evidence == "rerank" and reranker is None:
             raise InputError("evidence='rerank' without a reranker; give one, or use 'max_sim'")
         self._setting = Setting(
-            _standards(options, encoder),
+            Answerer(
+                _answer_options(options), encoder=self._index.encoder, count_tokens=count_tokens
+            ),
             rewrites=rewriter is not None,
             reranker=reranker,
             options=options,
-            count=count_tokens or counter_of(encoder),
         )
 
     def answer(self, question: str, *, filter: Filter | Mapping[str, Any] | None = None) -> Answer:
@@ -104,8 +106,7 @@ class RagPipeline:
             ModelError: a model failed.
             StoreError: the search failed.
         """
-        steps = answer_steps(self._setting, _asked(question), filter)
-        return _last(self._run(steps, self._talk(streamed=False)))
+        return _whole(list(self._stream(question, filter, streamed=False)))
 
     def stream(
         self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
@@ -118,116 +119,105 @@ class RagPipeline:
         Raises:
             AnswerInterruptedError: the model failed after the pieces that were yielded.
         """
-        steps = answer_steps(self._setting, _asked(question), filter)
-        return self._run(steps, self._talk(streamed=True))
+        return self._stream(question, filter, streamed=True)
 
     async def aanswer(
         self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
     ) -> Answer:
         """Answer a question; see :meth:`answer`."""
-        steps = answer_steps(self._setting, _asked(question), filter)
-        async with aclosing(self._arun(steps, self._atalk(streamed=False))) as events:
+        async with aclosing(self._astream(question, filter, streamed=False)) as events:
             return _whole([event async for event in events])
 
     def astream(
         self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
     ) -> AsyncGenerator[AnswerPiece | Answer, None]:
         """Yield an answer piece by piece, then the whole; see :meth:`stream`."""
-        steps = answer_steps(self._setting, _asked(question), filter)
-        return self._arun(steps, self._atalk(streamed=True))
+        return self._astream(question, filter, streamed=True)
 
     def find(self, question: str, *, filter: Filter | Mapping[str, Any] | None = None) -> Found:
         """Find what a question would be answered from, and weigh it; no answer is asked for.
 
         This is what thresholds are calibrated on, and all that :func:`best_sentences` needs.
         """
-        steps = find_steps(self._setting, _asked(question), filter)
-        return _last(self._run(steps, None))
+        return drive(find_steps(self._setting, _asked(question), filter), self._performer(None))
 
     async def afind(
         self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
     ) -> Found:
         """Find what a question would be answered from; see :meth:`find`."""
         steps = find_steps(self._setting, _asked(question), filter)
-        async with aclosing(self._arun(steps, None)) as events:
-            return _whole([event async for event in events])
+        return await adrive(steps, self._aperformer(None))
+
+    def _stream(
+        self, question: str, filter: Filter | Mapping[str, Any] | None, *, streamed: bool
+    ) -> Generator[AnswerPiece | Answer, None, None]:
+        steps = answer_steps(self._setting, _asked(question), filter)
+        return self._run(steps, self._talk(streamed=streamed))
+
+    def _astream(
+        self, question: str, filter: Filter | Mapping[str, Any] | None, *, streamed: bool
+    ) -> AsyncGenerator[AnswerPiece | Answer, None]:
+        steps = answer_steps(self._setting, _asked(question), filter)
+        return self._arun(steps, self._atalk(streamed=streamed))
 
     def _run(
-        self, steps: Generator[RagStep | AnswerPiece, Any, T], talk: Conversation | None
-    ) -> Generator[AnswerPiece | T, None, None]:
+        self, steps: RagSteps, talk: Conversation
+    ) -> Generator[AnswerPiece | Answer, None, None]:
         """Carry out the steps in this thread; yield what the user is to see, then the result."""
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, AnswerPiece):
-                    yield step
-                    step = next(steps)
-                    continue
-                try:
-                    result = self._perform(step, talk)
-                except Exception as err:  # noqa: BLE001  # the steps decide what to do with it
-                    step = steps.throw(err)
-                else:
-                    step = steps.send(result)
-        except StopIteration as stop:
-            yield stop.value
-        finally:
-            if talk is not None:
-                talk.close()
+        with closing(talk), closing(stream(steps, self._performer(talk), AnswerPiece)) as events:
+            yield from events
 
     async def _arun(
-        self, steps: Generator[RagStep | AnswerPiece, Any, T], talk: Talk | None
-    ) -> AsyncGenerator[AnswerPiece | T, None]:
+        self, steps: RagSteps, talk: Talk
+    ) -> AsyncGenerator[AnswerPiece | Answer, None]:
         """Carry out the steps on the event loop; what keeps a processor busy, in threads."""
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, AnswerPiece):
-                    yield step
-                    step = next(steps)
-                    continue
-                try:
-                    result = await self._aperform(step, talk)
-                except Exception as err:  # noqa: BLE001  # the steps decide what to do with it
-                    step = steps.throw(err)
-                else:
-                    step = steps.send(result)
-        except StopIteration as stop:
-            yield stop.value
-        finally:
-            if talk is not None:
-                await talk.aclose()
+        events = astream(steps, self._aperformer(talk), AnswerPiece)
+        async with aclosing(talk), aclosing(events):
+            async for event in events:
+                yield event
 
-    def _perform(self, step: RagStep, talk: Conversation | None) -> Any:
-        match step:
-            case Search(query, k, filter, options):
-                return self._index.search(query, k, filter=filter, options=options)
-            case RewriteQuestion(question) if self._rewriter is not None:
-                return self._rewriter.rewrite(question)
-            case Compute(function):
-                return function()
-            case Ask(messages) if talk is not None:
-                return talk.ask(messages)
-            case NextReply() if talk is not None:
-                return talk.next()
-        raise AssertionError(step)
+    def _performer(self, talk: Conversation | None) -> Callable[[RagStep], Any]:
+        """Return what carries out one step in this thread."""
 
-    async def _aperform(self, step: RagStep, talk: Talk | None) -> Any:
-        match step:
-            case Search(query, k, filter, options):
-                if self._async_index is not None:
-                    return await self._async_index.search(query, k, filter=filter, options=options)
-                search = self._index.search
-                return await asyncio.to_thread(search, query, k, filter=filter, options=options)
-            case RewriteQuestion(question) if self._rewriter is not None:
-                return await self._rewriter.arewrite(question)
-            case Compute(function):
-                return await asyncio.to_thread(function)
-            case Ask(messages) if talk is not None:
-                return await talk.ask(messages)
-            case NextReply() if talk is not None:
-                return await talk.next()
-        raise AssertionError(step)
+        def perform(step: RagStep) -> Any:
+            match step:
+                case Search(query, k, filter, options):
+                    return self._index.search(query, k, filter=filter, options=options)
+                case RewriteQuestion(question) if self._rewriter is not None:
+                    return self._rewriter.rewrite(question)
+                case Compute(function):
+                    return function()
+                case Ask(messages) if talk is not None:
+                    return talk.ask(messages)
+                case NextReply() if talk is not None:
+                    return talk.next()
+            raise AssertionError(step)
+
+        return perform
+
+    def _aperformer(self, talk: Talk | None) -> Callable[[RagStep], Awaitable[Any]]:
+        """Return what carries out one step on the event loop."""
+
+        async def perform(step: RagStep) -> Any:
+            match step:
+                case Search(query, k, filter, options):
+                    return await self._asearch(query, k, filter=filter, options=options)
+                case RewriteQuestion(question) if self._rewriter is not None:
+                    return await self._rewriter.arewrite(question)
+                case Compute(function):
+                    return await asyncio.to_thread(function)
+                case Ask(messages) if talk is not None:
+                    return await talk.ask(messages)
+                case NextReply() if talk is not None:
+                    return await talk.next()
+            raise AssertionError(step)
+
+        return perform
+
+    async def _asearch(self, *arguments: Any, **options: Any) -> list[Hit]:
+        if self._async_index is not None:
+            return await self._async_index.search(*arguments, **options)
+        return await asyncio.to_thread(self._index.search, *arguments, **options)
 
     def _talk(self, *, streamed: bool) -> Conversation:
         if not isinstance(self._chat, ChatModel):
@@ -243,10 +233,9 @@ class RagPipeline:
         return InThread(self._talk(streamed=streamed))
 
 
-def _standards(options: RagOptions, encoder: Encoder) -> Standards:
-    if options.evidence == "rerank":  # the threshold lies on the reranker's score
-        options = replace(options, min_evidence=None)
-    return Standards.of(options, encoder)
+def _answer_options(options: RagOptions) -> AnswerOptions:
+    """Return what the turn holds to; a threshold on the reranker's score is none of the judge's."""
+    return replace(options, min_evidence=None) if options.evidence == "rerank" else options
 
 
 def _asked(question: str) -> str:
@@ -255,11 +244,7 @@ def _asked(question: str) -> str:
     return question
 
 
-def _last(events: Iterator[AnswerPiece | T]) -> T:
-    return _whole(list(events))
-
-
-def _whole(events: Sequence[AnswerPiece | T]) -> T:
+def _whole(events: Sequence[AnswerPiece | Answer]) -> Answer:
     last = events[-1]
-    assert not isinstance(last, AnswerPiece)  # noqa: S101  # the drivers end with the result
+    assert isinstance(last, Answer)  # noqa: S101  # the drivers end with the result
     return last

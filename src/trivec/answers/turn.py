@@ -1,234 +1,311 @@
-"""What happens to a question between the search and the user, whoever asks the model.
+"""One question on its way to an answer, whoever searches and whoever writes the answer.
 
-Nothing here waits for anything: :class:`trivec.RagPipeline` and the frameworks'
-adapters, synchronous or not, share these steps.
+The pipeline and the adapters of frameworks take the same turn: choose passages, weigh them, ask the
+model or refuse, read what it writes, check what it cites.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+import asyncio
+import time
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any, TypeAlias, TypeVar
 
-from trivec.answers.evidence import Judge, measured_thresholds
-from trivec.answers.outcome import AnswerReader, Outcome, refusal
-from trivec.answers.packing import Packed, TokenCounter, estimated_tokens, pack
-from trivec.answers.support import check_claims
-from trivec.chat.prompts import LANGUAGES, Language, answer_messages, language_of
-from trivec.errors import InputError
+from trivec._runtime.driving import adrive, astream, drive, stream
+from trivec._runtime.ending import aending, ending
+from trivec.answers.draft import Draft
+from trivec.answers.options import AnswerOptions
+from trivec.answers.outcome import AnswerReader, Outcome, Reason, refusal
+from trivec.answers.packing import TokenCounter, counter_of
+from trivec.answers.standards import Standards
+from trivec.answers.types import AnswerEnd, AnswerPiece, Evidence
+from trivec.index.steps import Compute
 from trivec.protocols import Encoder
+from trivec.types import ChatReply
 
-__all__ = ["NO_STANDARDS", "AnswerOptions", "Draft", "Standards", "Threshold"]
+__all__ = [
+    "Answerer",
+    "NextReply",
+    "Turn",
+    "begin_steps",
+    "listen_steps",
+    "read_steps",
+    "timed",
+]
 
-Threshold: TypeAlias = float | Literal["measured"] | None
-"""A threshold of your own, ``measured`` for the encoder's own, or None for none."""
+DEFAULT_OPTIONS = AnswerOptions()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerOptions:
-    """What an answer is made from, and what it must hold to.
-
-    Attributes:
-        max_passages: the most passages that the model is given.
-        max_context_tokens: the most tokens that they take, delimiters included. The default holds
-            eight passages of 256 tokens.
-        min_evidence: refuse with ``weak_evidence``, without asking the model, where the best
-            passage scores less. ``measured`` takes the threshold that was chosen for the encoder
-            and refuses nothing where there is none; None refuses nothing.
-            ``trivec.answers.calibrate`` finds yours.
-        min_support: the least support of a sentence by the passages it cites, likewise; without a
-            measured threshold the support is reported and not judged, with None not computed.
-        refuse_unsupported: refuse with ``unsupported`` instead of showing an answer of which no
-            sentence is supported; such an answer is not streamed before it is checked.
-        language: of instructions and refusals; None follows the question.
-
-    Raises:
-        InputError: a value that cannot be used.
-    """
-
-    max_passages: int = 8
-    max_context_tokens: int = 2400
-    min_evidence: Threshold = "measured"
-    min_support: Threshold = "measured"
-    refuse_unsupported: bool = False
-    language: Language | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("max_passages", "max_context_tokens"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)!r}; it must be at least 1")
-        for name in ("min_evidence", "min_support"):
-            value = getattr(self, name)
-            if isinstance(value, str) and value != "measured":
-                raise InputError(f"{name}={value!r}; allowed: a number, 'measured', None")
-        if self.language not in (None, *LANGUAGES):
-            raise InputError(f"language={self.language!r}; allowed: {', '.join(LANGUAGES)}, None")
+StepT = TypeVar("StepT")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Standards:
-    """Who judges the passages and the answer of a pipeline or chain, and how strictly.
+class NextReply:
+    """Wait for what the chat model says next: a ``ChatReply``, or None at the end."""
+
+
+TurnStep: TypeAlias = NextReply | Compute[Any] | AnswerPiece
+
+
+class Turn:
+    """One question between its passages and its answer; :meth:`Answerer.begin` makes it.
+
+    Read it once, with :meth:`read` or :meth:`aread`.
 
     Attributes:
-        judge: measures evidence and support; None where nothing can, or nothing is to.
-        evidence: the least evidence; None takes any.
-        support: the least support; None judges none.
-        supports_measured: whether the support of claims is measured.
+        draft: the passages that were chosen, and what the model is asked.
+        standards: who judges the answer.
+        evidence: how well the best passage bears on the question.
+        refused: why the model is not asked; None where it is.
+        timings: seconds of each stage that took place.
+        input_tokens: tokens of the prompt by the model's own count; None where it does not say.
+        output_tokens: tokens that the model wrote, likewise.
+        truncated: True where the model stopped at its limit.
     """
 
-    judge: Judge | None = None
-    evidence: float | None = None
-    support: float | None = None
-    supports_measured: bool = False
+    def __init__(
+        self, draft: Draft, standards: Standards, evidence: Evidence, timings: dict[str, float]
+    ) -> None:
+        self.draft = draft
+        self.standards = standards
+        self.evidence = evidence
+        self.timings = timings
+        self.refused = draft.refusal(evidence)
+        self.input_tokens: int | None = None
+        self.output_tokens: int | None = None
+        self.truncated = False
 
-    @classmethod
-    def of(cls, options: AnswerOptions, encoder: Encoder | None) -> Standards:
-        """Return what the options say for an encoder.
+    @property
+    def passages(self) -> list[str]:
+        """The texts that the model is given, number 1 first."""
+        return self.draft.passages
 
-        Raises:
-            InputError: a threshold is given, and no encoder with a ColBERT head to measure with.
+    def refuse(self, reason: Reason) -> None:
+        """End the turn without asking the model."""
+        self.refused = refusal(reason, self.draft.language)
+
+    def cited(self, outcome: Outcome, sources: Sequence[T]) -> list[tuple[int, T]]:
+        """Return what an outcome cites: each number, and the source of that passage.
+
+        Args:
+            outcome: how the turn ended.
+            sources: one for each text that the turn began with.
         """
-        given = [
-            name
-            for name in ("min_evidence", "min_support")
-            if isinstance(getattr(options, name), (int, float))
-        ]
-        if encoder is None or "colbert" not in encoder.info.heads:
-            if given:
-                raise InputError(
-                    f"{' and '.join(given)}: there is no encoder with a ColBERT head to measure "
-                    "with; give one, or set None"
-                )
-            return cls()
-        measured = measured_thresholds(encoder.info)
-        return cls(
-            Judge(encoder),
-            _threshold(options.min_evidence, None if measured is None else measured.evidence),
-            _threshold(options.min_support, None if measured is None else measured.support),
-            options.min_support is not None,
-        )
+        packed = self.draft.packed
+        return [(number, sources[packed[number - 1].position]) for number in outcome.citations]
 
-    def for_one_answer(self) -> Standards:
-        """Return the same with a judge that encodes no passage twice."""
-        return self if self.judge is None else replace(self, judge=self.judge.remembering())
+    def read(
+        self, ask: Callable[[list[dict[str, str]]], Iterable[ChatReply]]
+    ) -> Generator[AnswerPiece | AnswerEnd, None, None]:
+        """Ask the model, unless the turn is refused; yield the answer piece by piece, then its end.
+
+        The model is asked when this is called. Closing the generator closes the model's stream.
+        An error of the model is raised as it is.
+
+        Args:
+            ask: begins the model's reply to the messages and returns its pieces: the ``stream`` of
+                a :class:`trivec.protocols.ChatModel`, for instance.
+        """
+        return self._read(() if self.refused else ask(self.draft.messages()))
+
+    async def aread(
+        self,
+        ask: Callable[
+            [list[dict[str, str]]],
+            AsyncIterable[ChatReply] | Awaitable[AsyncIterable[ChatReply]],
+        ],
+    ) -> AsyncGenerator[AnswerPiece | AnswerEnd, None]:
+        """Ask the model on the event loop; see :meth:`read`. Checks run in a worker thread.
+
+        Args:
+            ask: as for :meth:`read`; it may itself have to be awaited.
+        """
+        if self.refused:
+            return self._aread(_nothing())
+        replies = ask(self.draft.messages())
+        return self._aread(await replies if isawaitable(replies) else replies)
+
+    def _read(self, pieces: Iterable[ChatReply]) -> Generator[AnswerPiece | AnswerEnd, None, None]:
+        with ending(pieces) as replies:
+
+            def perform(step: TurnStep) -> Any:
+                return step.function() if isinstance(step, Compute) else next(replies, None)
+
+            yield from stream(read_steps(self, listen_steps), perform, AnswerPiece)
+
+    async def _aread(
+        self, pieces: AsyncIterable[ChatReply]
+    ) -> AsyncGenerator[AnswerPiece | AnswerEnd, None]:
+        async with aending(pieces) as replies:
+
+            async def perform(step: TurnStep) -> Any:
+                if isinstance(step, Compute):
+                    return await asyncio.to_thread(step.function)
+                return await anext(replies, None)
+
+            events = astream(read_steps(self, listen_steps), perform, AnswerPiece)
+            async with aclosing(events):
+                async for event in events:
+                    yield event
 
 
-NO_STANDARDS = Standards()
+class Answerer:
+    """Answers questions; the caller finds the passages and calls the chat model.
 
-
-def _threshold(option: Threshold, measured: float | None) -> float | None:
-    return measured if isinstance(option, str) else option
-
-
-class Draft:
-    """An answer in the making: passages chosen, the model's messages, the checks of its reply.
+    This is what :class:`trivec.RagPipeline` and the chains of the frameworks share. It loads
+    nothing and keeps nothing between questions; use it from any number of threads and tasks.
 
     Args:
-        question: what was asked.
-        texts: the passages that were found, best first.
-        options: what the answer must hold to.
-        count: counts tokens.
-
-    Attributes:
-        packed: the passages that the model is given; number 1 comes first.
-        language: of instructions and refusals.
+        options: the budget of tokens, thresholds of evidence and support, and refusal.
+        encoder: measures evidence and support; None measures neither.
+        count_tokens: counts the tokens of a text; None takes the encoder's tokenizer, or an
+            estimate where it has none.
 
     Raises:
-        InputError: the question is blank.
+        InputError: a threshold in the options, and no encoder to measure with.
 
     Example:
-        >>> draft = Draft("How many?", ["There are three."])
-        >>> draft.refusal() is None
-        True
-        >>> reader = draft.reader()
-        >>> shown = reader.feed("Three [1].")
-        >>> draft.checked(reader.finish()[1]).citations
-        (1,)
+        >>> from trivec.types import ChatReply
+        >>> turn = Answerer().begin("How many?", ["There are three."])
+        >>> *pieces, end = turn.read(lambda messages: [ChatReply("Three [1].")])
+        >>> turn.cited(end.outcome, ["counts.md"])
+        [(1, 'counts.md')]
     """
 
     def __init__(
         self,
-        question: str,
-        texts: Sequence[str],
-        options: AnswerOptions = AnswerOptions(),
-        count: TokenCounter = estimated_tokens,
+        options: AnswerOptions = DEFAULT_OPTIONS,
+        *,
+        encoder: Encoder | None = None,
+        count_tokens: TokenCounter | None = None,
     ) -> None:
-        if not question.strip():
-            raise InputError("the question is blank; give it at least one word")
-        self.question = question
-        self.language: Language = options.language or language_of(question)
-        self.packed: tuple[Packed, ...] = pack(
-            texts, max_tokens=options.max_context_tokens, count=count, most=options.max_passages
+        self.options = options
+        self.standards = Standards.of(options, encoder)
+        self.count_tokens = count_tokens or counter_of(encoder)
+
+    def begin(self, question: str, texts: Sequence[str], evidence: Evidence | None = None) -> Turn:
+        """Choose the passages that the model is given, and weigh them.
+
+        Args:
+            question: what is asked.
+            texts: what was found, best first.
+            evidence: how well the best of them bears on the question, where a reranker knows that
+                already; None measures it where the options set a threshold.
+
+        Raises:
+            InputError: the question is blank.
+        """
+        return drive(begin_steps(self, question, texts, evidence), _compute)
+
+    async def abegin(
+        self, question: str, texts: Sequence[str], evidence: Evidence | None = None
+    ) -> Turn:
+        """Choose the passages and weigh them in a worker thread; see :meth:`begin`."""
+        return await adrive(begin_steps(self, question, texts, evidence), _acompute)
+
+
+def begin_steps(
+    answerer: Answerer,
+    question: str,
+    texts: Sequence[str],
+    evidence: Evidence | None = None,
+    *,
+    always_weigh: bool = False,
+) -> Generator[Compute[Draft] | Compute[float], Any, Turn]:
+    """Begin a turn; see ``Answerer.begin``.
+
+    Args:
+        answerer: whose options hold.
+        question: what is asked.
+        texts: what was found, best first.
+        evidence: what is known of it already.
+        always_weigh: measure the evidence where no threshold needs it, too.
+    """
+    standards = answerer.standards.for_one_answer()
+    timings: dict[str, float] = {}
+    with timed(timings, "pack"):
+        draft: Draft = yield Compute(
+            lambda: Draft(question, texts, answerer.options, answerer.count_tokens)
         )
-        self._options = options
+    if evidence is None:
+        score, judge, threshold = None, standards.judge, standards.evidence
+        if judge is not None and draft.packed and (always_weigh or threshold is not None):
+            with timed(timings, "evidence"):
+                score = yield Compute(lambda: judge.evidence(question, draft.passages))
+        evidence = Evidence(score, threshold)
+    return Turn(draft, standards, evidence, timings)
 
-    @property
-    def passages(self) -> list[str]:
-        """The texts that the model is given."""
-        return [each.text for each in self.packed]
 
-    @property
-    def context_tokens(self) -> int:
-        """How many tokens the passages take in the prompt."""
-        return sum(each.tokens for each in self.packed)
+def listen_steps(turn: Turn, reader: AnswerReader) -> Generator[NextReply | AnswerPiece, Any, None]:
+    """Read what the model writes; show it as soon as that may be."""
+    while True:
+        with timed(turn.timings, "model"):
+            reply: ChatReply | None = yield NextReply()
+        if reply is None:
+            return
+        _count(turn, reply)
+        if shown := reader.hear(reply):
+            yield AnswerPiece(shown)
 
-    def refusal(
-        self, evidence: float | None = None, threshold: float | None = None
-    ) -> Outcome | None:
-        """Return why the model is not to be asked; None where it is.
 
-        Args:
-            evidence: how well the best passage bears on the question; None: not measured.
-            threshold: the least that is enough; None takes any.
-        """
-        if not self.packed:
-            return refusal("no_hits", self.language)
-        if evidence is not None and threshold is not None and not evidence >= threshold:
-            return refusal("weak_evidence", self.language)
-        return None
+def read_steps(
+    turn: Turn, listen: Callable[[Turn, AnswerReader], Generator[StepT, Any, None]]
+) -> Generator[StepT | Compute[Outcome], Any, AnswerEnd]:
+    """Read and check the answer, unless the turn is refused; return how it ends.
 
-    def weighed(self, standards: Standards) -> Outcome | None:
-        """Measure the evidence where there is a threshold; return as ``refusal`` does."""
-        if standards.judge is None or standards.evidence is None or not self.packed:
-            return self.refusal()
-        score = standards.judge.evidence(self.question, self.passages)
-        return self.refusal(score, standards.evidence)
+    Args:
+        turn: the turn, begun.
+        listen: ``listen_steps``, or what begins by asking the model.
+    """
+    if turn.refused is not None:
+        return AnswerEnd(turn.refused.answer, turn.refused)
+    reader = turn.draft.reader()
+    yield from listen(turn, reader)
+    unshown, outcome = reader.finish()
+    with timed(turn.timings, "check"):
+        checked: Outcome = yield Compute(lambda: turn.draft.checked(outcome, turn.standards))
+    return AnswerEnd(turn.draft.rest(unshown, checked), checked)
 
-    def messages(self) -> list[dict[str, str]]:
-        """Return what the model is asked."""
-        return answer_messages(self.question, self.passages, self.language)
 
-    def reader(self) -> AnswerReader:
-        """Return what reads the model's reply as it is written."""
-        return AnswerReader(
-            len(self.packed), self.language, withhold=self._options.refuse_unsupported
-        )
+@contextmanager
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the seconds that pass to a stage's."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start
 
-    def rest(self, unshown: str, checked: Outcome) -> str:
-        """Return what the user is still to see of an answer, once it is checked.
 
-        Args:
-            unshown: what the reader held back; see ``AnswerReader.finish``.
-            checked: what ``checked`` made of it.
-        """
-        return checked.answer if self._options.refuse_unsupported else unshown
+def _count(turn: Turn, reply: ChatReply) -> None:
+    """Take the model's own counts, which the last piece alone may know."""
+    if reply.input_tokens is not None:
+        turn.input_tokens = reply.input_tokens
+    if reply.output_tokens is not None:
+        turn.output_tokens = reply.output_tokens
+    turn.truncated |= reply.truncated
 
-    def checked(self, outcome: Outcome, standards: Standards = NO_STANDARDS) -> Outcome:
-        """Return an outcome with its claims checked; a refusal as it is.
 
-        Args:
-            outcome: what the reader found.
-            standards: who measures the support, and how much is enough; without a judge only the
-                cited numbers are checked.
-        """
-        if outcome.refused:
-            return outcome
-        judge = standards.judge if standards.supports_measured else None
-        claims = check_claims(outcome.answer, self.passages, judge, threshold=standards.support)
-        # what nobody judged is not held against it
-        unsupported = all(claim.supported is False for claim in claims)
-        if unsupported and self._options.refuse_unsupported:
-            return replace(refusal("unsupported", self.language), claims=claims)
-        if outcome.reason not in (None, "unsupported"):  # how the reply ended says more
-            return replace(outcome, claims=claims)
-        return replace(outcome, claims=claims, reason="unsupported" if unsupported else None)
+def _compute(step: Compute[Any]) -> Any:
+    return step.function()
+
+
+async def _acompute(step: Compute[Any]) -> Any:
+    return await asyncio.to_thread(step.function)
+
+
+async def _nothing() -> AsyncGenerator[ChatReply, None]:
+    return
+    yield

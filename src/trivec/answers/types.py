@@ -6,18 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from trivec.answers.outcome import Reason
+from trivec._runtime.checks import check_choice, check_least
+from trivec.answers.options import AnswerOptions
+from trivec.answers.outcome import Outcome, Reason
 from trivec.answers.support import Claim
-from trivec.answers.turn import AnswerOptions
-from trivec.errors import InputError
 from trivec.rerankers import RankingOptions
 from trivec.rewriting.rewriters import Rewrite
 from trivec.types import Hit, SearchOptions
 
-__all__ = ["Answer", "AnswerPiece", "Evidence", "EvidenceScore", "Found", "Passage", "RagOptions"]
+__all__ = [
+    "Answer",
+    "AnswerEnd",
+    "AnswerPiece",
+    "Evidence",
+    "EvidenceScore",
+    "Found",
+    "Passage",
+    "RagOptions",
+    "RerankErrorMode",
+]
 
 EvidenceScore: TypeAlias = Literal["max_sim", "rerank"]
 """The score that ``min_evidence`` lies on; see :class:`RagOptions`."""
+RerankErrorMode: TypeAlias = Literal["raise", "keep"]
+"""What becomes of a reranker that fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +55,14 @@ class RagOptions(AnswerOptions):
     search: SearchOptions = field(default_factory=SearchOptions)
     rerank_candidates: int = 50
     ranking: RankingOptions = field(default_factory=RankingOptions)
-    rerank_error: Literal["raise", "keep"] = "raise"
+    rerank_error: RerankErrorMode = "raise"
     evidence: EvidenceScore = "max_sim"
 
     def __post_init__(self) -> None:
         AnswerOptions.__post_init__(self)  # super() does not work in a class with slots
-        if self.rerank_candidates < 1:
-            raise InputError(f"rerank_candidates={self.rerank_candidates}; it must be at least 1")
-        for name, allowed in (
-            ("rerank_error", ("raise", "keep")),
-            ("evidence", ("max_sim", "rerank")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise InputError(f"{name}={getattr(self, name)!r}; allowed: {allowed}")
+        check_least("rerank_candidates", self.rerank_candidates, 1)
+        check_choice("rerank_error", self.rerank_error, RerankErrorMode)
+        check_choice("evidence", self.evidence, EvidenceScore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,19 @@ class AnswerPiece:
     """What a streamed answer goes on with."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEnd:
+    """How an answer ends that was read piece by piece.
+
+    Attributes:
+        text: what the user is still to see; the pieces and this are the outcome's answer.
+        outcome: the whole answer with its citations, or the refusal.
+    """
+
+    text: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

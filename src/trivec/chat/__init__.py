@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from trivec.chat.openai import ChatOptions, OpenAIChat, SchemaForm, response_format
-from trivec.chat.prompts import Language
+from trivec.chat.listening import Listener, ending_of, reply_of, said, text_of
+from trivec.chat.openai import (
+    ChatOptions,
+    OpenAIChat,
+    ParametersRefused,
+    SchemaForm,
+    SchemaRefused,
+    response_format,
+)
+from trivec.chat.prompts import Language, answer_messages
 
 __all__ = [
     "ChatOptions",
     "Language",
+    "Listener",
     "OpenAIChat",
+    "ParametersRefused",
     "SchemaForm",
+    "SchemaRefused",
+    "answer_messages",
+    "ending_of",
+    "reply_of",
     "response_format",
+    "said",
+    "text_of",
 ]

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.secrets import Key
+from trivec.chat.listening import Listener
 from trivec.chat.openai_client import built
 from trivec.chat.openai_errors import Failures
 from trivec.chat.openai_events import Events, whole_reply
-from trivec.chat.openai_options import ChatOptions, SchemaForm
+from trivec.chat.openai_options import ChatOptions, ParametersRefused, SchemaForm, SchemaRefused
 from trivec.chat.openai_requests import Asking, Requests, response_format
-from trivec.chat.said import Listener
 from trivec.errors import InputError
 from trivec.protocols import Secret
 from trivec.types import ChatReply
@@ -25,7 +25,14 @@ from trivec.types import ChatReply
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
-__all__ = ["ChatOptions", "OpenAIChat", "SchemaForm", "response_format"]
+__all__ = [
+    "ChatOptions",
+    "OpenAIChat",
+    "ParametersRefused",
+    "SchemaForm",
+    "SchemaRefused",
+    "response_format",
+]
 
 Client = TypeVar("Client")
 

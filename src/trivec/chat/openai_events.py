@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from trivec.chat.listening import Listener, ending_of, reply_of, text_of
 from trivec.chat.openai_errors import Failures, error_in
-from trivec.chat.said import Listener, ending_of, reply_of, text_of
 from trivec.errors import ModelError
 from trivec.types import ChatReply
 

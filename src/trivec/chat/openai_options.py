@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from trivec._runtime.checks import check_choice
+from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec.errors import InputError
 
-__all__ = ["ChatOptions", "SchemaForm"]
+__all__ = ["ChatOptions", "ParametersRefused", "SchemaForm", "SchemaRefused"]
 
 SchemaForm: TypeAlias = Literal["json_schema", "json_object", "none"]
 """How a JSON schema is handed to the server; see :class:`ChatOptions`."""
+
+SchemaRefused: TypeAlias = Literal["raise", "ask_without"]
+"""What becomes of an answer whose schema the server refuses."""
+
+ParametersRefused: TypeAlias = Literal["leave_out", "raise"]
+"""What becomes of a parameter that the server refuses by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,24 +52,20 @@ class ChatOptions:
     temperature: float | None = 0.0
     max_tokens: int | None = None
     seed: int | None = None
-    parameters_refused: Literal["leave_out", "raise"] = "leave_out"
+    parameters_refused: ParametersRefused = "leave_out"
     schema_form: SchemaForm = "json_schema"
-    schema_refused: Literal["raise", "ask_without"] = "raise"
+    schema_refused: SchemaRefused = "raise"
     stream_usage: bool = True
     thinks_first: bool | None = None
     extra_body: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_choice("schema_form", self.schema_form, SchemaForm)
-        check_choice("schema_refused", self.schema_refused, Literal["raise", "ask_without"])
-        check_choice("parameters_refused", self.parameters_refused, Literal["leave_out", "raise"])
-        for name in ("temperature", "max_tokens", "seed"):
-            value = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not is_number:
-                raise InputError(f"{name}={value!r}; it must be a number or None")
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise InputError(f"max_tokens={self.max_tokens}; it must be at least 1")
+        check_choice("schema_refused", self.schema_refused, SchemaRefused)
+        check_choice("parameters_refused", self.parameters_refused, ParametersRefused)
+        check_number("temperature", self.temperature, or_none=True)
+        check_least("max_tokens", self.max_tokens, 1, or_none=True)
+        check_number("seed", self.seed, or_none=True)
         for name, allowed in (
             ("stream_usage", (True, False)),
             ("thinks_first", (True, False, None)),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trivec.chat.said import said
+from trivec.chat.listening import said
 from trivec.errors import ModelError
 from trivec.text import clean
 from trivec.types import ChatReply, Ending

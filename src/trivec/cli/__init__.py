@@ -2,7 +2,7 @@
 
 Results go to stdout, progress and warnings to stderr; with ``--json`` stdout is one JSON document.
 The exit code is 0, 1 for an error (one line on stderr) or where ``questions`` could not write some,
-or 2 for wrong usage.
+2 for wrong usage, or 3 where a part was left out and the rest was done.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trivec.arms import arm_names
 from trivec.cli.arguments import (
     CollectionOption,
     DeviceOption,
     JsonOption,
+    OptionalPlaceArgument,
     PlaceArgument,
     complain,
     metadata_filter,
@@ -31,16 +33,28 @@ from trivec.cli.export import export
 from trivec.cli.place import chosen_encoder, open_place
 from trivec.cli.progress import passages_counted
 from trivec.cli.questions import feedback, questions, searched
-from trivec.cli.rendering import hit_table, hits_json, schema_table, summary
+from trivec.cli.rendering import (
+    hit_table,
+    hits_json,
+    left_out_json,
+    rows_table,
+    schema_table,
+    summary,
+)
 from trivec.cli.reranking import CANDIDATES, RerankOption, reranked
-from trivec.errors import TrivecError
-from trivec.types import SearchOptions
+from trivec.errors import InputError, TrivecError
+from trivec.fusion import FusionName
+from trivec.types import ColbertMode, SearchOptions
+
+if TYPE_CHECKING:
+    from trivec.schema import Schema
 
 __all__ = ["app", "main"]
 
-ALL_ARMS = ("dense", "sparse", "bm25", "colbert")
 DEFAULTS = SearchOptions()
 LISTED = 20
+INCOMPLETE = 3
+"""Status where the rest was stored."""
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
 
 app = typer.Typer(
@@ -81,7 +95,8 @@ def configure(
 @app.command()
 def index(
     paths: Annotated[
-        list[Path], typer.Argument(exists=True, help="txt, md, html, pdf, jsonl, csv; folders.")
+        list[Path],
+        typer.Argument(exists=True, help="Files and folders; docs/files.md has formats."),
     ],
     *,
     to: Annotated[str, typer.Option(help="The index folder, or a Qdrant server's URL.")],
@@ -103,23 +118,36 @@ def index(
         Path | None, typer.Option(help="What sources are relative to. Default: this folder.")
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Of text files. Default: UTF-8, else GB18030.")
+        str | None, typer.Option(help="Of text files. Default: found by itself, or left out.")
     ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="Column or key of the text in csv and jsonl.")
+    text_columns: Annotated[
+        list[str] | None,
+        typer.Option("--text-column", help="Column or key that is searched; may be repeated."),
     ] = None,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links that stay inside their folder.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail (status 1) where anything was left out.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Add files to an index, or create it. Unchanged passages are not encoded again."""
+    """Add files to an index, or create it. Unchanged passages are not encoded again.
+
+    Ends with status 3 where files, pages or records were left out and the rest was stored.
+    """
     from trivec.index import IndexConfig
-    from trivec.ingest import ReadOptions, chunks
+    from trivec.ingest import LeftOut, ReadOptions, chunks
 
     start = perf_counter()
-    left_out: list[tuple[Path, str]] = []
+    options = ReadOptions(
+        encoding=encoding, text_columns=tuple(text_columns) if text_columns else None
+    )
+    left_out: list[LeftOut] = []
     with open_place(to, collection) as place:
         encoder = chosen_encoder(place.schema(), model, device)
-        config = IndexConfig(arms=ALL_ARMS if colbert else None)
+        config = IndexConfig(arms=arm_names() if colbert else None)
         with (
             place.open(encoder, config=config) as target,
             passages_counted(quiet=quiet) as progress,
@@ -131,8 +159,9 @@ def index(
                     max_tokens=chunk_tokens,
                     overlap=overlap,
                     root=root,
-                    options=ReadOptions(encoding=encoding, text_column=text_column),
-                    on_skip=lambda path, reason: left_out.append((path, reason)),
+                    options=options,
+                    follow_links=follow_links,
+                    on_left_out=left_out.append,
                 ),
                 replace_sources=True,
                 late_chunking=late_chunking,
@@ -141,17 +170,19 @@ def index(
             target.optimize()
     seconds = perf_counter() - start
     if as_json:
-        skipped = [{"path": path.as_posix(), "reason": reason} for path, reason in left_out]
-        print_json({"place": to, **asdict(report), "left_out": skipped, "seconds": seconds})
-        return
-    for label, listing in (
-        ("left out", [f"{path}: {reason}" for path, reason in left_out]),
-        ("refused", [f"{refusal.id}: {refusal.reason}" for refusal in report.refused]),
-        ("truncated to what the model reads", report.truncated),
-    ):
-        _complain_each(label, listing)
-    if not quiet:
-        _print(summary(report, to, seconds))
+        listing = [left_out_json(one) for one in left_out]
+        print_json({"place": to, **asdict(report), "left_out": listing, "seconds": seconds})
+    else:
+        _complain_each("left out", [str(one) for one in left_out])
+        _complain_each("refused", [f"{one.id}: {one.reason}" for one in report.refused])
+        _complain_each("truncated to what the model reads", report.truncated)
+        if not quiet:
+            _print(summary(report, to, seconds))
+    missed = sum(not one.expected for one in left_out) + len(report.refused)
+    if missed and strict:
+        raise InputError(f"{missed} left out, the rest is stored; mend them, or omit --strict")
+    if missed:
+        raise typer.Exit(INCOMPLETE)
 
 
 @app.command()
@@ -161,13 +192,14 @@ def search(
     *,
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
     arms: Annotated[
-        str | None, typer.Option(help="dense,sparse,bm25,colbert; with weights: dense=1,bm25=0.5")
+        str | None,
+        typer.Option(help=f"{','.join(arm_names())}; with weights: dense=1,bm25=0.5"),
     ] = None,
     fusion: Annotated[
-        Literal["rrf", "dbsf", "linear"], typer.Option(help="How the arms become one list.")
+        FusionName, typer.Option(help="How the arms become one list.")
     ] = DEFAULTS.fusion,
     colbert: Annotated[
-        Literal["rescore", "fuse"] | None, typer.Option(help="What stored ColBERT vectors do.")
+        ColbertMode | None, typer.Option(help="What stored ColBERT vectors do.")
     ] = None,
     filter_json: Annotated[
         str | None, typer.Option("--filter", help='Metadata as JSON: {"lang": "zh"}')
@@ -216,25 +248,56 @@ def search(
 
 @app.command()
 def info(
-    place: PlaceArgument,
+    place: OptionalPlaceArgument = None,
     *,
     collection: CollectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what an index holds and which model wrote it."""
+    """Say what an index holds and which model wrote it; without one, how this machine computes.
+
+    That is which precision of an exported model runs here, and why. It is said of an index too
+    that such a model wrote.
+    """
+    if place is None:
+        from trivec._models.onnx_choice import describe
+
+        said = describe()
+        print_json({"machine": said}) if as_json else _print(rows_table(said))
+        return
     with open_place(place, collection) as where:
         schema = where.require_schema()
         passages = where.count()
+    machine = _machine_of(schema)
     if as_json:
-        print_json({"place": place, "passages": passages, "schema": schema.to_json()})
+        report = {"place": place, "passages": passages, "schema": schema.to_json()}
+        print_json(report if machine is None else {**report, "machine": machine})
     else:
         _print(schema_table(place, passages, schema))
+        if machine is not None:
+            _print(rows_table(machine))
 
 
 app.command()(ask)
 app.command()(questions)
 app.command()(feedback)
 app.command()(export)
+
+
+def _machine_of(schema: Schema) -> dict[str, Any] | None:
+    """Return how this machine runs the exported model of an index; None for other models."""
+    from trivec._models.onnx_folder import MANIFEST
+
+    if schema.fingerprint is None:
+        return None
+    if not Path(schema.fingerprint.encoder.model).joinpath(MANIFEST).is_file():
+        return None
+    from trivec._models.onnx_choice import describe
+
+    try:
+        return describe()
+    except TrivecError as err:  # the index is there all the same
+        complain("note", str(err))
+        return None
 
 
 def _arms(text: str | None) -> dict[str, float] | None:

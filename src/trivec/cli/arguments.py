@@ -11,6 +11,7 @@ __all__ = [
     "CollectionOption",
     "DeviceOption",
     "JsonOption",
+    "OptionalPlaceArgument",
     "PlaceArgument",
     "complain",
     "metadata_filter",
@@ -19,6 +20,13 @@ __all__ = [
 
 PlaceArgument = Annotated[
     str, typer.Argument(metavar="PLACE", help="An index folder, or a Qdrant server's URL.")
+]
+OptionalPlaceArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[PLACE]",
+        help="An index folder, or a Qdrant server's URL; without one: about this machine.",
+    ),
 ]
 CollectionOption = Annotated[
     str | None, typer.Option(help="The collection, where PLACE is a URL. Key: QDRANT_API_KEY.")

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from trivec.arms import BM25
 from trivec.types import AddReport, Hit
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from trivec.ingest import LeftOut
     from trivec.schema import Schema
 
-__all__ = ["hit_table", "hits_json", "schema_table", "summary"]
+__all__ = ["hit_table", "hits_json", "left_out_json", "rows_table", "schema_table", "summary"]
 
 EXCERPT = 240
 MATCHES = 20
@@ -32,6 +34,16 @@ def summary(report: AddReport, place: str, seconds: float) -> str:
     }
     listing = ", ".join(f"{count} {name}" for name, count in counts.items())
     return f"{place}: {listing} in {seconds:.1f} s"
+
+
+def left_out_json(left_out: LeftOut) -> dict[str, Any]:
+    """Return a file, page or record that was left out as JSON values."""
+    return {
+        "path": left_out.path.as_posix(),
+        "where": left_out.where,
+        "reason": left_out.reason,
+        "expected": left_out.expected,
+    }
 
 
 def hits_json(hits: Sequence[Hit], scores: Sequence[float] | None = None) -> list[dict[str, Any]]:
@@ -92,9 +104,6 @@ def _passage(hit: Hit) -> RenderableType:
 
 def schema_table(place: str, passages: int, schema: Schema) -> Table:
     """Return what an index holds and which model wrote it."""
-    from rich.table import Table
-    from rich.text import Text
-
     rows: dict[str, Any] = {"place": place, "passages": passages}
     for arm, spec in schema.vectors.items():
         size = "" if spec.size is None else f", {spec.size} dims"
@@ -103,8 +112,16 @@ def schema_table(place: str, passages: int, schema: Schema) -> Table:
         rows["model"] = "unknown, not written by trivec"
     else:
         rows |= asdict(schema.fingerprint.encoder)
-        rows |= _prefixed("bm25 ", schema.fingerprint.analyzer or {})
+        rows |= _prefixed(f"{BM25.name} ", schema.fingerprint.analyzer or {})
     rows |= _prefixed("payload index ", schema.payload_indexes)
+    return rows_table(rows)
+
+
+def rows_table(rows: Mapping[str, Any]) -> Table:
+    """Return names and what they stand for."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Literal, TypeAlias
 from weakref import WeakValueDictionary
 
-from trivec.errors import InputError
+from trivec._runtime.checks import check_least
 from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
@@ -43,8 +43,7 @@ class MemoEncoder:
         heads: Sequence[Head] = ("dense", "sparse"),
         size: int = 4096,
     ) -> None:
-        if size < 1:
-            raise InputError(f"size={size}; it must be at least 1")
+        check_least("size", size, 1)
         self._encoder = encoder
         self._heads = tuple(head for head in ALL_HEADS if head in heads)
         self._size = size

@@ -10,18 +10,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import cast
 
-from trivec._runtime.steps import Compute, InBackground, Join, Steps, StoreCall
+from trivec.arms import Arm, arm_named, arms_among
 from trivec.bm25 import AnalyzerConfig
 from trivec.errors import InputError
 from trivec.index.adding import AddOptions, Progress, fit_colbert
 from trivec.index.collection import Binding
-from trivec.index.opening import ARM_KINDS, IndexConfig, arm_spec, stored_analyzer
+from trivec.index.opening import IndexConfig, stored_analyzer
+from trivec.index.steps import Steps, compute, in_background, join, read
+from trivec.query import Filter
 from trivec.schema import Fingerprint, Schema, VectorSpec
 from trivec.text import clean
-from trivec.types import Head, PointId, StoredPoint, Vector
+from trivec.types import PointId, StoredPoint, Vector
 
 __all__ = ["begin_arm", "fill_steps", "finish_arm"]
 
@@ -35,17 +35,16 @@ def begin_arm(binding: Binding, arm: str, config: IndexConfig) -> Binding:
         InputError: no such arm, or the model has no head for it.
         StoreError: the server is too old to add a vector.
     """
-    if arm not in ARM_KINDS:
-        raise InputError(f"arm={arm!r}; allowed: {', '.join(ARM_KINDS)}")
+    added = arm_named(arm)
     info, schema = binding.encoder.info, binding.schema
-    if arm != "bm25" and arm not in info.heads:
+    if not added.is_made_by(info):
         raise InputError(f"arm={arm!r} needs a head that the model lacks; it has {info.heads}")
     if arm in schema.written:
         return binding
-    spec = arm_spec(arm, _free_name(arm, binding.store.vectors()), info)
+    spec = added.spec(_free_name(arm, binding.store.vectors()), info)
     binding.store.create_vector(spec)
     fingerprint = schema.fingerprint or Fingerprint(info)
-    if arm == "bm25":
+    if added.head is None:
         analyzer = (config.analyzer or AnalyzerConfig()).to_json()
         fingerprint = replace(fingerprint, analyzer=analyzer)
     marked = {**schema.building, arm: spec}
@@ -57,8 +56,9 @@ def finish_arm(binding: Binding, arm: str) -> Binding:
     schema = binding.schema
     if arm not in schema.building:
         return binding
-    vectors = {each: schema.written[each] for each in ARM_KINDS if each in {*schema.vectors, arm}}
-    building = {each: spec for each, spec in schema.building.items() if each != arm}
+    searched = [other.name for other in arms_among({*schema.vectors, arm})]
+    vectors = {name: schema.written[name] for name in searched}
+    building = {name: spec for name, spec in schema.building.items() if name != arm}
     return _described(binding, replace(schema, vectors=vectors, building=building))
 
 
@@ -71,25 +71,44 @@ def fill_steps(
     """
     from qdrant_client import models
 
+    filling = arm_named(arm)
     name = binding.schema.written[arm].name
     lacking = models.Filter(must_not=[models.HasVectorCondition(has_vector=name)])
-    page = {"filter": lacking, "limit": options.batch_size}
     filled, seen, written = 0, 0, 0
     offset: PointId | None = None
     while True:
-        points, offset = yield StoreCall("scroll", (), {**page, "offset": offset})
-        vectors = yield Compute(partial(_vectors, binding, arm, points, options))
-        calls = (StoreCall("update_vectors", (vectors,), {"where": lacking}),) if vectors else ()
-        yield InBackground(calls)
+        points, offset = yield from _page(lacking, options.batch_size, offset)
+        vectors = yield from _encode(binding, filling, points, options)
+        yield from _store(vectors, lacking)
         _report(progress, written)
         filled, seen, written = filled + len(vectors), seen + len(points), len(points)
         if offset is None:
             break
-    yield Join()
+    yield from join()
     _report(progress, written)
     if filled < seen:
         logger.warning("%d of %d points got no %s vector", seen - filled, seen, arm)
     return filled
+
+
+def _page(
+    filter: Filter, limit: int, offset: PointId | None
+) -> Steps[tuple[list[StoredPoint], PointId | None]]:
+    return (yield from read(lambda store: store.scroll(filter=filter, limit=limit, offset=offset)))
+
+
+def _encode(
+    binding: Binding, arm: Arm, points: Sequence[StoredPoint], options: AddOptions
+) -> Steps[Mapping[PointId, Mapping[str, Vector]]]:
+    return (yield from compute(lambda: _vectors(binding, arm, points, options)))
+
+
+def _store(vectors: Mapping[PointId, Mapping[str, Vector]], where: Filter) -> Steps[None]:
+    """Write the vectors in the background."""
+    if vectors:
+        yield from in_background(lambda store: store.update_vectors(vectors, where=where))
+    else:
+        yield from in_background()
 
 
 def _free_name(arm: str, taken: Mapping[str, VectorSpec]) -> str:
@@ -106,21 +125,20 @@ def _described(binding: Binding, schema: Schema) -> Binding:
 
 
 def _vectors(
-    binding: Binding, arm: str, points: Sequence[StoredPoint], options: AddOptions
+    binding: Binding, arm: Arm, points: Sequence[StoredPoint], options: AddOptions
 ) -> dict[PointId, dict[str, Vector]]:
     """Return the vectors of a page, encoded in one call; points without text get none."""
     texts = {point.id: clean(binding.codec.decode(point).text) for point in points}
     texts = {key: text for key, text in texts.items() if text.strip()}
     vectors: dict[PointId, Vector | None] = {}
-    if arm == "bm25" and binding.analyzer is not None:
-        vectors |= {key: binding.analyzer.document(text) for key, text in texts.items()}
+    name = binding.schema.written[arm.name].name
+    if arm.head is None:
+        vectors |= {key: binding.document_vectors(text).get(name) for key, text in texts.items()}
     elif texts:
-        heads = (cast("Head", arm),)
-        encodings = binding.encoder.encode_documents(list(texts.values()), heads=heads)
+        encodings = binding.encoder.encode_documents(list(texts.values()), heads=(arm.head,))
         for key, encoding in zip(texts, encodings, strict=True):
             fitted = fit_colbert(encoding, options.colbert_overflow)
-            vectors[key] = None if fitted is None else getattr(fitted, arm)
-    name = binding.schema.written[arm].name
+            vectors[key] = None if fitted is None else getattr(fitted, arm.head)
     return {
         key: {name: vector} for key, vector in vectors.items() if vector is not None and len(vector)
     }

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
-from trivec._runtime.steps import Compute, InBackground, Join, Steps, StoreCall
+from trivec._runtime.reports import frozen
 from trivec.colbert import pool_rows
 from trivec.encoders.memo import MemoEncoder
 from trivec.errors import InputError, TextsRefusedError
 from trivec.index.collection import Binding
 from trivec.index.late_chunking import Context, contexts, whole_documents
+from trivec.index.steps import Steps, Write, compute, in_background, join, read, write
 from trivec.payloads.trivec import identify
 from trivec.protocols import Encoder, LongEncoder
 from trivec.query import Filter
@@ -60,14 +61,7 @@ class _Tally:
     seen: defaultdict[str, list[PointId]] = field(default_factory=lambda: defaultdict(list))
 
     def report(self) -> AddReport:
-        return AddReport(
-            self.added,
-            self.updated,
-            self.skipped,
-            self.deleted,
-            tuple(self.truncated),
-            tuple(self.refused),
-        )
+        return frozen(AddReport, self)
 
 
 @dataclass(slots=True)
@@ -78,14 +72,14 @@ class _Batch:
     payloads: dict[PointId, Mapping[str, Any]] = field(default_factory=dict)
     chunks: int = 0
 
-    def writes(self) -> tuple[StoreCall, ...]:
-        """The calls that store this."""
-        calls = []
+    def write(self) -> Steps[None]:
+        """Write this in the background."""
+        writes: list[Write] = []
         if self.points:
-            calls.append(StoreCall("upsert", (self.points,)))
+            writes.append(lambda store: store.upsert(self.points))
         if self.payloads:
-            calls.append(StoreCall("overwrite_payload", (self.payloads,)))
-        return tuple(calls)
+            writes.append(lambda store: store.overwrite_payload(self.payloads))
+        yield from in_background(*writes)
 
     def current(self) -> dict[PointId, Mapping[str, Any]]:
         """The payloads that the store will hold once this is written."""
@@ -102,12 +96,12 @@ def add_steps(
     if options.late_chunking:
         long_encoder(binding.encoder)  # refused before anything is read
     try:
-        for window in windows(chunks, options.batch_size):
+        for window in windows(_only_chunks(chunks), options.batch_size):
             batch = yield from _prepare(binding, window, written.current(), options, tally)
-            yield InBackground(batch.writes())
+            yield from batch.write()
             _report(progress, written)
             written = batch
-        yield Join()
+        yield from join()
         _report(progress, written)
     except Exception as err:
         err.add_note(
@@ -123,15 +117,43 @@ def add_steps(
 
 def delete_steps(scope: Filter | None) -> Steps[int]:
     """Delete what matches and return how many points that were."""
-    count: int = yield StoreCall("count", (scope,))
+    count = yield from read(lambda store: store.count(scope))
     if count:
-        yield StoreCall("delete", (), {"filter": scope})
+        yield from write(lambda store: store.delete(filter=scope))
     return count
 
 
+def _only_chunks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield the chunks.
+
+    Raises:
+        InputError: there is something else; what came before it is stored.
+    """
+    if isinstance(chunks, Chunk | str) or not isinstance(chunks, Iterable):
+        raise InputError(f"add() was given a {type(chunks).__name__}; give a list of Chunk objects")
+    for chunk in chunks:
+        if not isinstance(chunk, Chunk):
+            raise InputError(
+                f"add() was given a list with a {type(chunk).__name__}; give Chunk objects, such "
+                "as Chunk('a passage', source='file.md'); LangChain's documents and LlamaIndex's "
+                "nodes go to the adapters' vector stores"
+            )
+        yield chunk
+
+
 def _windows(chunks: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
-    stream = iter(chunks)
-    while window := list(islice(stream, size)):
+    window: list[Chunk] = []
+    try:
+        for chunk in chunks:
+            window.append(chunk)
+            if len(window) == size:
+                yield window
+                window = []
+    except Exception:
+        if window:
+            yield window  # what was given before the error is stored
+        raise
+    if window:
         yield window
 
 
@@ -146,7 +168,7 @@ def _prepare(
     acceptable = list(_acceptable(window, tally))
     identified = {binding.point_id(str(chunk.id)): chunk for chunk in acceptable}
     around = contexts(acceptable) if options.late_chunking else {}
-    found: list[StoredPoint] = yield StoreCall("retrieve", (list(identified),))
+    found = yield from read(lambda store: store.retrieve(list(identified)))
     existing = {point.id: point.payload for point in found}
     existing.update((key, in_flight[key]) for key in identified if key in in_flight)
     batch = _Batch(chunks=len(window))
@@ -162,7 +184,7 @@ def _prepare(
         else:
             batch.payloads[key] = binding.codec.encode(chunk, binding.tenant, context)
             tally.updated += 1
-    points: list[Point] = yield Compute(lambda: _encode(binding, fresh, around, options, tally))
+    points = yield from compute(lambda: _encode(binding, fresh, around, options, tally))
     for point in points:
         batch.points.append(point)
         if point.id in existing:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from trivec.arms import DENSE, arm_named
 from trivec.errors import CollectionError
-from trivec.index.opening import ARM_KINDS, IndexConfig
+from trivec.index.opening import IndexConfig
 from trivec.payloads.codecs import CODECS, Codec, codec_keys, detect_codec
 from trivec.protocols import Store
 from trivec.schema import Fingerprint, Schema, VectorSpec
@@ -29,9 +30,9 @@ def adopted_schema(store: Store, info: EncoderInfo, config: IndexConfig, place: 
     Raises:
         CollectionError: its vectors or its payloads cannot be taken without being named.
     """
-    found = store.vectors()
-    names = config.vectors or {"dense": _only_dense(found, place)}
-    vectors = {arm: _taken(arm, name, found, info, place) for arm, name in names.items()}
+    specs = store.vectors()
+    names = config.vectors or {DENSE.name: _only_dense(specs, place)}
+    vectors = {arm: _taken(arm, name, specs, info, place) for arm, name in names.items()}
     sample, _ = store.scroll(limit=SAMPLE)
     codec = config.layout or _recognised(sample, place)
     return Schema(
@@ -43,8 +44,8 @@ def adopted_schema(store: Store, info: EncoderInfo, config: IndexConfig, place: 
     )
 
 
-def _only_dense(found: Mapping[str, VectorSpec], place: str) -> str:
-    dense = [name for name, spec in found.items() if spec.kind == "dense"]
+def _only_dense(specs: Mapping[str, VectorSpec], place: str) -> str:
+    dense = [name for name, spec in specs.items() if spec.kind == DENSE.kind]
     if len(dense) != 1:
         raise CollectionError(
             f"{place} has {len(dense)} dense vectors {dense}; name the one that this encoder "
@@ -54,21 +55,22 @@ def _only_dense(found: Mapping[str, VectorSpec], place: str) -> str:
 
 
 def _taken(
-    arm: str, name: str, found: Mapping[str, VectorSpec], info: EncoderInfo, place: str
+    arm: str, name: str, specs: Mapping[str, VectorSpec], info: EncoderInfo, place: str
 ) -> VectorSpec:
     """Return the vector for an arm, checked as far as it can be."""
-    spec = found.get(name)
+    spec = specs.get(name)
     if spec is None:
-        raise CollectionError(f"{place} has no vector {name!r}; it has {sorted(found)}")
-    if arm == "bm25":
+        raise CollectionError(f"{place} has no vector {name!r}; it has {sorted(specs)}")
+    wanted = arm_named(arm)
+    if wanted.head is None:
         raise CollectionError(
-            f"{name!r} cannot be adopted for 'bm25', whose terms are trivec's own; leave it out "
-            "and call add_arm('bm25')"
+            f"{name!r} cannot be adopted for {arm!r}, whose terms are trivec's own; leave it out "
+            f"and call add_arm({arm!r})"
         )
-    if spec.kind != ARM_KINDS[arm] or spec.idf:
+    if (spec.kind, spec.idf) != (wanted.kind, wanted.idf):
         weighting = " weighted by IDF" if spec.idf else ""
         raise CollectionError(
-            f"{place} keeps {name!r} as {spec.kind}{weighting}, but {arm!r} is {ARM_KINDS[arm]}; "
+            f"{place} keeps {name!r} as {spec.kind}{weighting}, but {arm!r} is {wanted.kind}; "
             "leave it out and call add_arm()"
         )
     comparable = ("cosine", "dot") if info.normalized else ("cosine",)

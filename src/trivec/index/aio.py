@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
-from trivec._runtime.steps import Compute, InBackground, Join, Step, Steps, StoreCall
 from trivec.index.adding import Progress, add_steps, delete_steps
 from trivec.index.hybrid import HybridIndex, add_options, binding_of
 from trivec.index.options import DEFAULT_SEARCH, merged_options
+from trivec.index.performing import arun
 from trivec.index.searching import get_steps, search_steps, vector_steps
+from trivec.index.steps import Steps, read
 from trivec.protocols import AsyncStore
 from trivec.query import Filter
 from trivec.types import (
@@ -34,6 +34,10 @@ class AsyncHybridIndex:
     Encoding runs in a worker thread, so that the event loop goes on. The store is awaited where
     it is asynchronous (``AsyncServerStore`` over Qdrant's async client) and runs in a worker
     thread where it is not (the embedded engine).
+
+    An operation that is cancelled writes nothing more. The cancellation leaves when the call that
+    is under way has ended, or after 10 seconds; a read of an asynchronous store is cut off at once.
+    Every batch that was written stays; add the same chunks again to continue.
 
     Args:
         index: the opened index.
@@ -118,46 +122,8 @@ class AsyncHybridIndex:
 
     async def count(self, filter: Filter | Mapping[str, Any] | None = None) -> int:
         """Return the exact number of passages that match."""
-        return int(await self._call(StoreCall("count", (binding_of(self._index).scope(filter),))))
+        scope = binding_of(self._index).scope(filter)
+        return await self._run(read(lambda store: store.count(scope)))
 
     async def _run(self, steps: Steps[T]) -> T:
-        """Carry out an operation on the event loop; see ``trivec._runtime.steps.run``."""
-        pending: asyncio.Task[None] | None = None
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    match step:
-                        case InBackground() | Join():
-                            if pending is not None:
-                                waited, pending = pending, None
-                                await waited
-                            if isinstance(step, InBackground):
-                                pending = asyncio.create_task(self._make(step.calls))
-                            result = None
-                        case _:
-                            result = await self._call(step)
-                except Exception as err:  # noqa: BLE001  # the operation decides what to do with it
-                    step = steps.throw(err)
-                else:
-                    step = steps.send(result)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        finally:
-            if pending is not None:
-                await asyncio.gather(pending, return_exceptions=True)
-
-    async def _make(self, calls: Sequence[StoreCall]) -> None:
-        for call in calls:
-            await self._call(call)
-
-    async def _call(self, step: Step) -> Any:
-        match step:
-            case StoreCall(method, arguments, options):
-                if self._store is not None:
-                    return await getattr(self._store, method)(*arguments, **options)
-                call = getattr(self._index.store, method)
-                return await asyncio.to_thread(call, *arguments, **options)
-            case Compute(function):
-                return await asyncio.to_thread(function)
-        return None
+        return await arun(steps, self._index.store, self._store)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from trivec._runtime.checks import check_texts
+from trivec.arms import heads_of, vectors_by_arm
 from trivec.bm25 import Bm25Analyzer
 from trivec.errors import InputError
-from trivec.payloads.trivec import Codec, content_digest, point_id
+from trivec.payloads.fields import Field
+from trivec.payloads.trivec import TOKENS, Codec, content_digest, point_id
 from trivec.protocols import Encoder, Store
 from trivec.query import Filter
 from trivec.schema import Schema
 from trivec.stores.filters import all_of, as_filter
 from trivec.text import clean
-from trivec.types import (
-    ALL_HEADS,
-    Encoding,
-    Head,
-    PointId,
-    StoredPoint,
-    Vector,
-)
+from trivec.types import Encoding, Head, PointId, StoredPoint, Vector
 
 __all__ = ["NO_HEADS", "Binding"]
 
@@ -51,7 +47,7 @@ class Binding:
     @property
     def heads(self) -> tuple[Head, ...]:
         """The encoder's heads that the collection stores."""
-        return tuple(head for head in ALL_HEADS if head in self.schema.written)
+        return heads_of(self.schema.written)
 
     def point_id(self, identity: str) -> PointId:
         """Return the point id of a caller's id.
@@ -64,12 +60,32 @@ class Binding:
             return number
         return self.codec.point_id(identity)
 
+    def point_ids(self, ids: Sequence[str]) -> list[PointId]:
+        """Return the point ids of callers' ids.
+
+        Raises:
+            InputError: it is one text, or holds something else than texts.
+        """
+        listed = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else ids
+        check_texts("ids", listed)
+        return [self.point_id(identity) for identity in listed]
+
     def scope(self, *filters: Filter | Mapping[str, Any] | None) -> Filter | None:
         """AND the filters with the tenant's own, which none of them can widen."""
-        parts = [as_filter(part, self.codec.metadata_path) for part in filters]
+        parts = [as_filter(part, self.field) for part in filters]
         if self.tenant is not None:
-            parts.append(as_filter({"tenant": self.tenant}, self.codec.own_path))
+            parts.append(self._of("tenant", self.tenant))
         return all_of(*parts)
+
+    def field(self, key: str) -> Field:
+        """Return where a metadata key lies, for filters.
+
+        Tokens are asked where the collection has an index of them: a server in strict mode
+        refuses conditions on others. Where nothing else leads to a value, they are asked anyway.
+        """
+        field = self.codec.metadata_field(key)
+        indexed = self.codec.own_path(TOKENS) in self.schema.payload_indexes
+        return field if indexed or field.hidden else replace(field, tokens=None)
 
     def of_ids(self, ids: Sequence[PointId]) -> Filter:
         """Return a filter for these points."""
@@ -79,11 +95,15 @@ class Binding:
 
     def of_source(self, source: str) -> Filter:
         """Return a filter for the points of a source."""
-        path = self.codec.own_path("source")
+        return self._of("source", clean(source))
+
+    def _of(self, field: str, value: str) -> Filter:
+        """Return a filter for one value of trivec's own fields, compared as it is."""
         from qdrant_client import models
 
-        match = models.MatchValue(value=clean(source))
-        return models.Filter(must=[models.FieldCondition(key=path, match=match)])
+        match = models.MatchValue(value=value)
+        condition = models.FieldCondition(key=self.codec.own_path(field), match=match)
+        return models.Filter(must=[condition])
 
     def selection(
         self,
@@ -100,7 +120,7 @@ class Binding:
             raise InputError("delete() was given nothing; give ids, source or filter")
         parts: list[Filter | Mapping[str, Any] | None] = [filter]
         if ids is not None:
-            parts.append(self.of_ids([self.point_id(identity) for identity in ids]))
+            parts.append(self.of_ids(self.point_ids(ids)))
         if source is not None:
             parts.append(self.of_source(source))
         return self.scope(*parts)
@@ -139,23 +159,17 @@ class Binding:
         own = self.codec.own(payload)
         return own.get("digest") == content_digest(text) and own.get("context") == context
 
-    def document_vectors(self, text: str, encoding: Encoding) -> dict[str, Vector]:
+    def document_vectors(self, text: str, encoding: Encoding = NO_HEADS) -> dict[str, Vector]:
         """Return a passage's vectors by their names in the collection; empty ones are left out."""
-        arms = _arms(encoding)
-        if self.analyzer is not None:
-            arms["bm25"] = self.analyzer.document(text)
-        return {
-            spec.name: arms[arm]
-            for arm, spec in self.schema.written.items()
-            if arm in arms and len(arms[arm])
-        }
+        analyzed = None if self.analyzer is None else self.analyzer.document(text)
+        vectors = vectors_by_arm(encoding, analyzed)
+        written = self.schema.written
+        return {written[arm].name: vectors[arm] for arm in written if arm in vectors}
 
     def query_vectors(self, text: str, encoding: Encoding = NO_HEADS) -> dict[str, Vector]:
         """Return a query's vectors by arm; empty ones are left out."""
-        vectors = _arms(encoding)
-        if self.analyzer is not None:
-            vectors["bm25"] = self.analyzer.query(text)
-        return {arm: vector for arm, vector in vectors.items() if len(vector)}
+        analyzed = None if self.analyzer is None else self.analyzer.query(text)
+        return vectors_by_arm(encoding, analyzed)
 
 
 def _number(identity: str) -> int | None:
@@ -164,12 +178,3 @@ def _number(identity: str) -> int | None:
         return None
     number = int(identity)
     return number if number < 2**64 and str(number) == identity else None
-
-
-def _arms(encoding: Encoding) -> dict[str, Vector]:
-    heads: dict[str, Vector | None] = {
-        "dense": encoding.dense,
-        "sparse": encoding.sparse,
-        "colbert": encoding.colbert,
-    }
-    return {arm: vector for arm, vector in heads.items() if vector is not None}

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
-from trivec._runtime.steps import Steps, run
 from trivec.errors import CollectionError, CollectionNotFoundError
 from trivec.index.add_arm import begin_arm, fill_steps, finish_arm
 from trivec.index.adding import AddOptions, Progress, add_steps, delete_steps
@@ -21,13 +20,16 @@ from trivec.index.opening import (
     new_schema,
     place_name,
     require_fitting,
+    require_tenant,
     resolve_store,
     stored_analyzer,
 )
 from trivec.index.options import DEFAULT_SEARCH, merged_options
+from trivec.index.performing import run
 from trivec.index.planning import choose_arms
 from trivec.index.searching import get_steps, search_steps, vector_steps
-from trivec.payloads import Codec
+from trivec.index.steps import Steps
+from trivec.payloads import Codec, Field
 from trivec.payloads.codecs import stored_codec
 from trivec.protocols import Encoder, Store
 from trivec.query import Filter
@@ -98,6 +100,7 @@ class HybridIndex:
             tenant: keep to this tenant's points; every operation is confined to them.
 
         Raises:
+            InputError: the tenant is not a text, or a blank one.
             CollectionNotFoundError: nothing is there and ``create`` is False.
             FingerprintMismatchError: another model wrote it; both sides are printed.
             CollectionLockedError: another process has the folder open.
@@ -105,6 +108,7 @@ class HybridIndex:
             StoreUnavailableError: the server cannot be reached.
         """
         config = config or IndexConfig()
+        require_tenant(tenant)
         place = place_name(location, collection)
         store = resolve_store(location, collection)
         schema = store.schema
@@ -153,6 +157,10 @@ class HybridIndex:
     def codec(self) -> Codec:
         """The payload layout: where text, metadata and trivec's own fields lie in a point."""
         return self._binding.codec
+
+    def field(self, key: str) -> Field:
+        """Return where a metadata key lies in a point, for filters."""
+        return self._binding.field(key)
 
     def point_id(self, identity: str) -> PointId:
         """Return the id that Qdrant knows a passage by, from the caller's id of it."""

@@ -6,37 +6,32 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from trivec._runtime.checks import check_choice, check_least
+from trivec.analysis import RULES
+from trivec.arms import ARMS, Arm, arm_names, arms_among
 from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
 from trivec.errors import CollectionError, InputError
 from trivec.index.adding import ColbertOverflow
 from trivec.payloads.codecs import CODECS, codec_keys
-from trivec.payloads.trivec import Codec, PayloadCodec
+from trivec.payloads.trivec import TOKENS, Codec, PayloadCodec
 from trivec.protocols import Encoder, Store
-from trivec.schema import Fingerprint, Schema, VectorKind, VectorSpec
+from trivec.schema import Fingerprint, Schema
 from trivec.types import EncoderInfo
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 __all__ = [
-    "ARM_KINDS",
     "IndexConfig",
-    "arm_spec",
     "new_schema",
     "place_name",
     "require_fitting",
+    "require_tenant",
     "resolve_store",
     "stored_analyzer",
 ]
-
-ARM_KINDS: Mapping[str, VectorKind] = {
-    "dense": "dense",
-    "sparse": "sparse",
-    "bm25": "sparse",
-    "colbert": "multivector",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +41,8 @@ class IndexConfig:
     Attributes:
         arms: of ``dense``, ``sparse``, ``bm25``, ``colbert``. None: all but ``colbert`` (which
             takes a row for every token) that the encoder has heads for.
-        analyzer: the BM25 analyser; None means the defaults, or the collection's own.
+        analyzer: the BM25 analyser; None means the defaults, or the collection's own. The newest
+            rules stand for the collection's own, too.
         payload_indexes: metadata keys to index types: ``keyword``, ``integer``, ``float``,
             ``bool``, ``datetime``, ``text``, ``uuid``. Filters on indexed keys are fast.
         codec: the payload layout: ``trivec``, ``langchain``, ``llama_index`` or ``haystack``, or a
@@ -69,20 +65,18 @@ class IndexConfig:
     colbert_overflow: ColbertOverflow = "pool"
 
     def __post_init__(self) -> None:
-        if self.arms is not None and (not self.arms or set(self.arms) - set(ARM_KINDS)):
-            raise InputError(f"arms={self.arms!r}; choose at least one of {list(ARM_KINDS)}")
+        known = list(arm_names())
+        if self.arms is not None and (not self.arms or set(self.arms) - set(known)):
+            raise InputError(f"arms={self.arms!r}; choose at least one of {known}")
         if isinstance(self.codec, str) and self.codec not in CODECS:
             raise InputError(f"codec={self.codec!r}; allowed: {sorted(CODECS)}, or a PayloadCodec")
         names = list(self.vectors.values())
-        if set(self.vectors) - set(ARM_KINDS) or len(set(names)) < len(names):
+        if set(self.vectors) - set(known) or len(set(names)) < len(names):
             raise InputError(
-                f"vectors={dict(self.vectors)!r}; allowed: a name of its own for each of "
-                f"{list(ARM_KINDS)}"
+                f"vectors={dict(self.vectors)!r}; allowed: a name of its own for each of {known}"
             )
-        if self.batch_size < 1:
-            raise InputError(f"batch_size={self.batch_size}; it must be at least 1")
-        if self.colbert_overflow not in ("pool", "refuse"):
-            raise InputError(f"colbert_overflow={self.colbert_overflow!r}; allowed: pool, refuse")
+        check_least("batch_size", self.batch_size, 1)
+        check_choice("colbert_overflow", self.colbert_overflow, ColbertOverflow)
 
     @property
     def layout(self) -> Codec | None:
@@ -126,18 +120,14 @@ def place_name(location: object, collection: str | None) -> str:
 
 def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Schema:
     """Describe a new collection."""
-    able = [*info.heads, "bm25"]
-    arms = config.arms or tuple(arm for arm in ("dense", "sparse", "bm25") if arm in able)
-    if missing := sorted(set(arms) - set(able)):
-        raise InputError(f"arms {missing} need heads that the model lacks; it has {able}")
-    vectors = {
-        arm: arm_spec(arm, config.vectors.get(arm, arm), info) for arm in ARM_KINDS if arm in arms
-    }
+    arms = _chosen(info, config)
+    vectors = {arm.name: arm.spec(config.vectors.get(arm.name, arm.name), info) for arm in arms}
     codec = config.layout or CODECS["trivec"]
-    indexes = {codec.own_path("source"): "keyword"}
-    indexes |= {codec.metadata_path(key): kind for key, kind in config.payload_indexes.items()}
+    indexes = {codec.own_path("source"): "keyword", codec.own_path(TOKENS): "keyword"}
+    for key, kind in config.payload_indexes.items():
+        indexes |= dict.fromkeys(codec.metadata_field(key).paths, kind)
     analyzer = None
-    if "bm25" in arms:
+    if any(arm.head is None for arm in arms):
         analyzer = (config.analyzer or AnalyzerConfig()).to_json()
     tenant_key = None if tenant is None else codec.own_path("tenant")
     return Schema(
@@ -150,10 +140,21 @@ def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Sc
     )
 
 
-def arm_spec(arm: str, name: str, info: EncoderInfo) -> VectorSpec:
-    """Return the vector in which trivec keeps an arm."""
-    sizes = {"dense": info.dense_dim, "colbert": info.colbert_dim}
-    return VectorSpec(name, ARM_KINDS[arm], sizes.get(arm), idf=arm == "bm25")
+def _chosen(info: EncoderInfo, config: IndexConfig) -> list[Arm]:
+    """Return the arms of a new collection.
+
+    Raises:
+        InputError: the model cannot make one that was named.
+    """
+    able = [arm for arm in ARMS if arm.is_made_by(info)]
+    if config.arms is None:
+        return [arm for arm in able if arm.default]
+    if missing := sorted(set(config.arms) - {arm.name for arm in able}):
+        raise InputError(
+            f"arms {missing} need heads that the model lacks; it allows "
+            f"{[arm.name for arm in able]}"
+        )
+    return arms_among(config.arms)
 
 
 def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place: str) -> None:
@@ -161,20 +162,28 @@ def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place
 
     Raises:
         FingerprintMismatchError: another model wrote it, or one that is not known.
-        CollectionError: its vectors do not fit the model, or an arm is missing.
+        CollectionError: its vectors do not fit the model, an arm is missing, or one is of a later
+            trivec.
     """
     info = encoder.info
-    analyzer = None if config.analyzer is None else config.analyzer.to_json()
-    stored.require_same_writer(Fingerprint(info, analyzer), place)
-    sizes = {"dense": info.dense_dim, "colbert": info.colbert_dim}
-    for arm, spec in stored.vectors.items():
-        if arm in sizes and spec.size != sizes[arm]:
+    stored.require_same_writer(Fingerprint(info, _asked_settings(config, stored)), place)
+    if unknown := sorted(set(stored.written) - set(arm_names())):
+        raise CollectionError(
+            f"{place} stores the arms {unknown}, this trivec knows {list(arm_names())}; "
+            "open it with the version that wrote it"
+        )
+    for arm in arms_among(stored.vectors):
+        if not arm.is_made_by(info):
             raise CollectionError(
-                f"{place} stores {arm} vectors of {spec.size} dims, the model makes {sizes[arm]}; "
+                f"{place} stores {arm.name} vectors, which the model does not make; "
                 "open it with the model that wrote it"
             )
-        if arm in ARM_KINDS and arm != "bm25" and arm not in info.heads:
-            raise CollectionError(f"{place} stores {arm} vectors, which the model does not make")
+        size, width = stored.vectors[arm.name].size, arm.width(info)
+        if size != width:
+            raise CollectionError(
+                f"{place} stores {arm.name} vectors of {size} dims, the model makes {width}; "
+                "open it with the model that wrote it"
+            )
     if config.arms is not None and (missing := sorted(set(config.arms) - set(stored.vectors))):
         raise CollectionError(
             f"{place} does not store {missing}, it has {sorted(stored.vectors)}; "
@@ -182,10 +191,34 @@ def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place
         )
 
 
+def require_tenant(tenant: object) -> None:
+    """Refuse what is not a text: anything else could be read as a filter.
+
+    Raises:
+        InputError: it is not, or it is blank.
+    """
+    if tenant is not None and (not isinstance(tenant, str) or not tenant.strip()):
+        raise InputError(f"tenant={tenant!r}; allowed: a text that is not blank, or None")
+
+
+def _asked_settings(config: IndexConfig, stored: Schema) -> dict[str, Any] | None:
+    """Return the analyser that was asked for, with the rules of the collection where any will do.
+
+    A program that sets a stop word and no rules goes on with the collections it has.
+    """
+    asked = config.analyzer
+    if asked is None:
+        return None
+    settings = stored.fingerprint.analyzer if stored.fingerprint else None
+    if settings is not None and asked.rules == RULES[-1]:
+        return {**asked.to_json(), "rules": settings.get("rules", RULES[0])}
+    return asked.to_json()
+
+
 def stored_analyzer(schema: Schema) -> Bm25Analyzer | None:
     """Return the analyser that a collection was written with; None where it has no BM25."""
-    if "bm25" not in schema.written:
+    if all(arm.head is not None for arm in arms_among(schema.written)):
         return None
     settings = schema.fingerprint.analyzer if schema.fingerprint else None
-    config = AnalyzerConfig() if settings is None else AnalyzerConfig.from_json(settings)
+    config = AnalyzerConfig.from_json(settings or {"rules": RULES[0]})
     return Bm25Analyzer(config)

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from trivec.arms import COLBERT, DENSE, arm_named, heads_of
 from trivec.errors import InputError, InvalidVectorError
-from trivec.query import Dbsf, Filter, Fusion, Linear, Prefetch, Rrf, StoreQuery
+from trivec.fusion import FUSIONS, Fusion
+from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.schema import Schema
-from trivec.types import ALL_HEADS, FloatArray, Head, QueryText, SearchOptions, SparseVector, Vector
+from trivec.types import FloatArray, QueryText, SearchOptions, SparseVector, Vector
 
 __all__ = [
-    "LINEAR_WEIGHTS",
     "EncodedText",
     "SearchPlan",
     "as_texts",
     "choose_arms",
+    "lacks_encoding",
     "plan_search",
     "require_vectors",
-    "required_heads",
+    "required_arms",
+    "rows_of",
 ]
-
-LINEAR_WEIGHTS: Mapping[str, float] = {"dense": 1.0, "sparse": 0.3, "bm25": 0.03, "colbert": 1.0}
-"""Default weights of linear fusion: M3's training ensemble (dense + 0.3 sparse + ColBERT); BM25,
-whose scores have no upper bound, was set on held-out text (benchmarks/README.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def as_texts(query: str | QueryText | Sequence[QueryText]) -> tuple[QueryText, .
     elif isinstance(query, QueryText):
         texts = (query,)
     else:
-        texts = tuple(query)
+        texts = tuple(query) if isinstance(query, Iterable) else ()
     if not texts or not all(isinstance(text, QueryText) for text in texts):
         raise InputError(f"query={query!r}; give a text, or QueryText objects, at least one")
     if any(not text.text.strip() and not text.vectors for text in texts):
@@ -68,39 +67,45 @@ def choose_arms(options: SearchOptions, schema: Schema) -> dict[str, float]:
     Raises:
         InputError: an arm that the collection does not have, or a negative weight.
     """
-    linear = options.fusion == "linear"
-    if options.arms is None:
-        names: list[str] = [arm for arm in schema.vectors if arm != "colbert"]
-        arms = {arm: LINEAR_WEIGHTS.get(arm, 1.0) if linear else 1.0 for arm in names}
-    elif isinstance(options.arms, Mapping):
-        arms = dict(options.arms)
-    else:
-        names = [options.arms] if isinstance(options.arms, str) else list(options.arms)
-        arms = {arm: LINEAR_WEIGHTS.get(arm, 1.0) if linear else 1.0 for arm in names}
-    wanted = {*arms, *options.thresholds}
-    wanted |= {"colbert"} if options.colbert else set()
-    wanted |= {"dense"} if options.mmr_lambda is not None else set()
+    names = _named_arms(options, schema)
+    wanted = {*required_arms(names, options), *options.thresholds}
     if unknown := sorted(wanted - set(schema.vectors)):
         raise InputError(
             f"arms {unknown} are not in this collection, which has {sorted(schema.vectors)}; "
             "leave them out, or index with IndexConfig(arms=...)"
         )
-    if negative := {arm: weight for arm, weight in arms.items() if not weight >= 0}:
+    given = options.arms if isinstance(options.arms, Mapping) else {}
+    weights = {name: given.get(name, _default_weight(name, options)) for name in names}
+    if negative := {arm: weight for arm, weight in weights.items() if not weight >= 0}:
         raise InputError(f"weights {negative}; they must be 0 or more")
-    arms = {arm: weight for arm, weight in arms.items() if weight > 0}
+    arms = {arm: weight for arm, weight in weights.items() if weight > 0}
     if not arms:
         raise InputError(f"no arm is left to search; choose of {sorted(schema.vectors)}")
     return arms
 
 
-def required_heads(arms: Mapping[str, float], options: SearchOptions) -> tuple[Head, ...]:
-    """Return the heads that the encoder must compute for a search."""
-    needed = set(arms)
-    if options.colbert:
-        needed.add("colbert")
-    if options.mmr_lambda is not None:
-        needed.add("dense")
-    return tuple(head for head in ALL_HEADS if head in needed)
+def _named_arms(options: SearchOptions, schema: Schema) -> list[str]:
+    if options.arms is None:
+        return [name for name in schema.vectors if arm_named(name).default]
+    return [options.arms] if isinstance(options.arms, str) else list(options.arms)
+
+
+def _default_weight(arm: str, options: SearchOptions) -> float:
+    return arm_named(arm).linear_weight if FUSIONS[options.fusion].adds_scores else 1.0
+
+
+def required_arms(arms: Iterable[str], options: SearchOptions) -> list[str]:
+    """Return the arms whose query vector a search needs; rescoring and MMR need one each."""
+    names = list(arms)
+    names += [COLBERT.name] if options.colbert else []
+    names += [DENSE.name] if options.mmr_lambda is not None else []
+    return list(dict.fromkeys(names))
+
+
+def lacks_encoding(text: QueryText, arms: Iterable[str]) -> bool:
+    """Say whether the encoder must read a text, because the caller gave too few vectors with it."""
+    missing = set(arms) - set(text.vectors)
+    return bool(text.text.strip() and heads_of(missing))
 
 
 def require_vectors(text: QueryText, schema: Schema) -> dict[str, Vector]:
@@ -145,23 +150,22 @@ def plan_search(
             if vector is None or (text.text.arms is not None and arm not in text.text.arms):
                 continue
             prefetches.append(_prefetch(arm, vector, schema, options, depth))
-            weights.append(_scaled(arm, vector, weight * text.text.weight, options))
+            weights.append(_scaled(vector, weight * text.text.weight, options))
     if not prefetches:
         return None
-    rescoring = cast("FloatArray | None", texts[0].vectors.get("colbert"))
+    rescoring = cast("FloatArray | None", texts[0].vectors.get(COLBERT.name))
     scale = 1.0
     rescore = None
     if rescoring is not None and options.colbert == "rescore":
-        rescore = (schema.vectors["colbert"].name, rescoring)
+        rescore = (schema.vectors[COLBERT.name].name, rescoring)
         scale = float(len(rescoring))
-    elif rescoring is not None and options.colbert == "fuse" and "colbert" not in arms:
-        fused = _prefetch("colbert", rescoring, schema, options, depth, over_candidates=True)
-        weight = LINEAR_WEIGHTS["colbert"] if options.fusion == "linear" else 1.0
+    elif rescoring is not None and options.colbert == "fuse" and COLBERT.name not in arms:
+        fused = _prefetch(COLBERT.name, rescoring, schema, options, depth, over_candidates=True)
         prefetches.append(fused)
-        weights.append(_scaled("colbert", rescoring, weight, options))
-    elif len(prefetches) == 1 and _matrix_rows(prefetches[0].vector):
-        scale = float(_matrix_rows(prefetches[0].vector))
-    with_vectors = () if options.mmr_lambda is None else (schema.vectors["dense"].name,)
+        weights.append(_scaled(rescoring, _default_weight(COLBERT.name, options), options))
+    elif len(prefetches) == 1:
+        scale = float(rows_of(prefetches[0].vector))
+    with_vectors = () if options.mmr_lambda is None else (schema.vectors[DENSE.name].name,)
     fusion = None
     if rescore is None and len(prefetches) > 1:
         fusion = _fusion(options, weights)
@@ -172,15 +176,11 @@ def plan_search(
 
 
 def _fusion(options: SearchOptions, weights: Sequence[float]) -> Fusion:
-    if options.fusion == "rrf":
-        return Rrf(options.rrf_k, tuple(weights))
-    if options.fusion == "linear":
-        return Linear(tuple(weights))
-    if len(set(weights)) > 1:
-        raise InputError(
-            "distribution-based fusion takes no weights; use fusion='rrf' or fusion='linear'"
-        )
-    return Dbsf()
+    method = FUSIONS[options.fusion]
+    if not method.weighted and len(set(weights)) > 1:
+        weighted = [f"fusion={name!r}" for name, other in FUSIONS.items() if other.weighted]
+        raise InputError(f"fusion={options.fusion!r} takes no weights; use {' or '.join(weighted)}")
+    return method.request(options.rrf_k, tuple(weights))
 
 
 def _prefetch(
@@ -193,18 +193,16 @@ def _prefetch(
     over_candidates: bool = False,
 ) -> Prefetch:
     threshold = options.thresholds.get(arm)
-    rows = _matrix_rows(vector)
-    if threshold is not None and rows:
-        threshold *= rows
+    if threshold is not None:
+        threshold *= rows_of(vector)
     return Prefetch(schema.vectors[arm].name, vector, depth, threshold, over_candidates)
 
 
-def _scaled(arm: str, vector: Vector, weight: float, options: SearchOptions) -> float:
+def _scaled(vector: Vector, weight: float, options: SearchOptions) -> float:
     """Turn MaxSim's sum into FlagEmbedding's mean where scores, not ranks, are added up."""
-    if arm == "colbert" and options.fusion == "linear":
-        return weight / max(1, _matrix_rows(vector))
-    return weight
+    return weight / rows_of(vector) if FUSIONS[options.fusion].adds_scores else weight
 
 
-def _matrix_rows(vector: Vector) -> int:
-    return 0 if isinstance(vector, SparseVector) or vector.ndim == 1 else len(vector)
+def rows_of(vector: Vector) -> int:
+    """Return what an arm's score is divided by: MaxSim is a sum over a query's rows."""
+    return 1 if isinstance(vector, SparseVector) or vector.ndim == 1 else len(vector)

@@ -8,7 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from trivec._runtime.steps import Compute, Steps, StoreCall
+from trivec._runtime.checks import check_least
+from trivec.arms import COLBERT, DENSE, Arm, arms_among, heads_of
+from trivec.encoders.similarity import shows
 from trivec.errors import InputError
 from trivec.fusion import maximal_marginal_relevance
 from trivec.index.collection import NO_HEADS, Binding
@@ -17,10 +19,13 @@ from trivec.index.planning import (
     SearchPlan,
     as_texts,
     choose_arms,
+    lacks_encoding,
     plan_search,
     require_vectors,
-    required_heads,
+    required_arms,
+    rows_of,
 )
+from trivec.index.steps import Steps, compute, read
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.types import (
     Chunk,
@@ -46,19 +51,22 @@ def search_steps(
     options: SearchOptions,
 ) -> Steps[list[list[Hit]]]:
     """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
-    if not isinstance(k, int) or k < 0:
-        raise InputError(f"k={k!r}; it must be an integer of at least 0")
+    check_least("k", k, 0)
+    if isinstance(queries, str):
+        raise InputError(f"queries={queries!r} is one text; give a list, or use search()")
     searches = [as_texts(query) for query in queries]
     arms = choose_arms(options, binding.schema)
+    explained = list(dict.fromkeys([*arms, *([COLBERT.name] if options.colbert else [])]))
     scope = binding.scope(filter)
     if k == 0 or not searches:
         return [[] for _ in searches]
-    encoded = yield Compute(lambda: _encode(binding, searches, arms, options))
+    encoded = yield from compute(lambda: _encode(binding, searches, arms, options))
     plans = [
         plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded
     ]
     requests = [plan.query for plan in plans if plan is not None]
-    answers = iter((yield StoreCall("query", (requests,))) if requests else ())
+    found = (yield from read(lambda store: store.query(requests))) if requests else []
+    answers = iter(found)
     results = []
     for texts, plan in zip(encoded, plans, strict=True):
         points = [] if plan is None else next(answers)
@@ -66,9 +74,7 @@ def search_steps(
         hits = [_hit(point, binding, plan) for point in points]
         if options.explain and hits:
             ids = [point.id for point in points]
-            hits = yield from _explained(
-                hits, ids, texts[0], _arms_to_explain(arms, options), binding
-            )
+            hits = yield from _explained(hits, ids, texts[0], explained, binding)
         results.append(hits)
     return results
 
@@ -81,20 +87,20 @@ def vector_steps(
     options: SearchOptions,
 ) -> Steps[list[Hit]]:
     """Search with a dense vector; see :meth:`trivec.HybridIndex.search_by_vector`."""
-    options = replace(options, arms=options.arms or ("dense",))
+    options = replace(options, arms=options.arms or (DENSE.name,))
     arms = choose_arms(options, binding.schema)
-    if list(arms) != ["dense"] or options.colbert:
+    if list(arms) != [DENSE.name] or options.colbert:
         raise InputError(f"arms={list(arms)} with a dense vector; the others need the query's text")
-    text = QueryText("", vectors={"dense": np.asarray(vector, dtype=np.float32)})
+    text = QueryText("", vectors={DENSE.name: np.asarray(vector, dtype=np.float32)})
     return (yield from search_steps(binding, [text], k, filter, options))[0]
 
 
 def get_steps(binding: Binding, ids: Sequence[str]) -> Steps[list[Chunk]]:
     """Read passages by id; see :meth:`trivec.HybridIndex.get`."""
-    keys = [binding.point_id(identity) for identity in ids]
-    points: list[StoredPoint] = (yield StoreCall("retrieve", (keys,))) if keys else []
-    found = {point.id: binding.codec.decode(point) for point in points if binding.owns(point)}
-    return [found[key] for key in keys if key in found]
+    keys = binding.point_ids(ids)
+    points = (yield from read(lambda store: store.retrieve(keys))) if keys else []
+    chunks = {point.id: binding.codec.decode(point) for point in points if binding.owns(point)}
+    return [chunks[key] for key in keys if key in chunks]
 
 
 def _encode(
@@ -107,11 +113,10 @@ def _encode(
 
     A text whose vectors the caller gave for every arm that needs the model is not encoded.
     """
-    heads = required_heads(arms, options)
+    needed = required_arms(arms, options)
     asked = [text for search in searches for text in search]
-    lacking = [text for text in asked if text.text.strip() and set(heads) - set(text.vectors)]
-    texts = list(dict.fromkeys(text.text for text in lacking))
-    encodings = binding.encoder.encode_queries(texts, heads=heads) if texts else []
+    texts = list(dict.fromkeys(text.text for text in asked if lacks_encoding(text, needed)))
+    encodings = binding.encoder.encode_queries(texts, heads=heads_of(needed)) if texts else []
     encoded = dict(zip(texts, encodings, strict=True))
 
     def vectors(text: QueryText) -> dict[str, Vector]:
@@ -133,9 +138,9 @@ def _diversified(
     """Choose by maximal marginal relevance over dense vectors, where that is asked for."""
     if options.mmr_lambda is None or not points:
         return points
-    name = binding.schema.vectors["dense"].name
+    name = binding.schema.vectors[DENSE.name].name
     chosen = maximal_marginal_relevance(
-        cast("FloatArray", texts[0].vectors["dense"]),
+        cast("FloatArray", texts[0].vectors[DENSE.name]),
         np.stack([cast("FloatArray", point.vectors[name]) for point in points]),
         lambda_mult=options.mmr_lambda,
         k=k + options.offset,
@@ -146,10 +151,6 @@ def _diversified(
 def _hit(point: StoredPoint, binding: Binding, plan: SearchPlan | None) -> Hit:
     scale = 1.0 if plan is None else plan.score_scale
     return Hit(binding.codec.decode(point), point.score / scale)
-
-
-def _arms_to_explain(arms: Mapping[str, float], options: SearchOptions) -> list[str]:
-    return list(dict.fromkeys([*arms, *(["colbert"] if options.colbert else [])]))
 
 
 def _explained(
@@ -163,12 +164,11 @@ def _explained(
     names = [arm for arm in arms if arm in text.vectors]
     scope = binding.scope(binding.of_ids(ids))
     requests = [_exact(binding, arm, text.vectors[arm], len(ids), scope) for arm in names]
-    answers = yield StoreCall("query", (requests,))
+    answers = yield from read(lambda store: store.query(requests))
     scores: dict[PointId, dict[str, float]] = {key: {} for key in ids}
     for arm, points in zip(names, answers, strict=True):
-        rows = len(text.vectors[arm]) if arm == "colbert" else 1
         for point in points:
-            scores[point.id][arm] = point.score / rows
+            scores[point.id][arm] = point.score / rows_of(text.vectors[arm])
     matches = yield from _matches(ids, text, binding, names)
     return [
         replace(hit, arms=scores[key], matches=matches[key])
@@ -184,30 +184,31 @@ def _exact(binding: Binding, arm: str, vector: Any, limit: int, scope: Filter | 
 def _matches(
     ids: Sequence[PointId], text: EncodedText, binding: Binding, arms: Sequence[str]
 ) -> Steps[dict[PointId, tuple[MatchedTerm, ...]]]:
-    """Return the tokens (sparse) and words (BM25) that the query shares with each point."""
-    lexical = [arm for arm in ("sparse", "bm25") if arm in arms]
-    names = [binding.schema.vectors[arm].name for arm in lexical]
-    stored = yield StoreCall("retrieve", (ids,), {"with_vectors": names})
-    found: dict[PointId, list[MatchedTerm]] = {key: [] for key in ids}
-    for arm in lexical:
-        query = cast("SparseVector", text.vectors[arm])
-        name = binding.schema.vectors[arm].name
+    """Return the tokens and words that the query shares with each point, by the lexical arms."""
+    lexical = [arm for arm in arms_among(arms) if arm.lexical]
+    names = [binding.schema.vectors[arm.name].name for arm in lexical]
+    stored = yield from read(lambda store: store.retrieve(ids, with_vectors=names))
+    matched: dict[PointId, list[MatchedTerm]] = {key: [] for key in ids}
+    for arm, name in zip(lexical, names, strict=True):
+        query = cast("SparseVector", text.vectors[arm.name])
         shared = {
             point.id: _products(query, cast("SparseVector", point.vectors[name]))
             for point in stored
             if name in point.vectors
         }
         factors: dict[int, float] = {}
-        if arm == "bm25":
+        if arm.idf:
             factors = yield from _inverse_frequencies(binding, shared, stored, name)
         terms = _names(arm, query, text.text.text, binding)
         for key, products in shared.items():
             for index, product in products.items():
+                if not shows(terms[index]):
+                    continue
                 score = product * factors.get(index, 1.0)
-                found[key].append(MatchedTerm(arm, terms[index], score))
+                matched[key].append(MatchedTerm(arm.name, terms[index], score))
     return {
         key: tuple(sorted(terms, key=lambda term: term.score, reverse=True))
-        for key, terms in found.items()
+        for key, terms in matched.items()
     }
 
 
@@ -219,8 +220,8 @@ def _products(query: SparseVector, passage: SparseVector) -> dict[int, float]:
     return dict(zip(shared.tolist(), products.tolist(), strict=True))
 
 
-def _names(arm: str, query: SparseVector, text: str, binding: Binding) -> dict[int, str]:
-    if arm == "bm25" and binding.analyzer is not None:
+def _names(arm: Arm, query: SparseVector, text: str, binding: Binding) -> dict[int, str]:
+    if arm.head is None and binding.analyzer is not None:
         return binding.analyzer.decode(text)
     indices = query.indices.tolist()
     return dict(zip(indices, binding.encoder.decode_tokens(indices), strict=True))
@@ -244,7 +245,7 @@ def _inverse_frequencies(
         )
         for index, key in witness.items()
     ]
-    answers = (yield StoreCall("query", (queries,))) if queries else []
+    answers = (yield from read(lambda store: store.query(queries))) if queries else []
     factors = {}
     for (index, key), points in zip(witness.items(), answers, strict=True):
         weight = cast("SparseVector", weights[key]).to_mapping()[index]

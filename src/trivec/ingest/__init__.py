@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from trivec.ingest.chunking import OnSkip, chunks, find_files
-from trivec.ingest.readers import SUFFIXES, Document, Reader, ReadOptions, read
+from trivec.ingest.chunking import chunks
+from trivec.ingest.documents import Block, BlockKind, Document, LeftOut, OnLeftOut, ReadOptions
+from trivec.ingest.finding import find_files
+from trivec.ingest.readers import SUFFIXES, Reader, read
 
 __all__ = [
     "SUFFIXES",
+    "Block",
+    "BlockKind",
     "Document",
-    "OnSkip",
+    "LeftOut",
+    "OnLeftOut",
     "ReadOptions",
     "Reader",
     "chunks",

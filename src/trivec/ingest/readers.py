@@ -1,207 +1,138 @@
 """Readers: a file in, its documents out, one after the other.
 
-========================  ======================================================================
-``.txt``                  one document
-``.md``, ``.markdown``    one document; its first heading is the metadata ``title``
-``.html``, ``.htm``       one document without scripts and styles; ``title`` from ``<title>``
-``.pdf``                  a document for every page, ``page`` from 1; ``title`` if it has one
-``.jsonl``, ``.ndjson``   a document for every line: ``text`` (or ``content``, ``page_content``),
-                          ``id``, ``metadata``; any other key is metadata too
-``.csv``, ``.tsv``        a document for every row below the header; the other columns are metadata
-========================  ======================================================================
+===============================  ==============================================================
+``.txt``                         one document
+``.md``, ``.markdown``           one document; front matter is metadata; ``title``
+``.rst``                         one document; ``title``
+``.html``, ``.htm``, ``.xhtml``  one document without what a page's readers do not read; ``title``
+``.pdf``                         a document for every page; ``title``
+``.csv``, ``.tsv``               a document for every row below the header
+``.json``                        a document for every record of a list, else one
+``.jsonl``, ``.ndjson``          a document for every line
+``.docx``, ``.odt``, ``.rtf``    one document; ``title``
+``.epub``, ``.eml``              one document; ``title``
+``.pptx``                        a document for every slide
+``.xlsx``                        a document for every row of every sheet, below its header
+===============================  ==============================================================
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, islice
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO, TypeAlias
+from typing import TypeAlias
 
 from trivec.errors import InputError
-from trivec.ingest.encodings import encoding_of
+from trivec.ingest.documents import Document, LeftOut, OnLeftOut, ReadOptions, log_left_out
+from trivec.ingest.formats.csv import csv_documents
+from trivec.ingest.formats.encodings import read_text, whole_file
+from trivec.ingest.formats.html import html_document
+from trivec.ingest.formats.json import json_documents, jsonl_documents
+from trivec.ingest.formats.markdown import markdown_document
+from trivec.ingest.formats.office import converted_document, sheet_documents, slide_documents
+from trivec.ingest.formats.pdf import pdf_documents
+from trivec.ingest.formats.rst import rst_document
 
-__all__ = ["SUFFIXES", "Document", "ReadOptions", "read"]
+__all__ = ["SUFFIXES", "Reader", "read"]
 
-TEXT_KEYS = ("text", "content", "page_content")
-HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)(?:[ \t]+#+)?[ \t]*$", re.MULTILINE)
-CSV_SAMPLE = 64 * 1024
-CSV_ROWS_LOOKED_AT = 50
-CSV_FIELD_LIMIT = 1 << 27
-"""The csv module's own limit, 131,072 characters, is less than a long article."""
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A text that was read: a whole file, a page or a record.
-
-    Attributes:
-        text: as it was written; not cleaned, maybe blank.
-        id: the record's own id.
-        metadata: JSON values.
-        markdown: whether the text is Markdown.
-    """
-
-    text: str
-    id: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    markdown: bool = False
+Reader: TypeAlias = Callable[[Path, ReadOptions, OnLeftOut], Iterator[Document]]
+"""Yields the documents of a file, and reports what it leaves out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOptions:
-    """How files are read.
-
-    Attributes:
-        encoding: of text files. None: a byte order mark's, else UTF-8, else GB18030.
-        text_column: the column (csv) or key (jsonl) that holds the text. None: ``text``,
-            ``content`` or ``page_content``; a csv without them: the column of the longest values.
-    """
-
-    encoding: str | None = None
-    text_column: str | None = None
-
-
-def read(path: str | Path, options: ReadOptions | None = None) -> Iterator[Document]:
+def read(
+    path: str | Path,
+    options: ReadOptions | None = None,
+    *,
+    on_left_out: OnLeftOut | None = None,
+) -> Iterator[Document]:
     """Yield the documents of a file; records and pages are streamed.
 
     Args:
         path: the file; its suffix decides the reader.
-        options: encoding and text column.
+        options: encoding and text columns.
+        on_left_out: told of every record or page that cannot be read; the rest goes on. None
+            writes it to the log.
 
     Raises:
-        InputError: no such file, an unknown suffix, or a content that cannot be read.
+        InputError: no such file, an unknown suffix, or a file that cannot be read at all.
+        MissingDependencyError: a package that the format needs is not installed.
     """
     path = Path(path)
     reader = SUFFIXES.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} has no suffix that can be read; allowed: {', '.join(SUFFIXES)}")
     try:
-        yield from reader(path, options or ReadOptions())
-    except OSError as err:
-        raise InputError(f"{path} cannot be read: {err.strerror or err}") from err
+        _check_regular(path)
+        yield from reader(path, options or ReadOptions(), on_left_out or log_left_out)
+    except InputError as err:
+        raise InputError(f"{path} cannot be read: {err}") from err
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or err
+        raise InputError(f"{path} cannot be read: {reason}") from err
 
 
-def _read_text(path: Path, options: ReadOptions) -> Iterator[Document]:
-    yield Document(path.read_text(encoding=encoding_of(path, options.encoding)))
+def _check_regular(path: Path) -> None:
+    """Refuse pipes and devices, which may never end.
+
+    Raises:
+        InputError: the path leads to one of them.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise InputError("it is not a regular file")
 
 
-def _read_markdown(path: Path, options: ReadOptions) -> Iterator[Document]:
-    text = path.read_text(encoding=encoding_of(path, options.encoding))
-    heading = HEADING.search(text)
-    yield Document(text, metadata={"title": heading[1]} if heading else {}, markdown=True)
+def _read_text(path: Path, options: ReadOptions, _: OnLeftOut) -> Iterator[Document]:
+    yield Document(read_text(path, options.encoding))
 
 
-def _read_html(path: Path, options: ReadOptions) -> Iterator[Document]:
-    from trivec.ingest.html import html_text
-
-    yield Document(*html_text(path, options.encoding))
-
-
-def _read_pdf(path: Path, options: ReadOptions) -> Iterator[Document]:  # noqa: ARG001  # a reader
-    from trivec.ingest.pdf import pdf_pages
-
-    for number, title, text in pdf_pages(path):
-        metadata = {"page": number} | ({"title": title} if title else {})
-        yield Document(text, metadata=metadata)
+def _read_markdown(path: Path, options: ReadOptions, report: OnLeftOut) -> Iterator[Document]:
+    document, complaint = markdown_document(read_text(path, options.encoding))
+    if complaint is not None:
+        report(LeftOut(path, complaint, "front matter"))
+    yield document
 
 
-def _read_jsonl(path: Path, options: ReadOptions) -> Iterator[Document]:
-    with _open(path, options) as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _record(line, f"{path}, line {number}", options.text_column)
+def _read_rst(path: Path, options: ReadOptions, _: OnLeftOut) -> Iterator[Document]:
+    yield rst_document(read_text(path, options.encoding))
 
 
-def _record(line: str, where: str, text_key: str | None) -> Document:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as err:
-        raise InputError(f"{where} is not JSON ({err}); every line must be one object") from err
-    if not isinstance(record, dict):
-        raise InputError(f"{where} is a {type(record).__name__}; every line must be one object")
-    keys = TEXT_KEYS if text_key is None else (text_key,)
-    key = next((key for key in keys if isinstance(record.get(key), str)), None)
-    if key is None:
-        raise InputError(f"{where} has no text under {' or '.join(keys)}; it has {sorted(record)}")
-    text = record.pop(key)
-    identity = record.pop("id", None)
-    nested = record.pop("metadata", None)
-    metadata = record | nested if isinstance(nested, dict) else record
-    if nested is not None and metadata is record:
-        metadata["metadata"] = nested
-    return Document(text, None if identity in (None, "") else str(identity), metadata)
+def _read_html(path: Path, options: ReadOptions, _: OnLeftOut) -> Iterator[Document]:
+    yield html_document(whole_file(path), options.encoding)
 
 
-def _read_csv(path: Path, options: ReadOptions) -> Iterator[Document]:
-    csv.field_size_limit(CSV_FIELD_LIMIT)  # the module has only this one, for all of the process
-    with _open(path, options) as file:
-        dialect = _dialect(path, file)
-        rows = csv.DictReader(file, dialect=dialect, restkey="", strict=True)
-        try:
-            first = list(islice(rows, CSV_ROWS_LOOKED_AT))
-            column = _text_column(path, rows.fieldnames or (), first, options.text_column)
-            for row in chain(first, rows):
-                text = row.pop(column) or ""
-                row.pop("", None)  # cells beyond the header
-                identity = row.pop("id", None)
-                yield Document(text, identity or None, row)
-        except csv.Error as err:
-            raise InputError(f"{path}, line {rows.line_num}: {err}; mend the file") from err
+def _read_pdf(path: Path, _: ReadOptions, report: OnLeftOut) -> Iterator[Document]:
+    yield from pdf_documents(path, report)
 
 
-def _dialect(path: Path, file: TextIO) -> type[csv.Dialect]:
-    if path.suffix.lower() == ".tsv":
-        return csv.excel_tab
-    sample = file.read(CSV_SAMPLE)
-    file.seek(0)
-
-    class Dialect(csv.excel):
-        # the header alone decides: text is full of commas, and csv.Sniffer trips over it
-        delimiter = max(",;\t|", key=sample.partition("\n")[0].count)
-
-    return Dialect
+def _convert(path: Path, _: ReadOptions, __: OnLeftOut) -> Iterator[Document]:
+    yield converted_document(path)
 
 
-def _text_column(
-    path: Path,
-    names: Sequence[str],
-    rows: Sequence[Mapping[str, str | None]],
-    given: str | None,
-) -> str:
-    if not names:
-        return ""
-    if given is not None:
-        if given not in names:
-            raise InputError(f"{path} has no column {given!r}; it has {list(names)}")
-        return given
-    for name in TEXT_KEYS:
-        if name in names:
-            return name
-    return max(names, key=lambda name: sum(len(row[name] or "") for row in rows))
+def _read_slides(path: Path, _: ReadOptions, __: OnLeftOut) -> Iterator[Document]:
+    yield from slide_documents(path)
 
-
-def _open(path: Path, options: ReadOptions) -> TextIO:
-    return path.open(encoding=encoding_of(path, options.encoding), newline="")
-
-
-Reader: TypeAlias = Callable[[Path, ReadOptions], Iterator[Document]]
-"""Yields the documents of a file."""
 
 SUFFIXES: Mapping[str, Reader] = {
     ".txt": _read_text,
     ".md": _read_markdown,
     ".markdown": _read_markdown,
+    ".rst": _read_rst,
     ".html": _read_html,
     ".htm": _read_html,
+    ".xhtml": _read_html,
     ".pdf": _read_pdf,
-    ".jsonl": _read_jsonl,
-    ".ndjson": _read_jsonl,
-    ".csv": _read_csv,
-    ".tsv": _read_csv,
+    ".csv": csv_documents,
+    ".tsv": csv_documents,
+    ".json": json_documents,
+    ".jsonl": jsonl_documents,
+    ".ndjson": jsonl_documents,
+    ".docx": _convert,
+    ".odt": _convert,
+    ".rtf": _convert,
+    ".epub": _convert,
+    ".eml": _convert,
+    ".pptx": _read_slides,
+    ".xlsx": sheet_documents,
 }
 """The formats that are read, by suffix."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
+from trivec.payloads.fields import Field
 from trivec.payloads.trivec import Codec, PayloadCodec
 
-__all__ = [
-    "Codec",
-    "PayloadCodec",
-]
+__all__ = ["Codec", "Field", "PayloadCodec"]

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trivec.payloads.trivec import PayloadCodec, mapping
+from trivec.payloads.fields import Field, metadata_field, tokens
+from trivec.payloads.trivec import TOKENS, PayloadCodec, mapping
 from trivec.types import Chunk, PointId, StoredPoint
 
 __all__ = ["HaystackCodec"]
@@ -41,6 +42,7 @@ class HaystackCodec:
         own = payload.pop(_FLAT.own_key)
         if _FLAT.own_key in chunk.metadata:
             own["hidden"] = json.dumps(chunk.metadata[_FLAT.own_key], allow_nan=False)
+            own[TOKENS] = tokens(chunk.metadata, (_FLAT.own_key,))
         payload["meta"][_FLAT.own_key] = own
         return {"id": chunk.id, **payload}
 
@@ -58,13 +60,14 @@ class HaystackCodec:
         """Return trivec's own fields of a payload; a foreign one has none."""
         return mapping(mapping(payload.get("meta")).get(_FLAT.own_key))
 
-    def metadata_path(self, key: str) -> str:
-        """Return the payload path of a metadata key."""
-        return _FLAT.metadata_path(key)
+    def metadata_field(self, key: str) -> Field:
+        """Return where a metadata key lies, for filters."""
+        field = metadata_field(key, "meta.", self.own_path(TOKENS))
+        return replace(field, paths=(), hidden=True) if key == _FLAT.own_key else field
 
     def own_path(self, key: str) -> str:
         """Return the payload path of one of trivec's own fields."""
-        return _FLAT.metadata_path(f"{_FLAT.own_key}.{key}")
+        return f"meta.{_FLAT.own_key}.{key}"
 
     def point_id(self, identity: str) -> PointId:
         """Return the point id of a document id, as Haystack computes it."""

@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from trivec.payloads.trivec import mapping, own_fields, point_id
+from trivec.payloads.fields import Field, metadata_field
+from trivec.payloads.trivec import TOKENS, mapping, own_fields, point_id
 from trivec.types import Chunk, PointId, StoredPoint
 
 __all__ = ["NODE_CONTENT", "NODE_TYPE", "LlamaIndexCodec"]
@@ -36,6 +37,9 @@ NO_REFERENCE = "None"
 """What LlamaIndex writes for a node without a source document."""
 
 _OWN = "trivec"
+HIDDEN = frozenset({*REFERENCES, NODE_CONTENT, NODE_TYPE, _OWN})
+"""Top-level keys that LlamaIndex and trivec keep for themselves."""
+
 _OLD_KEYS = ("text", "id", "node_info", "relationships")
 """Top-level keys of LlamaIndex before 0.6, which stored no ``_node_content``."""
 
@@ -59,7 +63,7 @@ class LlamaIndexCodec:
         self, chunk: Chunk, tenant: str | None, context: str | None = None
     ) -> dict[str, Any]:
         """Return the payload of an identified, cleaned chunk."""
-        own = own_fields(chunk, tenant, context)
+        own = own_fields(chunk, tenant, context, HIDDEN)
         extra = dict(chunk.extra)
         content, kind = extra.pop(NODE_CONTENT, None), extra.pop(NODE_TYPE, None)
         node = _parsed(content)
@@ -104,9 +108,17 @@ class LlamaIndexCodec:
         """Return trivec's own fields of a payload; a foreign one has none."""
         return mapping(payload.get(_OWN))
 
-    def metadata_path(self, key: str) -> str:
-        """Return the payload path of a metadata key: the key itself."""
-        return key
+    def metadata_field(self, key: str) -> Field:
+        """Return where a metadata key lies, for filters: at the top level, unless it is hidden.
+
+        ``ref_doc_id``, ``doc_id`` and ``document_id`` are the user's own value where he gave one,
+        else the source document.
+        """
+        field = metadata_field(key, "", self.own_path(TOKENS))
+        if key not in HIDDEN:
+            return field
+        source = Field(key, (self.own_path("source"),)) if key in REFERENCES else None
+        return replace(field, paths=(), hidden=True, fallback=source)
 
     def own_path(self, key: str) -> str:
         """Return the payload path of one of trivec's own fields; a source is a ``doc_id``."""

@@ -6,11 +6,12 @@ import hashlib
 import json
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from trivec.errors import InputError
+from trivec.payloads.fields import Field, is_exact, key_path, metadata_field, tokens
 from trivec.text import clean
 from trivec.types import Chunk, PointId, StoredPoint
 
@@ -29,8 +30,8 @@ __all__ = [
 NAMESPACE = uuid.UUID("5c0cf3a5-3c0e-5c8e-9a54-1d2f6f2f7b1e")
 """The uuid5 namespace of ids that Qdrant cannot take as they are. It never changes."""
 
-
-_EXACT_INTEGERS = 2**53  # up to here every integer is a float
+TOKENS = "tokens"
+"""Which of trivec's own fields holds the tokens of ``trivec.payloads.fields``."""
 
 
 class Codec(Protocol):
@@ -58,8 +59,8 @@ class Codec(Protocol):
         """Return trivec's own fields of a payload; a foreign one has none."""
         ...
 
-    def metadata_path(self, key: str) -> str:
-        """Return the payload path of a metadata key."""
+    def metadata_field(self, key: str) -> Field:
+        """Return where a metadata key lies, for filters."""
         ...
 
     def own_path(self, key: str) -> str:
@@ -94,6 +95,10 @@ class PayloadCodec:
         keys = (self.text_key, self.metadata_key, self.own_key)
         if len(set(keys)) < len(keys) or not all(keys):
             raise InputError(f"the codec's keys are {keys}; they must differ from each other")
+        if odd := [key for key in keys if key_path(key) is None]:
+            raise InputError(
+                f"the codec has the key {odd[0]!r}; Qdrant's paths take no \" and no \\"
+            )
 
     def encode(
         self, chunk: Chunk, tenant: str | None, context: str | None = None
@@ -129,26 +134,29 @@ class PayloadCodec:
         """Return trivec's own fields of a payload; a foreign one has none."""
         return mapping(payload.get(self.own_key))
 
-    def metadata_path(self, key: str) -> str:
-        """Return the payload path of a metadata key."""
-        return f"{self.metadata_key}.{key}"
+    def metadata_field(self, key: str) -> Field:
+        """Return where a metadata key lies, for filters."""
+        return metadata_field(key, f"{key_path(self.metadata_key)}.", self.own_path(TOKENS))
 
     def own_path(self, key: str) -> str:
         """Return the payload path of one of trivec's own fields."""
-        return f"{self.own_key}.{key}"
+        return f"{key_path(self.own_key)}.{key}"
 
     def point_id(self, identity: str) -> PointId:
         """Return the point id of a caller's id; see :func:`point_id`."""
         return point_id(identity)
 
 
-def own_fields(chunk: Chunk, tenant: str | None, context: str | None = None) -> dict[str, Any]:
+def own_fields(
+    chunk: Chunk, tenant: str | None, context: str | None = None, hidden: Collection[str] = ()
+) -> dict[str, Any]:
     """Return what every layout keeps of a chunk beside its text and metadata.
 
     Args:
         chunk: identified and cleaned.
         tenant: whose it is.
         context: the digest of the document that its vectors were computed in; None, of it alone.
+        hidden: metadata keys that the layout keeps for itself.
     """
     own: dict[str, Any] = {
         "id": chunk.id,
@@ -156,7 +164,8 @@ def own_fields(chunk: Chunk, tenant: str | None, context: str | None = None) -> 
         "position": chunk.position,
         "digest": content_digest(chunk.text),
     }
-    optional = {"tenant": tenant, "context": context}
+    listed = tokens(chunk.metadata, hidden) or None
+    optional = {"tenant": tenant, "context": context, TOKENS: listed}
     return {**own, **{key: value for key, value in optional.items() if value is not None}}
 
 
@@ -168,13 +177,10 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def _has_fragile_float(value: Any) -> bool:
     """Say whether a float in here may come back from Qdrant off by one in the last place.
 
-    Qdrant reads payloads with serde_json, whose quick parser takes all digits, the zero of ``.0``
-    included, for one integer and divides it by a power of ten. That is exact where the integer is
-    a float itself. Other numbers, and all with an exponent, are kept a second time, as text.
+    Such numbers are kept a second time, as text; see ``trivec.payloads.fields.is_exact``.
     """
     if isinstance(value, float):
-        digits = repr(value).lstrip("-").replace(".", "")
-        return value != 0 and not (digits.isdecimal() and int(digits) <= _EXACT_INTEGERS)
+        return not is_exact(value)
     if isinstance(value, Mapping):
         return any(map(_has_fragile_float, value.values()))
     return isinstance(value, list) and any(map(_has_fragile_float, value))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from trivec._runtime.checks import check_least
+from trivec._runtime.checks import check_least, check_number
 from trivec.errors import InputError
 from trivec.fusion import distribution_based_fusion
 from trivec.questions.records import Kind, QuestionRecord
@@ -58,11 +58,9 @@ class QuestionOptions:
         if not (self.use_passages or self.use_questions):
             raise InputError("use_passages and use_questions are both False: nothing can be found")
         for name in ("question_threshold", "feedback_threshold"):
-            if not -1.0 <= getattr(self, name) < 1.0:
-                raise InputError(f"{name}={getattr(self, name)!r}; it must be a cosine below 1")
+            check_number(name, getattr(self, name), least=-1, below=1)
         for name in ("question_weight", "lift", "lower"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name}={getattr(self, name)!r}; it must be 0 or more")
+            check_number(name, getattr(self, name), least=0)
         check_least("candidates", self.candidates, 1)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
 
+from trivec._runtime.reports import frozen
 from trivec.errors import ModelError, TrivecError
 from trivec.index import HybridIndex
 from trivec.index.adding import Progress
@@ -72,17 +73,7 @@ class _Tally:
     output_tokens: int = 0
 
     def report(self) -> QuestionReport:
-        return QuestionReport(
-            self.written,
-            self.questions,
-            self.empty,
-            self.skipped,
-            self.deleted,
-            tuple(self.failed),
-            self.dropped,
-            self.input_tokens,
-            self.output_tokens,
-        )
+        return frozen(QuestionReport, self)
 
 
 def recipe_of(prompts_version: str, model: str) -> str:

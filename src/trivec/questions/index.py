@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from trivec._runtime.checks import check_least
+from trivec._runtime.checks import check_choice, check_least
+from trivec.arms import DENSE
 from trivec.errors import CollectionNotFoundError, InputError
 from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
 from trivec.index.adding import Progress
@@ -66,24 +67,23 @@ class QuestionIndex:
 
         Raises:
             CollectionNotFoundError: there are none and ``create`` is False.
-            InputError: the index's store is one of your own; give the questions' ``store``.
+            InputError: nothing can lie beside the index's store; give the questions' ``store``.
             CollectionError, StoreError: as :meth:`HybridIndex.open`.
         """
         binding = binding_of(index)
         if store is None:
-            sibling = getattr(binding.store, "sibling", None)
-            if sibling is None:
+            store = binding.store.sibling(SIBLING)
+            if store is None:
                 raise InputError(
                     f"{binding.store!r} has no place beside it; give store=..., where the "
                     "questions are to be kept"
                 )
-            store = sibling(SIBLING)
         if not create and store.schema is None:
             raise CollectionNotFoundError(
                 "this index has no questions yet; generate() writes them, as does the command: "
                 "trivec questions PLACE --model NAME"
             )
-        config = IndexConfig(arms=("dense",), payload_indexes=PAYLOAD_INDEXES)
+        config = IndexConfig(arms=(DENSE.name,), payload_indexes=PAYLOAD_INDEXES)
         encoder = QuestionEncoder(index.encoder)
         questions = HybridIndex.open(store, encoder, config=config, tenant=binding.tenant)
         return cls(index, questions)
@@ -176,8 +176,7 @@ class QuestionIndex:
         Raises:
             InputError: a blank question, no such chunk, or another verdict than good or bad.
         """
-        if verdict not in ("good", "bad"):
-            raise InputError(f"verdict={verdict!r}; allowed: 'good', 'bad'")
+        check_choice("verdict", verdict, Verdict)
         record = self._feedback(question, chunk_id, verdict)
         self._questions.add([record.to_chunk()]).require_complete()
 

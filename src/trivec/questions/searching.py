@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trivec.arms import DENSE, heads_of, vectors_by_arm
 from trivec.index import HybridIndex
 from trivec.index.hybrid import binding_of
-from trivec.index.planning import choose_arms, required_heads
+from trivec.index.planning import choose_arms, lacks_encoding, required_arms
 from trivec.payloads.trivec import content_digest
 from trivec.protocols import Encoder
 from trivec.query import Filter
@@ -23,7 +24,6 @@ from trivec.types import (
     Hit,
     QueryText,
     SearchOptions,
-    Vector,
 )
 
 __all__ = ["QuestionEncoder", "QuestionSearch", "is_current"]
@@ -130,22 +130,16 @@ class QuestionSearch:
         self, searches: Searches, options: SearchOptions, how: QuestionOptions
     ) -> list[list[QueryText]]:
         """Encode every text once, for all that is searched with it."""
-        needed: set[str] = {"dense"}
+        needed = {DENSE.name}
         if how.use_passages:
             arms = choose_arms(options, self.passages.schema)
-            needed |= set(required_heads(arms, options))
-        heads = tuple(head for head in ALL_HEADS if head in needed)
+            needed |= set(required_arms(arms, options))
         lacking = dict.fromkeys(
-            text.text
-            for texts in searches
-            for text in texts
-            if text.text.strip() and set(heads) - set(text.vectors)
+            text.text for texts in searches for text in texts if lacks_encoding(text, needed)
         )
         encoder = self.passages.encoder
-        encodings = encoder.encode_queries(list(lacking), heads=heads) if lacking else []
-        computed = {
-            text: _vectors(encoding) for text, encoding in zip(lacking, encodings, strict=True)
-        }
+        encodings = encoder.encode_queries(list(lacking), heads=heads_of(needed)) if lacking else []
+        computed = dict(zip(lacking, map(vectors_by_arm, encodings), strict=True))
         return [
             [
                 replace(text, vectors={**computed.get(text.text, {}), **text.vectors})
@@ -158,18 +152,19 @@ class QuestionSearch:
         self, searches: Searches, depth: int, kind: Kind, how: QuestionOptions
     ) -> list[list[Scored]]:
         """Return the stored questions like the first text of each search, with their cosines."""
-        options = SearchOptions(arms=("dense",), thresholds={"dense": least_cosine(kind, how)})
+        dense = DENSE.name
+        options = SearchOptions(arms=(dense,), thresholds={dense: least_cosine(kind, how)})
         first = [
-            QueryText(texts[0].text, vectors={"dense": texts[0].vectors["dense"]})
+            QueryText(texts[0].text, vectors={dense: texts[0].vectors[dense]})
             for texts in searches
-            if "dense" in texts[0].vectors
+            if dense in texts[0].vectors
         ]
         results = iter(
             self.questions.search_batch(first, depth, filter={"kind": kind}, options=options)
         )
         return [
             [(QuestionRecord.from_chunk(hit.chunk), hit.score) for hit in next(results)]
-            if "dense" in texts[0].vectors
+            if dense in texts[0].vectors
             else []
             for texts in searches
         ]
@@ -179,8 +174,3 @@ def is_current(record: QuestionRecord, chunks: Mapping[str, Chunk]) -> bool:
     """Say whether a record's chunk is there with the text that the record was made for."""
     chunk = chunks.get(record.chunk)
     return chunk is not None and content_digest(chunk.text) == record.digest
-
-
-def _vectors(encoding: Encoding) -> dict[str, Vector]:
-    vectors: dict[str, Vector | None] = {head: getattr(encoding, head) for head in ALL_HEADS}
-    return {head: vector for head, vector in vectors.items() if vector is not None and len(vector)}

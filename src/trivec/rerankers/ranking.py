@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trivec._runtime.checks import check_least, check_number
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Reranker
 
@@ -41,12 +42,10 @@ class RankingOptions:
     retrieval_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.top_n is not None and self.top_n < 0:
-            raise InputError(f"top_n={self.top_n}; it must be at least 0, or None for all")
+        check_least("top_n", self.top_n, 0, or_none=True)
         if self.normalize and self.threshold is not None and not 0 <= self.threshold <= 1:
             raise InputError(f"threshold={self.threshold}; a probability lies between 0 and 1")
-        if not 0 <= self.retrieval_weight < math.inf:
-            raise InputError(f"retrieval_weight={self.retrieval_weight}; it must be at least 0")
+        check_number("retrieval_weight", self.retrieval_weight, least=0, below=math.inf)
 
 
 KEEP_ALL = RankingOptions()

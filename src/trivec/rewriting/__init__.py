@@ -5,10 +5,12 @@ from __future__ import annotations
 from trivec.rewriting.prompts import RewriteExample
 from trivec.rewriting.rewriters import (
     DEFAULT_WEIGHTS,
+    KEYWORD_INSTRUCTIONS,
     FeedbackRewriter,
     KeywordRewriter,
     KeywordSource,
     Rewrite,
+    RewriteErrorMode,
     Rewriter,
     RewriteWeights,
     parse_keywords,
@@ -17,6 +19,7 @@ from trivec.rewriting.vocabulary import CorpusTerm, CorpusTerms, CorpusVocabular
 
 __all__ = [
     "DEFAULT_WEIGHTS",
+    "KEYWORD_INSTRUCTIONS",
     "CorpusTerm",
     "CorpusTerms",
     "CorpusVocabulary",
@@ -24,6 +27,7 @@ __all__ = [
     "KeywordRewriter",
     "KeywordSource",
     "Rewrite",
+    "RewriteErrorMode",
     "RewriteExample",
     "RewriteWeights",
     "Rewriter",

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 
-from trivec.errors import InputError
+from trivec._runtime.checks import check_least
 
 __all__ = ["RecentReplies"]
 
@@ -22,8 +22,7 @@ class RecentReplies(MutableMapping[str, str]):
     """
 
     def __init__(self, size: int = 1024) -> None:
-        if size < 0:
-            raise InputError(f"size={size}; it must be 0 or more")
+        check_least("size", size, 0)
         self._size = size
         self._kept: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()

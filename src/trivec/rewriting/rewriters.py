@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from trivec._runtime.checks import check_choice, check_least, check_number
+from trivec.arms import LEXICAL, SEMANTIC
 from trivec.chat.languages import Language, language_of, missing_texts
 from trivec.chat.replies import parse_keywords, parse_reply, said_in
 from trivec.errors import InputError, ModelError
@@ -27,7 +29,7 @@ from trivec.rewriting.prompts import (
     keyword_schema,
 )
 from trivec.rewriting.reply_cache import RecentReplies
-from trivec.rewriting.vocabulary import LEXICAL, CorpusTerms, CorpusVocabulary
+from trivec.rewriting.vocabulary import CorpusTerms, CorpusVocabulary
 from trivec.types import QueryText
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "KeywordRewriter",
     "KeywordSource",
     "Rewrite",
+    "RewriteErrorMode",
     "RewriteExample",
     "RewriteWeights",
     "Rewriter",
@@ -46,8 +49,8 @@ __all__ = [
 KeywordSource: TypeAlias = Literal["model", "corpus", "question"]
 """Who keywords are from: a chat model, the corpus, or nobody but the question itself."""
 
-SEMANTIC = ("dense", "colbert")
-"""The arms that match meaning."""
+RewriteErrorMode: TypeAlias = Literal["raise", "question"]
+"""What becomes of a rewriting that fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +72,9 @@ class RewriteWeights:
     sub_questions: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.question > 0:
-            raise InputError(f"question={self.question}; it must be above 0: the question stays")
-        for name in ("keywords", "sub_questions"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name}={getattr(self, name)}; it must be 0 or more")
+        check_number("question", self.question, above=0)  # the question stays
+        check_number("keywords", self.keywords, least=0)
+        check_number("sub_questions", self.sub_questions, least=0)
 
 
 DEFAULT_WEIGHTS = RewriteWeights()
@@ -190,15 +191,12 @@ class KeywordRewriter:
         weights: RewriteWeights = DEFAULT_WEIGHTS,
         instructions: Mapping[Language, str] = KEYWORD_INSTRUCTIONS,
         language: Language | None = None,
-        on_error: Literal["raise", "question"] = "raise",
+        on_error: RewriteErrorMode = "raise",
         cache: MutableMapping[str, str] | None = None,
     ) -> None:
-        if max_keywords < 1:
-            raise InputError(f"max_keywords={max_keywords}; it must be at least 1")
-        if max_sub_questions < 0:
-            raise InputError(f"max_sub_questions={max_sub_questions}; it must be 0 or more")
-        if on_error not in ("raise", "question"):
-            raise InputError(f"on_error={on_error!r}; allowed: 'raise', 'question'")
+        check_least("max_keywords", max_keywords, 1)
+        check_least("max_sub_questions", max_sub_questions, 0)
+        check_choice("on_error", on_error, RewriteErrorMode)
         if missing := missing_texts(instructions, language):
             raise InputError(f"there are no instructions in {missing}; give them")
         given = None if examples is None else tuple(examples)
@@ -326,8 +324,7 @@ class FeedbackRewriter:
         max_keywords: int = 8,
         weights: RewriteWeights = DEFAULT_WEIGHTS,
     ) -> None:
-        if max_keywords < 1:
-            raise InputError(f"max_keywords={max_keywords}; it must be at least 1")
+        check_least("max_keywords", max_keywords, 1)
         self._vocabulary = vocabulary
         self._max_keywords = max_keywords
         self._weights = weights

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from trivec._runtime.checks import check_least
 from trivec._runtime.lazy import Lazy
+from trivec.arms import DENSE, LEXICAL
 from trivec.bm25 import Bm25Analyzer
 from trivec.errors import InputError
 from trivec.index import HybridIndex
@@ -24,10 +26,7 @@ from trivec.types import Hit, QueryText
 if TYPE_CHECKING:
     from trivec.query import Filter
 
-__all__ = ["LEXICAL", "CorpusTerm", "CorpusTerms", "CorpusVocabulary"]
-
-LEXICAL = ("sparse", "bm25")
-"""The arms that match words."""
+__all__ = ["CorpusTerm", "CorpusTerms", "CorpusVocabulary"]
 
 SATURATION = 1.2
 """BM25's k1: how slowly a repeated word gains weight."""
@@ -101,16 +100,12 @@ class CorpusVocabulary:
         sample: int = 5000,
         filter: Filter | Mapping[str, Any] | None = None,
     ) -> None:
-        for name, value, least in (
-            ("passages", passages, 1),
-            ("count", count, 1),
-            ("agreement", agreement, 0),
-            ("sample", sample, 1),
-        ):
-            if value < least:
-                raise InputError(f"{name}={value}; it must be at least {least}")
+        check_least("passages", passages, 1)
+        check_least("count", count, 1)
+        check_least("agreement", agreement, 0)
+        check_least("sample", sample, 1)
         arms = index.arms()
-        if "dense" not in arms:
+        if DENSE.name not in arms:
             raise InputError(f"the index has the arms {list(arms)}; words are found by the dense")
         self._index = index
         self._lexical = tuple(arm for arm in LEXICAL if arm in arms)
@@ -133,7 +128,8 @@ class CorpusVocabulary:
 
     def _found(self, question: str) -> tuple[Sequence[Hit], bool]:
         """Search by meaning and by words in one request; say whether the two agree."""
-        searches = [QueryText(question, arms=("dense",)), QueryText(question, arms=self._lexical)]
+        by_meaning = QueryText(question, arms=(DENSE.name,))
+        searches = [by_meaning, QueryText(question, arms=self._lexical)]
         checked = self._agreement if self._lexical else 0
         depth = max(self._passages, checked)
         hits, *others = self._index.search_batch(
@@ -191,4 +187,4 @@ class _Frequencies:
 
 def _is_word(term: str, word: str) -> bool:
     """Say whether a word means something alone: no number, no single character."""
-    return 1 < len(word) <= LONGEST_WORD and not term[0].isdigit()
+    return 1 < len(word) <= LONGEST_WORD and term[0].isalpha()

@@ -6,6 +6,7 @@ A store is built from a path or a client, which opens nothing; the first use doe
 from __future__ import annotations
 
 from trivec.stores.edge import EdgeStore
+from trivec.stores.filters import as_filter
 from trivec.stores.server import AsyncServerStore, RetryPolicy, ServerStore
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "EdgeStore",
     "RetryPolicy",
     "ServerStore",
+    "as_filter",
 ]

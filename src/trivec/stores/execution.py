@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 
 from trivec.errors import InputError
-from trivec.query import Fusion, Linear, Prefetch, Rrf, StoreQuery
+from trivec.fusion import Fusion, method_of
+from trivec.query import Prefetch, StoreQuery
 from trivec.types import Vector
 
-__all__ = ["Lookup", "Plan", "Root", "plan_query", "require_page"]
+__all__ = ["Lookup", "Plan", "Root", "plan_query", "require_page", "score_weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +66,31 @@ def plan_query(query: StoreQuery) -> Plan:
         InputError: no plain prefetch, a limit below 1, several prefetches without a way to
             combine them, or weights that do not match the prefetches.
     """
-    plain = tuple(_lookup(each) for each in query.prefetches if not each.over_candidates)
+    plain = tuple(
+        _lookup(prefetch) for prefetch in query.prefetches if not prefetch.over_candidates
+    )
     _require_usable(query, plain)
     if query.rescore is not None:
         using, vector = query.rescore
         return Plan(Lookup(using, vector, query.limit), plain)
     if query.fusion is None:
         return Plan(replace(plain[0], limit=query.limit))
-    if isinstance(query.fusion, Linear):
+    if method_of(query.fusion).adds_scores:
         everything = sum(lookup.limit for lookup in plain)
-        arms = tuple(_over(each, plain, everything) for each in query.prefetches)
+        lists = tuple(_over(prefetch, plain, everything) for prefetch in query.prefetches)
     else:
-        arms = tuple(
-            _over(each, plain, each.limit) if each.over_candidates else _lookup(each)
-            for each in query.prefetches
+        lists = tuple(
+            _over(prefetch, plain, prefetch.limit)
+            if prefetch.over_candidates
+            else _lookup(prefetch)
+            for prefetch in query.prefetches
         )
-    return Plan(query.fusion, arms)
+    return Plan(query.fusion, lists)
+
+
+def score_weights(weights: Sequence[float]) -> dict[str, float]:
+    """Return the weights of a sum by what both engines' formulas call the score of each list."""
+    return {f"$score[{position}]": weight for position, weight in enumerate(weights)}
 
 
 def require_page(limit: int, offset: int = 0) -> None:
@@ -113,7 +124,7 @@ def _require_usable(query: StoreQuery, plain: tuple[Lookup, ...]) -> None:
     require_page(query.limit, query.offset)
     if not plain:
         raise InputError("a query needs at least one prefetch that searches the collection")
-    if shallow := [each.using for each in query.prefetches if each.limit < 1]:
+    if shallow := [arm.using for arm in query.prefetches if arm.limit < 1]:
         raise InputError(f"prefetches {shallow} have a limit below 1; ask for at least 1")
     if query.rescore is not None:
         if query.fusion is not None:
@@ -123,7 +134,5 @@ def _require_usable(query: StoreQuery, plain: tuple[Lookup, ...]) -> None:
     elif query.fusion is None:
         if len(query.prefetches) > 1:
             raise InputError(f"{len(query.prefetches)} prefetches; give fusion or rescore")
-    elif isinstance(query.fusion, Rrf | Linear):
-        weights = len(query.fusion.weights)
-        if weights != len(query.prefetches):
-            raise InputError(f"{weights} weights for {len(query.prefetches)} prefetches")
+    elif (weights := query.fusion.weights) is not None and len(weights) != len(query.prefetches):
+        raise InputError(f"{len(weights)} weights for {len(query.prefetches)} prefetches")

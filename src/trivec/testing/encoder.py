@@ -11,6 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from trivec._runtime.checks import check_least
+from trivec.encoders.arguments import check_arguments
 from trivec.errors import InputError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, FloatArray, Head, SparseVector
 
@@ -63,11 +65,9 @@ class FakeEncoder:
         max_length: int = 8192,
         name: str = "fake",
     ) -> None:
-        if dim < 1 or vocabulary < 1 or max_length <= _SPECIAL_TOKENS:
-            raise InputError(
-                f"dim={dim}, vocabulary={vocabulary}, max_length={max_length}; allowed: at least "
-                f"1, 1 and {_SPECIAL_TOKENS + 1}"
-            )
+        check_least("dim", dim, 1)
+        check_least("vocabulary", vocabulary, 1)
+        check_least("max_length", max_length, _SPECIAL_TOKENS + 1)
         self.calls = 0
         self._dim = dim
         self._vocabulary = vocabulary
@@ -125,10 +125,7 @@ class FakeEncoder:
             return [self._tokens.get(index, "<unknown>") for index in ids]
 
     def _encode(self, texts: Sequence[str], heads: Sequence[Head]) -> list[Encoding]:
-        if unknown := set(heads) - set(ALL_HEADS):
-            raise InputError(f"heads {sorted(unknown)}; allowed: {', '.join(ALL_HEADS)}")
-        if isinstance(texts, str):
-            raise InputError("texts is one text; give a list")
+        check_arguments(texts, heads)
         if not texts:
             return []
         with self._lock:

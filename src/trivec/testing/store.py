@@ -14,12 +14,8 @@ from uuid import UUID
 import numpy as np
 
 from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
-from trivec.fusion import (
-    distribution_based_fusion,
-    reciprocal_rank_fusion,
-    weighted_sum_fusion,
-)
-from trivec.query import Filter, Fusion, Linear, Rrf, StoreQuery
+from trivec.fusion import fuse
+from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.execution import Lookup, plan_query, require_page
 from trivec.types import FloatArray, Point, PointId, SparseVector, StoredPoint, Vector
@@ -243,18 +239,18 @@ class MemoryStore:
             root = Lookup(
                 plan.root.using, plan.root.vector, query.limit + query.offset, plan.root.threshold
             )
-            found = self._look_up(root, candidates, schema)
+            ranking = self._look_up(root, candidates, schema)
         else:
-            found = _fused(plan.root, rankings)
+            ranking = fuse(plan.root, rankings)
         return [
             _stored(self._points[identity], query.with_vectors, score)
-            for identity, score in found[query.offset : query.offset + query.limit]
+            for identity, score in ranking[query.offset : query.offset + query.limit]
         ]
 
     def _look_up(self, lookup: Lookup, scope: Sequence[PointId], schema: Schema) -> Ranking:
         """Return the best of the points in scope, exactly scored."""
         if lookup.sources:
-            scope = _union([self._look_up(each, scope, schema) for each in lookup.sources])
+            scope = _union([self._look_up(source, scope, schema) for source in lookup.sources])
         spec = _spec(schema, lookup.using)
         vector = _kept(lookup.vector, spec)
         if isinstance(vector, SparseVector) and spec.idf:
@@ -282,14 +278,6 @@ class MemoryStore:
             for index in query.indices.tolist()
         ]
         return SparseVector(query.indices, query.values * np.array(idf, dtype=np.float32))
-
-
-def _fused(fusion: Fusion, rankings: Sequence[Ranking]) -> Ranking:
-    if isinstance(fusion, Rrf):
-        return reciprocal_rank_fusion(rankings, k=fusion.k, weights=fusion.weights)
-    if isinstance(fusion, Linear):
-        return weighted_sum_fusion(rankings, fusion.weights)
-    return distribution_based_fusion(rankings)
 
 
 def _union(rankings: Iterable[Ranking]) -> list[PointId]:

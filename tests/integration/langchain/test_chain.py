@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing, closing
 from typing import Any
 
 import pytest
@@ -274,16 +276,54 @@ def test_what_does_not_fit_the_budget_is_not_shown_to_the_model():
     assert len(result["documents"]) == 3
 
 
-def test_callbacks_and_tags_reach_the_model():
+async def test_callbacks_and_tags_reach_the_model():
     seen = []
 
     class Watch(BaseCallbackHandler):
         def on_chat_model_start(self, serialized, messages, *, tags=None, **_):  # noqa: ARG002
             seen.append(tags)
 
-    chain = create_rag_chain(FOUND, model("warm [1]"))
+    chain = create_rag_chain(FOUND, model("warm [1]", "warm [1]"))
     chain.invoke("what?", {"callbacks": [Watch()], "tags": ["mine"]})
-    assert ["mine" in tags for tags in seen] == [True]
+    await chain.ainvoke("what?", {"callbacks": [Watch()], "tags": ["mine"]})
+    assert ["mine" in tags for tags in seen] == [True, True]
+
+
+class Endless(Model):
+    """Writes until its stream is closed, which it counts."""
+
+    replies: list[Any] = []  # noqa: RUF012  # pydantic copies it
+    closed: list[bool] = []  # noqa: RUF012  # the same
+
+    def stream(self, messages, config=None, **_):  # noqa: ARG002
+        self.replies.append(self._endless())
+        return self.replies[-1]
+
+    async def astream(self, messages, config=None, **_):  # noqa: ARG002
+        with closing(self._endless()) as pieces:
+            for piece in pieces:
+                yield piece
+
+    def _endless(self):
+        try:
+            while True:
+                yield AIMessageChunk("tea ")
+        finally:
+            self.closed.append(True)
+
+
+async def test_whoever_stops_listening_stops_the_model():
+    llm = Endless(messages=iter([]), replies=[], closed=[])
+    chain = create_rag_chain(FOUND, llm)
+    with closing(chain.stream("what?")) as pieces:
+        assert [next(pieces).get("answer") for _ in range(3)] == [None, "tea ", "tea "]
+        assert llm.closed == []
+    assert llm.closed == [True]
+    async with aclosing(chain.astream("what?")) as pieces:
+        assert [(await anext(pieces)).get("answer") for _ in range(2)] == [None, "tea "]
+    async with asyncio.timeout(10):  # LangChain leaves closing to the loop, which takes a turn
+        while llm.closed != [True, True]:  # noqa: ASYNC110  # it sets no event
+            await asyncio.sleep(0)
 
 
 async def test_a_trace_shows_retriever_and_model():

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 from llama_index.core.chat_engine import CondenseQuestionChatEngine
-from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata, MockLLM
+from llama_index.core.llms import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    CustomLLM,
+    LLMMetadata,
+    MockLLM,
+)
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.schema import QueryBundle
 from pydantic import Field
@@ -89,6 +96,56 @@ async def test_streams(retriever, llm):
     response = await engine.aquery("green tea")
     assert "".join([piece async for piece in response.response_gen]).strip() == llm.reply
     assert cited(response) == [(1, "tea")]
+
+
+async def test_a_streaming_model_is_asked_before_the_stream_is_read(retriever, llm, monkeypatch):
+    asked = []
+
+    async def pieces():
+        yield ChatResponse(message=ChatMessage("x"), delta="Tea [1].")
+
+    async def astream_chat(_self, _messages, **options):
+        asked.append(options)
+        return pieces()
+
+    monkeypatch.setattr(Reply, "astream_chat", astream_chat)
+    synthesizer = CitedSynthesizer(llm, streaming=True)
+    nodes = retriever.retrieve("green tea")
+    response = await synthesizer.asynthesize("green tea", nodes, temperature=0.0)
+    assert asked == [{"temperature": 0.0}]
+    assert "trivec" not in response.metadata
+    assert [piece async for piece in response.response_gen] == ["Tea [1]."]
+    assert cited(response) == [(1, "tea")]
+
+
+def test_whoever_stops_listening_stops_the_model(retriever, llm, monkeypatch):
+    closed, replies = [], []
+
+    def endless():
+        try:
+            while True:
+                yield ChatResponse(message=ChatMessage("x"), delta="tea ")
+        finally:
+            closed.append(True)
+
+    def stream_chat(*_arguments, **_options):
+        replies.append(endless())
+        return replies[-1]
+
+    monkeypatch.setattr(Reply, "stream_chat", stream_chat)
+    response = create_query_engine(retriever, llm, streaming=True).query("green tea")
+    pieces = response.response_gen
+    assert len(replies) == 1  # it was asked at once
+    assert [next(pieces), next(pieces)] == ["tea ", "tea "]
+    pieces.close()
+    assert closed == [True]
+
+
+async def test_a_streamed_refusal_is_known_before_it_is_read(filled, llm):
+    nothing = TrivecRetriever(filled.client, filters={"lang": "fr"})
+    streaming = create_query_engine(nothing, llm, streaming=True)
+    for response in (streaming.query("what?"), await streaming.aquery("what?")):
+        assert response.metadata["trivec"]["reason"] == "no_hits"
 
 
 @pytest.mark.parametrize(("question", "language"), [("what?", "en"), ("什么？", "zh")])

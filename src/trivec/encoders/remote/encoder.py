@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 import numpy as np
 
 from trivec._models.tokenizing import encodable
-from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.retrying import Backoff
 from trivec._runtime.secrets import Key, warn_of_plain_http
@@ -94,8 +94,7 @@ class RemoteOptions:
         check_least("concurrency", self.concurrency, 1)
         check_choice("number_format", self.number_format, NumberFormat)
         for name in ("timeout", "deadline", "longest_wait"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}={getattr(self, name)!r}; it must be above 0 seconds")
+            check_number(name, getattr(self, name), above=0)
         if "pad" not in self.special_tokens:
             raise InputError(f"special_tokens={dict(self.special_tokens)!r} lack 'pad'")
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
 from trivec.errors import InputError
-from trivec.query import Filter, Fusion, Linear, Rrf, StoreQuery
+from trivec.fusion import Dbsf, Fusion, Linear, Rrf
+from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.edge.filters import to_edge
-from trivec.stores.execution import Lookup, plan_query
-from trivec.types import Point, PointId, SparseVector, StoredPoint, Vector
+from trivec.stores.execution import Lookup, plan_query, score_weights
+from trivec.stores.records import point_id_of, vector_of
+from trivec.types import Point, SparseVector, StoredPoint, Vector
 
 if TYPE_CHECKING:
     import qdrant_edge
@@ -203,39 +205,33 @@ def _nearest(lookup: Lookup) -> qdrant_edge.Query:
 def _fusion(fusion: Fusion) -> Any:
     import qdrant_edge as edge
 
-    if isinstance(fusion, Rrf):
-        return edge.Fusion.Rrf(k=fusion.k, weights=list(fusion.weights))
-    if not isinstance(fusion, Linear):
-        return edge.Fusion.Dbsf()
-    scores = [f"$score[{position}]" for position in range(len(fusion.weights))]
+    match fusion:
+        case Rrf(k, weights):
+            return edge.Fusion.Rrf(k=k, weights=list(weights))
+        case Dbsf():
+            return edge.Fusion.Dbsf()
+        case Linear(weights):
+            return _weighted_sum(score_weights(weights))
+        case _:
+            assert_never(fusion)
+
+
+def _weighted_sum(weights: Mapping[str, float]) -> qdrant_edge.Formula:
+    import qdrant_edge as edge
+
     weighted = [
         edge.Expression.Mult([edge.Expression.Constant(weight), edge.Expression.Variable(score)])
-        for weight, score in zip(fusion.weights, scores, strict=True)
+        for score, weight in weights.items()
     ]
-    return edge.Formula(edge.Expression.Sum(weighted), dict.fromkeys(scores, 0.0))
+    return edge.Formula(edge.Expression.Sum(weighted), dict.fromkeys(weights, 0.0))
 
 
 def stored_point(record: qdrant_edge.Record | qdrant_edge.ScoredPoint) -> StoredPoint:
     """Return a point that the engine gave back; UUIDs in their canonical text form."""
     vectors = record.vector if isinstance(record.vector, dict) else {}
     return StoredPoint(
-        point_id(record.id),
+        point_id_of(record.id),
         record.payload or {},
-        {name: _vector(vector) for name, vector in vectors.items()},
+        {name: vector_of(vector) for name, vector in vectors.items()},
         getattr(record, "score", 0.0),
-    )
-
-
-def point_id(value: Any) -> PointId:
-    """Return an id as trivec writes it."""
-    return value if isinstance(value, int) else str(value)
-
-
-def _vector(value: Any) -> Vector:
-    if isinstance(value, list):
-        return np.array(value, dtype=np.float32)
-    order = np.argsort(value.indices)
-    return SparseVector(
-        np.array(value.indices, dtype=np.uint32)[order],
-        np.array(value.values, dtype=np.float32)[order],
     )

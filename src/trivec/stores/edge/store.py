@@ -26,6 +26,7 @@ from trivec.schema import Schema, VectorSpec
 from trivec.stores.edge import codec
 from trivec.stores.edge.folder import IndexFolder
 from trivec.stores.execution import require_page
+from trivec.stores.records import point_id_of
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class EdgeStore:
         with self._engine() as shard:
             records, following = shard.scroll(request)
         page = [codec.stored_point(record) for record in records]
-        return page, None if following is None else codec.point_id(following)
+        return page, None if following is None else point_id_of(following)
 
     def delete(
         self,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from trivec.arms import ARMS
 from trivec.errors import InputError
 from trivec.schema import Schema, VectorKind, VectorSpec
 
@@ -160,13 +161,11 @@ def vector_specs(params: models.CollectionParams) -> dict[str, VectorSpec]:
 
 def _discovered(specs: Iterable[VectorSpec]) -> dict[str, VectorSpec]:
     """Return a foreign collection's vectors by arm; of several for one arm, ours by name."""
-    candidates: dict[str, list[VectorSpec]] = {}
-    for spec in specs:
-        arm = {"multivector": "colbert", "dense": "dense"}.get(spec.kind)
-        candidates.setdefault(arm or ("bm25" if spec.idf else "sparse"), []).append(spec)
-    found = {}
-    for arm, several in candidates.items():
-        chosen = [spec for spec in several if spec.name == arm] or several
-        if len(chosen) == 1:
-            found[arm] = chosen[0]
-    return found
+    several = list(specs)
+    by_arm: dict[str, VectorSpec] = {}
+    for arm in ARMS:
+        fitting = [spec for spec in several if (spec.kind, spec.idf) == (arm.kind, arm.idf)]
+        chosen = [spec for spec in fitting if spec.name == arm.name] or fitting
+        if len(chosen) == 1 and chosen[0] not in by_arm.values():
+            by_arm[arm.name] = chosen[0]
+    return by_arm

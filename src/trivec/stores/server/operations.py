@@ -1,54 +1,41 @@
 """What a store asks of a Qdrant server, as generators of requests.
 
-An operation yields a ``Request`` and is sent its result, so that one body serves the
-synchronous and the asynchronous store; they send the requests, each in its own way.
+An operation yields requests and is sent their results, so that one body serves the synchronous
+and the asynchronous store; they send the requests, each in its own way.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.execution import require_page
+from trivec.stores.records import point_id_of
 from trivec.stores.server import collections, requests
-from trivec.stores.server.batches import GRPC, REST, batches, payload_bytes, point_bytes
-from trivec.stores.server.failures import WaitTimeoutError, is_refusal, is_unknown_operation
+from trivec.stores.server.batches import (
+    GRPC,
+    REST,
+    Encoding,
+    batches,
+    payload_bytes,
+    point_bytes,
+)
+from trivec.stores.server.calls import Calls, Operation
+from trivec.stores.server.failures import is_refusal, is_unknown_operation
 from trivec.types import Point, PointId, StoredPoint, Vector
 
-__all__ = ["Operation", "Operations", "Request", "is_local", "require_applied"]
+if TYPE_CHECKING:
+    from qdrant_client import AsyncQdrantClient, QdrantClient
 
-T = TypeVar("T")
+__all__ = ["Operations", "is_local"]
 
 logger = logging.getLogger(__name__)
 
-_WRITE_TIMEOUT = 60  # seconds for one request; the client's own default of 5 suits reads
-_WRITTEN = {"wait": True, "timeout": _WRITE_TIMEOUT}
 _IDS_PER_REQUEST = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One call of the client.
-
-    Attributes:
-        method: name of the client's method; the collection is its first argument.
-        arguments: the others.
-        options: by name.
-        write: whether it changes the collection; its result says whether it was applied.
-    """
-
-    method: str
-    arguments: tuple[Any, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
-    write: bool = False
-
-
-Operation: TypeAlias = Generator[Request, Any, T]
 
 
 class Operations:
@@ -62,15 +49,16 @@ class Operations:
         InputError: a collection name that could be read as more than a name.
     """
 
-    def __init__(self, client: Any, collection: str) -> None:
+    def __init__(self, client: QdrantClient | AsyncQdrantClient, collection: str) -> None:
         self._client = client
         self.collection = collections.require_collection_name(collection)
+        self._calls = Calls(collection)
         self._schema: Schema | None = None
 
     def schema(self) -> Operation[Schema | None]:
         """Read what the collection holds; None when it does not exist."""
-        if self._schema is None and (yield Request("collection_exists")):
-            info = yield Request("get_collection")
+        if self._schema is None and (yield from self._calls.exists()):
+            info = yield from self._calls.info()
             self._schema = collections.collection_schema(info.config)
         return self._schema
 
@@ -82,35 +70,33 @@ class Operations:
                 f"there is a collection {self.collection!r} already; open it, or choose another "
                 "name"
             )
-        yield _reshape(
-            "create_collection",
-            vectors_config=collections.vectors_config(schema),
-            sparse_vectors_config=collections.sparse_config(schema),
-            metadata={collections.METADATA_KEY: schema.to_json()},
+        yield from self._calls.create(
+            collections.vectors_config(schema),
+            collections.sparse_config(schema),
+            {collections.METADATA_KEY: schema.to_json()},
         )
         if not is_local(self._client):  # local mode has no payload indexes, and warns
             for path, kind in indexes.items():
-                yield _change("create_payload_index", path, field_schema=kind)
+                yield from self._calls.create_payload_index(path, kind)
         self._schema = schema
 
     def describe(self, schema: Schema) -> Operation[None]:
         """Replace trivec's note in the collection's metadata; other keys of it stay."""
         yield from self._existing_schema()
-        note = {collections.METADATA_KEY: schema.to_json()}
-        yield _reshape("update_collection", metadata=note)
+        yield from self._calls.update(metadata={collections.METADATA_KEY: schema.to_json()})
         self._schema = schema
 
     def vectors(self) -> Operation[dict[str, VectorSpec]]:
         """Read every vector of the collection by name."""
         yield from self._existing_schema()
-        info = yield Request("get_collection")
+        info = yield from self._calls.info()
         return collections.vector_specs(info.config.params)
 
     def create_vector(self, spec: VectorSpec) -> Operation[None]:
         """Add a named vector to the collection."""
         yield from self._existing_schema()
         try:
-            yield _change("create_vector_name", spec.name, collections.name_config(spec))
+            yield from self._calls.create_vector(spec.name, collections.name_config(spec))
         except StoreError as err:
             if not is_unknown_operation(err.__cause__):
                 raise
@@ -119,8 +105,7 @@ class Operations:
                 "update it, or index again into a new collection"
             ) from err
         if spec.kind == "multivector" and not is_local(self._client):
-            changes = {spec.name: collections.without_graph()}
-            yield _reshape("update_collection", vectors_config=changes)
+            yield from self._calls.update(vectors={spec.name: collections.without_graph()})
 
     def upsert(self, points: Sequence[Point]) -> Operation[None]:
         """Insert points or replace them whole."""
@@ -146,14 +131,13 @@ class Operations:
         schema.require_valid(points)
         encoding = self._encoding
         for batch in batches(points, lambda point: point_bytes(point, encoding)):
-            structs = requests.vector_structs(batch)
-            yield _change("update_vectors", structs, update_filter=where)
+            yield from self._calls.update_vectors(requests.vector_structs(batch), where)
 
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> Operation[None]:
         """Replace the payload of existing points."""
         yield from self._existing_schema()
         for batch in batches(list(payloads.items()), lambda item: 100 + payload_bytes(item[1])):
-            yield _change("batch_update_points", requests.overwrite_operations(batch))
+            yield from self._calls.batch_update(requests.overwrite_operations(batch))
 
     def query(self, queries: Sequence[StoreQuery]) -> Operation[list[list[StoredPoint]]]:
         """Run several searches in one request."""
@@ -164,7 +148,7 @@ class Operations:
         asked = {position: request for position, request in enumerate(built) if request.limit}
         found: list[list[StoredPoint]] = [[] for _ in queries]
         if asked:
-            responses = yield Request("query_batch_points", (list(asked.values()),))
+            responses = yield from self._calls.query(list(asked.values()))
             for position, response in zip(asked, responses, strict=True):
                 names = queries[position].with_vectors
                 found[position] = [requests.stored_point(each, names) for each in response.points]
@@ -175,11 +159,9 @@ class Operations:
     ) -> Operation[list[StoredPoint]]:
         """Read points by their ids."""
         yield from self._existing_schema()
-        selector = requests.vector_selector(with_vectors)
         found: list[StoredPoint] = []
         for some in _slices(ids, 256 if with_vectors else _IDS_PER_REQUEST):
-            options = {"with_payload": True, "with_vectors": selector}
-            records = yield Request("retrieve", (some,), options)
+            records = yield from self._calls.retrieve(some, with_vectors)
             found += [requests.stored_point(record, with_vectors) for record in records]
         return found
 
@@ -193,16 +175,9 @@ class Operations:
         """Read a page of points in id order."""
         require_page(limit - 1)
         yield from self._existing_schema()
-        options = {
-            "scroll_filter": filter,
-            "limit": limit,
-            "offset": offset,
-            "with_payload": True,
-            "with_vectors": requests.vector_selector(with_vectors),
-        }
-        records, following = yield Request("scroll", (), options)
+        records, following = yield from self._calls.scroll(filter, limit, offset, with_vectors)
         page = [requests.stored_point(record, with_vectors) for record in records]
-        return page, None if following is None else requests.point_id(following)
+        return page, None if following is None else point_id_of(following)
 
     def delete(self, ids: Sequence[PointId] | None, filter: Filter | None) -> Operation[None]:
         """Delete by ids or by filter; exactly one is given."""
@@ -219,22 +194,21 @@ class Operations:
                 models.PointIdsList(points=[*some]) for some in _slices(ids, _IDS_PER_REQUEST)
             ]
         for selector in selectors:
-            yield _change("delete", selector)
+            yield from self._calls.delete(selector)
 
     def count(self, filter: Filter | None) -> Operation[int]:
         """Read the exact number of points."""
         yield from self._existing_schema()
-        result = yield Request("count", (), {"count_filter": filter, "exact": True})
-        return int(result.count)
+        return (yield from self._calls.count(filter)).count
 
     @property
-    def _encoding(self) -> Any:
+    def _encoding(self) -> Encoding:
         return GRPC if self._client.init_options.get("prefer_grpc") else REST
 
     def _upsert_or_bisect(self, points: Sequence[Point]) -> Operation[dict[PointId, str]]:
         """Write points; return those that the server refuses even alone, with its reason."""
         try:
-            yield _change("upsert", requests.point_structs(points))
+            yield from self._calls.upsert(requests.point_structs(points))
         except StoreError as err:
             if not is_refusal(err.__cause__):
                 raise
@@ -263,16 +237,6 @@ class Operations:
         return schema
 
 
-def _change(method: str, *arguments: Any, **options: Any) -> Request:
-    """Return a request that changes points and waits until the change is applied."""
-    return Request(method, arguments, {**options, **_WRITTEN}, write=True)
-
-
-def _reshape(method: str, **options: Any) -> Request:
-    """Return a request that changes the collection itself, which always waits."""
-    return Request(method, (), {**options, "timeout": _WRITE_TIMEOUT}, write=True)
-
-
 def is_local(client: Any) -> bool:
     """Say whether the client is qdrant-client's own imitation of a server."""
     from qdrant_client.local.async_qdrant_local import AsyncQdrantLocal
@@ -280,13 +244,6 @@ def is_local(client: Any) -> bool:
 
     inner = client._client  # noqa: SLF001  # there is no public way
     return isinstance(inner, QdrantLocal | AsyncQdrantLocal)
-
-
-def require_applied(result: Any) -> None:
-    """Raise when a write was only accepted: it may not be durable."""
-    outcomes = result if isinstance(result, list) else [result]
-    if any(getattr(outcome, "status", None) == "wait_timeout" for outcome in outcomes):
-        raise WaitTimeoutError
 
 
 def _slices(ids: Sequence[PointId], size: int) -> list[list[PointId]]:

@@ -6,12 +6,12 @@ A synchronous and an asynchronous store share them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
-import numpy as np
-
-from trivec.query import Fusion, Linear, Rrf, StoreQuery
-from trivec.stores.execution import Lookup, plan_query
+from trivec.fusion import Dbsf, Fusion, Linear, Rrf
+from trivec.query import StoreQuery
+from trivec.stores.execution import Lookup, plan_query, score_weights
+from trivec.stores.records import point_id_of, vector_of
 from trivec.types import Point, PointId, SparseVector, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -113,19 +113,25 @@ def _nearest(lookup: Lookup) -> models.NearestQuery:
 def _fusion(fusion: Fusion) -> models.Query:
     from qdrant_client import models
 
-    if isinstance(fusion, Rrf):
-        return models.RrfQuery(rrf=models.Rrf(k=fusion.k, weights=list(fusion.weights)))
-    if not isinstance(fusion, Linear):
-        return models.FusionQuery(fusion=models.Fusion.DBSF)
-    scores = [f"$score[{position}]" for position in range(len(fusion.weights))]
+    match fusion:
+        case Rrf(k, weights):
+            return models.RrfQuery(rrf=models.Rrf(k=k, weights=list(weights)))
+        case Dbsf():
+            return models.FusionQuery(fusion=models.Fusion.DBSF)
+        case Linear(weights):
+            return _weighted_sum(score_weights(weights))
+        case _:
+            assert_never(fusion)
+
+
+def _weighted_sum(weights: Mapping[str, float]) -> models.FormulaQuery:
+    from qdrant_client import models
+
+    weighted: list[Any] = [
+        models.MultExpression(mult=[weight, score]) for score, weight in weights.items()
+    ]
     return models.FormulaQuery(
-        formula=models.SumExpression(
-            sum=[
-                models.MultExpression(mult=[weight, score])
-                for weight, score in zip(fusion.weights, scores, strict=True)
-            ]
-        ),
-        defaults=dict.fromkeys(scores, 0.0),
+        formula=models.SumExpression(sum=weighted), defaults=dict.fromkeys(weights, 0.0)
     )
 
 
@@ -152,27 +158,12 @@ def stored_point(
     """Return a point that the client gave back; UUIDs in their canonical text form."""
     vectors = record.vector if isinstance(record.vector, dict) else {"": record.vector}
     return StoredPoint(
-        point_id(record.id),
+        point_id_of(record.id),
         record.payload or {},
         {
-            name: _vector(vector)
+            name: vector_of(vector)
             for name, vector in vectors.items()
             if vector is not None and name in with_vectors
         },
         getattr(record, "score", 0.0),
-    )
-
-
-def point_id(value: Any) -> PointId:
-    """Return an id as trivec writes it."""
-    return value if isinstance(value, int) else str(value)
-
-
-def _vector(value: Any) -> Vector:
-    if isinstance(value, list):
-        return np.array(value, dtype=np.float32)
-    order = np.argsort(value.indices)
-    return SparseVector(
-        np.array(value.indices, dtype=np.uint32)[order],
-        np.array(value.values, dtype=np.float32)[order],
     )

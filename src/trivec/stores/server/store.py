@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trivec.errors import StoreError, TrivecError
+from trivec._runtime.driving import drive
+from trivec.errors import StoreError
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
+from trivec.stores.server.calls import Operation, Request, require_applied
 from trivec.stores.server.failures import RetryPolicy, call
-from trivec.stores.server.operations import (
-    Operation,
-    Operations,
-    Request,
-    is_local,
-    require_applied,
-)
+from trivec.stores.server.operations import Operations, is_local
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -171,30 +167,17 @@ class ServerStore:
         self._closed = True
 
     def _run(self, operation: Operation[T]) -> T:
-        """Carry out an operation, request by request."""
-        try:
-            request = next(operation)
-            while True:
-                try:
-                    result = self._send(request)
-                except TrivecError as err:
-                    request = operation.throw(err)
-                else:
-                    request = operation.send(result)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+        return drive(operation, self._send)
 
-    def _send(self, request: Request) -> Any:
+    def _send(self, request: Request[Any]) -> Any:
         if self._closed:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
-        method: Callable[..., Any] = getattr(self._client, request.method)
 
         def action() -> Any:
-            result = method(self._operations.collection, *request.arguments, **request.options)
+            result = request.call(self._client)
             if request.write:
                 require_applied(result)
             return result
 
-        deadline = self._retry.write_deadline if request.write else self._retry.read_deadline
         with self._local if is_local(self._client) else contextlib.nullcontext():
-            return call(action, self._retry, deadline)
+            return call(action, self._retry, request.deadline(self._retry))

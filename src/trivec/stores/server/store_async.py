@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trivec.errors import StoreError, TrivecError
+from trivec._runtime.driving import adrive
+from trivec.errors import StoreError
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema
+from trivec.stores.server.calls import Operation, Request, require_applied
 from trivec.stores.server.failures import RetryPolicy, call_async
-from trivec.stores.server.operations import Operation, Operations, Request, require_applied
-from trivec.types import Point, PointId, StoredPoint
+from trivec.stores.server.operations import Operations
+from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient
@@ -60,6 +62,20 @@ class AsyncServerStore:
         """
         await self._run(self._operations.upsert(points))
 
+    async def update_vectors(
+        self,
+        vectors: Mapping[PointId, Mapping[str, Vector]],
+        *,
+        where: Filter | None = None,
+    ) -> None:
+        """Set some vectors of existing points, of those that match; all else of them stays.
+
+        Raises:
+            InvalidVectorError: before anything is written.
+            StoreError: a point does not exist.
+        """
+        await self._run(self._operations.update_vectors(vectors, where))
+
     async def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
         """Replace the payload of existing points, vectors untouched.
 
@@ -108,31 +124,16 @@ class AsyncServerStore:
         self._closed = True
 
     async def _run(self, operation: Operation[T]) -> T:
-        """Carry out an operation, request by request."""
-        try:
-            request = next(operation)
-            while True:
-                try:
-                    result = await self._send(request)
-                except TrivecError as err:
-                    request = operation.throw(err)
-                else:
-                    request = operation.send(result)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+        return await adrive(operation, self._send)
 
-    async def _send(self, request: Request) -> Any:
+    async def _send(self, request: Request[Any]) -> Any:
         if self._closed:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
-        method: Callable[..., Awaitable[Any]] = getattr(self._client, request.method)
 
         async def action() -> Any:
-            result = await method(
-                self._operations.collection, *request.arguments, **request.options
-            )
+            result = await request.call(self._client)
             if request.write:
                 require_applied(result)
             return result
 
-        deadline = self._retry.write_deadline if request.write else self._retry.read_deadline
-        return await call_async(action, self._retry, deadline)
+        return await call_async(action, self._retry, request.deadline(self._retry))

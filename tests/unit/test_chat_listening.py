@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivec.chat.said import Listener, ending_of, said, text_of
+from trivec.chat.listening import Listener, ending_of, said, text_of
 
 HARMONY = (
     "<|channel|>analysis<|message|>Is it [2]?<|end|><|start|>assistant<|channel|>final<|message|>"

@@ -1,0 +1,12 @@
+"""What an adapter of a framework needs besides the rooms of the core that it adapts.
+
+An adapter maps values: a framework's documents, messages, callbacks and filters to trivec's and
+back. It imports public modules alone, this one among them, and its framework.
+"""
+
+from __future__ import annotations
+
+from trivec._runtime.ending import aending, ending
+from trivec._runtime.lazy_names import lazy_names
+
+__all__ = ["aending", "ending", "lazy_names"]

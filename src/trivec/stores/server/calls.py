@@ -1,0 +1,198 @@
+"""The calls of qdrant-client that a store is made of, as typed requests.
+
+``info = yield from calls.info()`` has the type of the client's own answer. The synchronous and the
+asynchronous client have the same methods, so that one call serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar
+
+from trivec.query import Filter
+from trivec.stores.server import requests
+from trivec.stores.server.failures import RetryPolicy, WaitTimeoutError
+from trivec.types import PointId
+
+if TYPE_CHECKING:
+    from qdrant_client import AsyncQdrantClient, QdrantClient, models
+
+__all__ = ["Calls", "Operation", "Request", "require_applied"]
+
+T = TypeVar("T")
+
+_WRITE_TIMEOUT = 60  # seconds for one request; the client's own default of 5 suits reads
+
+
+class _Applied(TypedDict):
+    wait: bool
+    timeout: int
+
+
+_APPLIED = _Applied(wait=True, timeout=_WRITE_TIMEOUT)  # answered once the change is durable
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[T]):
+    """One call of the client.
+
+    Attributes:
+        call: takes the client, of either kind; it is called again for every try.
+        write: whether it changes the collection; its result says whether it was applied.
+    """
+
+    call: Callable[[QdrantClient | AsyncQdrantClient], T | Awaitable[T]]
+    write: bool = False
+
+    def deadline(self, policy: RetryPolicy) -> float:
+        """Return the seconds after which it raises where it still fails."""
+        return policy.write_deadline if self.write else policy.read_deadline
+
+
+Operation: TypeAlias = Generator[Request[Any], Any, T]
+
+
+class Calls:
+    """The client's methods for one collection; every write waits until it is applied.
+
+    Args:
+        collection: the collection's name.
+    """
+
+    def __init__(self, collection: str) -> None:
+        self._name = collection
+
+    def exists(self) -> Operation[bool]:
+        """Ask whether the collection exists."""
+        return _read(lambda client: client.collection_exists(self._name))
+
+    def info(self) -> Operation[models.CollectionInfo]:
+        """Read the collection's configuration."""
+        return _read(lambda client: client.get_collection(self._name))
+
+    def create(
+        self,
+        vectors: Mapping[str, models.VectorParams],
+        sparse: Mapping[str, models.SparseVectorParams],
+        metadata: dict[str, Any],
+    ) -> Operation[None]:
+        """Create the collection."""
+        return _write(
+            lambda client: client.create_collection(
+                self._name,
+                vectors_config=vectors,
+                sparse_vectors_config=sparse,
+                metadata=metadata,
+                timeout=_WRITE_TIMEOUT,
+            )
+        )
+
+    def update(
+        self,
+        *,
+        metadata: dict[str, Any] | None = None,
+        vectors: dict[str, models.VectorParamsDiff] | None = None,
+    ) -> Operation[None]:
+        """Change the collection's metadata or the settings of its vectors."""
+        return _write(
+            lambda client: client.update_collection(
+                self._name, metadata=metadata, vectors_config=vectors, timeout=_WRITE_TIMEOUT
+            )
+        )
+
+    def create_payload_index(self, path: str, kind: Any) -> Operation[None]:
+        """Index the values at a payload path."""
+        return _write(
+            lambda client: client.create_payload_index(
+                self._name, path, field_schema=kind, **_APPLIED
+            )
+        )
+
+    def create_vector(self, name: str, config: models.VectorNameConfig) -> Operation[None]:
+        """Add a named vector."""
+        return _write(
+            lambda client: client.create_vector_name(self._name, name, config, **_APPLIED)
+        )
+
+    def upsert(self, points: Sequence[models.PointStruct]) -> Operation[None]:
+        """Write points."""
+        return _write(lambda client: client.upsert(self._name, points, **_APPLIED))
+
+    def update_vectors(
+        self, vectors: Sequence[models.PointVectors], where: Filter | None
+    ) -> Operation[None]:
+        """Write some vectors of the points that match."""
+        return _write(
+            lambda client: client.update_vectors(
+                self._name, vectors, update_filter=where, **_APPLIED
+            )
+        )
+
+    def batch_update(self, operations: Sequence[models.UpdateOperation]) -> Operation[None]:
+        """Change points by several operations."""
+        return _write(lambda client: client.batch_update_points(self._name, operations, **_APPLIED))
+
+    def delete(self, selector: models.PointsSelector) -> Operation[None]:
+        """Delete points."""
+        return _write(lambda client: client.delete(self._name, selector, **_APPLIED))
+
+    def query(
+        self, searches: Sequence[models.QueryRequest]
+    ) -> Operation[list[models.QueryResponse]]:
+        """Run several searches."""
+        return _read(lambda client: client.query_batch_points(self._name, searches))
+
+    def retrieve(
+        self, ids: Sequence[PointId], with_vectors: Sequence[str]
+    ) -> Operation[list[models.Record]]:
+        """Read points by their ids."""
+        return _read(
+            lambda client: client.retrieve(
+                self._name,
+                ids,
+                with_payload=True,
+                with_vectors=requests.vector_selector(with_vectors),
+            )
+        )
+
+    def scroll(
+        self,
+        filter: Filter | None,
+        limit: int,
+        offset: PointId | None,
+        with_vectors: Sequence[str],
+    ) -> Operation[tuple[list[models.Record], Any]]:
+        """Read a page of points, and where the next one begins."""
+        return _read(
+            lambda client: client.scroll(
+                self._name,
+                scroll_filter=filter,
+                limit=limit,
+                offset=offset,
+                with_payload=True,
+                with_vectors=requests.vector_selector(with_vectors),
+            )
+        )
+
+    def count(self, filter: Filter | None) -> Operation[models.CountResult]:
+        """Count the points that match, exactly."""
+        return _read(lambda client: client.count(self._name, count_filter=filter, exact=True))
+
+
+def require_applied(result: Any) -> None:
+    """Raise when a write was only accepted: it may not be durable."""
+    outcomes = result if isinstance(result, list) else [result]
+    if any(getattr(outcome, "status", None) == "wait_timeout" for outcome in outcomes):
+        raise WaitTimeoutError
+
+
+def _read(
+    call: Callable[[QdrantClient | AsyncQdrantClient], T | Awaitable[T]],
+) -> Operation[T]:
+    answer: T = yield Request(call)
+    return answer
+
+
+def _write(call: Callable[[QdrantClient | AsyncQdrantClient], object]) -> Operation[None]:
+    yield Request(call, write=True)
