@@ -21,7 +21,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-__all__ = ["Environment", "build", "extras_of", "required"]
+__all__ = ["Environment", "build", "extras_of", "modules_of", "required"]
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("src", "integrations/langchain", "integrations/llama_index")
@@ -109,6 +109,11 @@ def required(extras: Iterable[str]) -> frozenset[str]:
         else:
             waiting += _requirements(distribution(requirement.name), requirement.extras)
     return frozenset(name for name, _ in seen) - {"trivec"}
+
+
+def modules_of(names: Iterable[str]) -> set[str]:
+    """Return the top-level modules that distributions bring."""
+    return {entry.split("/")[0].removesuffix(".py") for name in names for entry in _entries(name)}
 
 
 def build(folder: Path, extras: Iterable[str]) -> Environment:
