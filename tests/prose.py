@@ -11,7 +11,7 @@ FENCED = re.compile(r"^```.*?^```$", flags=re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 WORD = re.compile(r"\w")
 # a full stop inside `code`, a number or a name of a file ends no sentence
-END = re.compile(r"(?<=[.!?:;])[)\"*]*\s+")
+END = re.compile(r"(?<=[.!?])[)\"*]*\s+")
 
 
 def sentences(page: str) -> list[str]:

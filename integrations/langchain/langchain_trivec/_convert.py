@@ -35,7 +35,7 @@ _MODEL_ATTRIBUTES = ("model", "model_name", "model_id", "deployment")
 
 
 class EmbeddingsEncoder:
-    """Any LangChain embeddings as an encoder with the dense head alone.
+    """Any LangChain embeddings as an encoder with only the dense head.
 
     Vectors are given unit length. What identifies them is the class and the model's name, since
     the weights cannot be seen: give ``model`` where the embeddings object does not say it. The
@@ -93,7 +93,7 @@ class EmbeddingsEncoder:
             InputError: ids were given.
         """
         if ids:
-            raise InputError("these embeddings are dense alone, they have no tokens to decode")
+            raise InputError("these embeddings are only dense; they have no tokens to decode")
         return []
 
     def _width(self) -> int:
@@ -166,7 +166,7 @@ def search_options(options: SearchOptions, overrides: Mapping[str, Any]) -> Sear
     """Return the options with those fields changed that one call names.
 
     Raises:
-        InputError: a name that is no field of ``SearchOptions``.
+        InputError: a name that is not a field of ``SearchOptions``.
     """
     allowed = [field.name for field in fields(SearchOptions)]
     if unknown := sorted(set(overrides) - set(allowed)):
@@ -207,7 +207,7 @@ def _model_name(embeddings: Embeddings) -> str:
 
 def _require_dense(heads: Iterable[Head]) -> None:
     if other := [head for head in ALL_HEADS if head in heads and head != "dense"]:
-        raise InputError(f"heads {other}: LangChain embeddings have the dense head alone")
+        raise InputError(f"heads {other}: LangChain embeddings have only the dense head")
 
 
 def _encodings(vectors: Sequence[Sequence[float]], texts: Sequence[str]) -> list[Encoding]:

@@ -111,7 +111,7 @@ class CorpusVocabulary:
                 raise InputError(f"{name}={value}; it must be at least {least}")
         arms = index.arms()
         if "dense" not in arms:
-            raise InputError(f"the index has the arms {list(arms)}; words are found by the dense")
+            raise InputError(f"the index has the arms {list(arms)}; words need 'dense'")
         self._index = index
         self._lexical = tuple(arm for arm in LEXICAL if arm in arms)
         self._passages = passages
