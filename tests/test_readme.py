@@ -52,18 +52,19 @@ def blocks_of(name: str) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def named(name: str) -> list[tuple[str, int]]:
-    return [(name, at) for at in range(len(blocks_of(name)))]
+def distinct_blocks() -> dict[str, Block]:
+    """Return each block once, by a name; one that is the same in both languages runs once."""
+    blocks: dict[Block, str] = {}
+    for name in FILES:
+        for number, block in enumerate(blocks_of(name)):
+            blocks.setdefault(block, f"{name}-{number}")
+    return {label: block for block, label in blocks.items()}
 
 
 def expected(code: str) -> list[str | None]:
     """Return what each ``print`` of a block says that it prints; None: it does not say."""
     calls = [line for line in code.splitlines() if line.strip().startswith("print(")]
     return [line.rpartition("  # ")[2] if "  # " in line else None for line in calls]
-
-
-# One run serves both languages where they have the same block, comments included.
-RUN: dict[Block, str] = {}
 
 
 @pytest.fixture(scope="module")
@@ -78,34 +79,32 @@ def environments(tmp_path_factory):
 
 
 @pytest.mark.model
-@pytest.mark.parametrize(("name", "at"), [case for name in FILES for case in named(name)])
+@pytest.mark.parametrize("label", distinct_blocks())
 def test_a_block_runs_alone_and_prints_what_its_comments_say(
-    name, at, environments, tmp_path, openai_server
+    label, environments, tmp_path, openai_server
 ):
-    block = blocks_of(name)[at]
-    if block not in RUN:
-        openai_server.otherwise = lambda _: ANSWER
-        run = environments(block.extras).run(
-            [*COMMANDS[block.language], block.code],
-            tmp_path,
-            {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": "sk-test"},
-        )
-        assert run.returncode == 0, run.stderr
-        RUN[block] = run.stdout
+    block = distinct_blocks()[label]
+    openai_server.otherwise = lambda _: ANSWER
+    run = environments(block.extras).run(
+        [*COMMANDS[block.language], block.code],
+        tmp_path,
+        {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": "sk-test"},
+    )
+    assert run.returncode == 0, run.stderr
     if block.language == "bash":
-        assert "baobab.md" in RUN[block]
+        assert "baobab.md" in run.stdout
         return
-    printed = RUN[block].splitlines()
-    said = expected(block.code)
+    printed, said = run.stdout.splitlines(), expected(block.code)
     assert len(printed) == len(said)
     assert any(said)
-    assert [line for line, comment in zip(printed, said, strict=True) if comment] == [
-        comment for comment in said if comment
+    compared = [
+        (line, comment) for line, comment in zip(printed, said, strict=True) if comment is not None
     ]
+    assert [line for line, _ in compared] == [comment for _, comment in compared]
 
 
 def test_both_languages_show_the_same_blocks():
-    """So that one run of a block serves both."""
+    """Comments included: a reader of either finds the same, and a block runs once."""
     assert blocks_of(FILES[0]) == blocks_of(FILES[1])
 
 
