@@ -12,7 +12,7 @@ LLM_CMAKE := $(if $(filter x86_64,$(shell uname -m)),-DGGML_NATIVE=OFF -DGGML_AV
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-llm lint format bench train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test test-llm lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -58,6 +58,10 @@ format: $(INSTALLED) ## what ruff can mend by itself
 
 bench: $(INSTALLED) ## quality, encoding and storage, measured here and now
 	$(BIN)/python -m benchmarks
+
+cookbooks: $(INSTALLED) ## write the notebooks from their text, and run them
+	$(BIN)/python scripts/pair_cookbooks.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_cookbooks.py
 
 train-mini-heads: $(INSTALLED) ## train the sparse head of mini again: make train-mini-heads DATA=folder
 	@test -n '$(DATA)' || { echo "name the folder of the training files: make train-mini-heads DATA=folder"; exit 2; }

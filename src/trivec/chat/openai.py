@@ -301,7 +301,7 @@ def _whole(completion: Any) -> ChatReply:
     choices = getattr(completion, "choices", None)
     if not choices:
         raise ModelError(
-            "the server's answer is no chat completion; is base_url right, with its /v1?"
+            "the server's answer is not a chat completion; check base_url, which ends in /v1"
         )
     message = choices[0].message
     text = message.content or getattr(message, "refusal", None) or ""

@@ -80,9 +80,7 @@ class RemoteCalls:
                 "is the server running, is the address right?"
             ) from err
         except ValueError as err:
-            raise ModelError(
-                f"{url} answered with something else than JSON; is the address right?"
-            ) from err
+            raise ModelError(f"{url} did not answer in JSON; check the address") from err
 
 
 def addresses(url: str) -> tuple[str, str]:
@@ -95,7 +93,7 @@ def addresses(url: str) -> tuple[str, str]:
         InputError: no address of a server, or one with a key in it.
     """
     if not isinstance(url, str) or not re.match(r"https?://[^/]", url, re.IGNORECASE):
-        raise InputError(f"{url!r} is no address; give one like http://localhost:8000/v1")
+        raise InputError(f"{url!r} is not an address; give one like http://localhost:8000/v1")
     parts = urlsplit(url)
     if "@" in parts.netloc or parts.query:
         raise InputError("a URL holds a user or a query; give the key as api_key, not in the URL")
