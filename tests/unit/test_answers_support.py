@@ -125,6 +125,20 @@ def test_a_passage_is_compared_with_those_of_its_own_language(judge):
     assert judge.evidence(question, [chinese]) != judge.evidence(question, [english])
 
 
+@pytest.mark.parametrize(
+    ("chinese", "language"), [(5, "en"), (10, "en"), (11, "zh"), (50, "zh"), (100, "zh")]
+)
+def test_a_passage_is_chinese_from_a_tenth_of_its_characters_on(encoder, judge, chinese, language):
+    """Which background a passage is measured against shows in its score, and nowhere else."""
+    passage = "茶" * chinese + ("green tea " * 10)[: 100 - chinese]
+    assert len(passage) == 100
+    question = "what is green 茶?"
+    floor = np.mean(MaxSimReranker(encoder).score(question, BACKGROUND[language]))
+    [score] = MaxSimReranker(encoder).score(question, [passage])
+    expected = (score - floor) / (1 - floor)
+    assert judge.evidence(question, [passage]) == pytest.approx(expected, abs=1e-5)
+
+
 def test_a_remembering_judge_encodes_no_passage_twice(encoder, judge):
     remembering = judge.remembering()
     score = remembering.evidence("green tea?", PASSAGES)
