@@ -23,6 +23,10 @@ from trivec.errors import InputError
         ("三种【2】，四种[1，3]、[4、5]", (2, 1, 3, 4, 5)),
         ("a list[0] and a year [2024] and [x] and [1.5]", (0, 2024)),
         ("backwards [5-3], endless [1-9999]", (5, 3, 1, 9999)),
+        ("itself [3-3], spaced [ 2 – 3 ], far [0007]", (3, 2, 7)),
+        ("a hundred [1-100]", tuple(range(1, 101))),
+        ("one more [1-101]", (1, 101)),
+        ("too long [12345], unclosed [1, empty [], nested [[4]]", (4,)),
         ("none", ()),
     ],
 )
