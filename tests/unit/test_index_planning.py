@@ -136,7 +136,7 @@ def test_a_weight_below_0_is_refused(weight):
 
 
 def test_without_an_arm_nothing_is_searched():
-    message = r"^no arm is left to search; choose of \['bm25', 'colbert', 'dense', 'sparse'\]$"
+    message = r"^no arm is left to search; choose from \['bm25', 'colbert', 'dense', 'sparse'\]$"
     with pytest.raises(InputError, match=message):
         choose_arms(SearchOptions(arms={"dense": 0}), SCHEMA)
 
