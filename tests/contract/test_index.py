@@ -238,6 +238,18 @@ def test_paging_continues_where_the_last_page_ended(filled):
     assert pages[3] == []
 
 
+@pytest.mark.parametrize("fusion", ["rrf", "dbsf", "linear"])
+@pytest.mark.parametrize(
+    ("k", "offset"), [(6, 0), (4, 2), (1, 5)], ids=["deep", "deep and paged", "paged"]
+)
+def test_a_page_beyond_prefetch_k_is_full(filled, fusion, k, offset):
+    """An arm that gave ``prefetch_k`` candidates alone would leave the page short."""
+    options = SearchOptions(arms=["dense"], prefetch_k=1, fusion=fusion, offset=offset)
+    assert len(filled.search("cat", k=k, options=options)) == k
+    two_arms = replace(options, arms=["dense", "bm25"], offset=offset)
+    assert len(filled.search("cat", k=k, options=two_arms)) == k
+
+
 def test_k_may_exceed_the_collection(filled):
     assert len(filled.search("cat", k=1000, options=SearchOptions(arms=["dense"]))) == len(CHUNKS)
     assert filled.search("cat", k=0) == []
@@ -470,6 +482,17 @@ def test_tenants_do_not_see_each_other(location, encoder):
     assert red.count() == len(CHUNKS)
     with pytest.raises(CollectionError, match="tenant="):
         reopen(red, location, encoder)
+
+
+def test_replacing_a_source_leaves_the_other_tenants_points(location, encoder):
+    red = HybridIndex.open(**location, encoder=encoder, config=ALL_ARMS, tenant="red")
+    blue = HybridIndex(replace(red._binding, tenant="blue"), ALL_ARMS)
+    for index in (red, blue):
+        index.add(CHUNKS)
+    report = blue.add([CHUNKS[4]], replace_sources=True)  # zh2 was in zh.md too
+    assert report.deleted == 1
+    assert blue.get(["zh2"]) == []
+    assert list(red.get(list(TEXTS))) == CHUNKS
 
 
 class BrokenEncoder(FakeEncoder):

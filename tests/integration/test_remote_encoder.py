@@ -165,7 +165,7 @@ def test_dense_alone_sends_texts_and_knows_no_tokens(dense, letters):
 def test_dense_alone_says_so(dense, letters, heads):
     with pytest.raises(InputError, match=r"no server is known for .*there is one for \['dense'\]"):
         dense.encode_queries(["a"], heads=heads)
-    with pytest.raises(InputError, match="dense vectors alone"):
+    with pytest.raises(InputError, match="only dense vectors"):
         dense.decode_tokens([5])
     assert letters.requests == []
 
@@ -405,7 +405,7 @@ def test_token_answers_that_cannot_be_right(letters, task, value, message):
 @pytest.mark.parametrize("body", ["<html>", '{"data": ', ""])
 def test_no_json(letters, dense, body):
     letters.answer(body)
-    with pytest.raises(ModelError, match="something else than JSON"):
+    with pytest.raises(ModelError, match="did not answer in JSON"):
         dense.encode_queries(["a"], heads=("dense",))
 
 

@@ -45,6 +45,11 @@ from trivec.types import ChatReply
         ("[1](http://x) [[2]](http://y)", ()),
         ("see [^1]\n\n[^1]: a note\n[2]: http://x", (1,)),
         ("f(x)[1], **[2]**, [[3]]", (1, 2, 3)),
+        ("backwards [5-3], too far [1-9999]", (5, 3)),
+        ("itself [3-3], spaced [ 2 – 3 ], padded [007], too long [0007]", (3, 2, 7)),
+        ("a hundred [1-100]", tuple(range(1, 101))),
+        ("one more [1-101]", (1, 101)),
+        ("too long [12345], unclosed [1, empty [], nested [[4]]", (4,)),
         ("none", ()),
     ],
 )

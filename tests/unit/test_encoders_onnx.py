@@ -233,9 +233,13 @@ class TestDamage:
                 OnnxEncoder(path).load()
 
     def test_a_reranker_is_no_encoder(self, exported_reranker, exported_m3):
-        with pytest.raises(ModelError, match="holds an exported reranker, needed is a encoder"):
+        with pytest.raises(
+            ModelError, match="holds an exported reranker; give an exported encoder"
+        ):
             OnnxEncoder(exported_reranker).load()
-        with pytest.raises(ModelError, match="holds an exported encoder, needed is a reranker"):
+        with pytest.raises(
+            ModelError, match="holds an exported encoder; give an exported reranker"
+        ):
             OnnxReranker(exported_m3).load()
 
 

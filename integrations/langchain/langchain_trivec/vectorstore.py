@@ -83,7 +83,7 @@ class TrivecVectorStore(SearchMethods):
 
         Args:
             location: a folder (embedded engine), a ``QdrantClient``, or a trivec store.
-            embedding: a trivec encoder, or any LangChain embeddings, which are dense alone.
+            embedding: a trivec encoder, or any LangChain embeddings, which are only dense.
             collection_name: name of the collection on a server.
             config: what a new collection stores; by default every arm that the encoder can fill,
                 in langchain-qdrant's payload layout.

@@ -287,8 +287,8 @@ def create_query_engine(
         A ``RetrieverQueryEngine`` with a :class:`CitedSynthesizer`.
 
     Raises:
-        InputError: ``min_relevance`` without a postprocessor: a fused score is no relevance; or a
-            threshold in the options, and no encoder to measure with.
+        InputError: ``min_relevance`` without a postprocessor: a fused score is not a relevance; or
+            a threshold in the options, and no encoder to measure with.
 
     Example:
         >>> engine = create_query_engine(TrivecRetriever(index), llm)  # doctest: +SKIP
@@ -297,8 +297,8 @@ def create_query_engine(
     """
     if min_relevance is not None and not node_postprocessors:
         raise InputError(
-            f"min_relevance={min_relevance} without a reranker: a retrieval score is no relevance; "
-            "pass node_postprocessors=[TrivecRerank(...)], or leave min_relevance out"
+            f"min_relevance={min_relevance} without a reranker: a retrieval score is not a "
+            "relevance; pass node_postprocessors=[TrivecRerank(...)], or leave min_relevance out"
         )
     synthesizer = CitedSynthesizer(
         llm,

@@ -31,7 +31,7 @@ def whole_reply(
         request: what was sent.
 
     Raises:
-        ModelError: it is an error, or no chat completion.
+        ModelError: it is an error, or not a chat completion.
     """
     if isinstance(answer, (str, bytes)):
         try:
@@ -45,7 +45,7 @@ def whole_reply(
         if (error := error_in(body)) is not None:
             raise failures.in_body(error, request)
         raise ModelError(
-            "the server's answer is no chat completion; is base_url right, with its /v1?"
+            "the server's answer is not a chat completion; check base_url, which ends in /v1"
         )
     if isinstance(failed := _get(choice, "error"), Mapping):
         raise failures.in_body({"error": failed}, request)

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 LONGEST_REPLY = 20_000
-"""Characters that are read; what comes after them is no list."""
+"""Characters that are read; what comes after them is not a list."""
 
 LONGEST_KEYWORD = 64
 """Characters; what is longer is a sentence, not a keyword."""

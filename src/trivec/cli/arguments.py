@@ -39,7 +39,7 @@ def metadata_filter(text: str | None) -> dict[str, Any] | None:
     """Read ``--filter``.
 
     Raises:
-        typer.BadParameter: it is no JSON object.
+        typer.BadParameter: it is not a JSON object.
     """
     if text is None:
         return None

@@ -104,7 +104,7 @@ class HybridIndex:
             CollectionNotFoundError: nothing is there and ``create`` is False.
             FingerprintMismatchError: another model wrote it; both sides are printed.
             CollectionLockedError: another process has the folder open.
-            CollectionError: the folder is no index, or its vectors do not fit the encoder.
+            CollectionError: the folder is not an index, or its vectors do not fit the encoder.
             StoreUnavailableError: the server cannot be reached.
         """
         config = config or IndexConfig()

@@ -90,7 +90,7 @@ def resolve_store(location: str | Path | QdrantClient | Store, collection: str |
         text = str(location)
         if text == ":memory:" or "://" in text:
             raise InputError(
-                f"location={text!r} is no folder; pass QdrantClient({text!r}) and a collection"
+                f"location={text!r} is not a folder; pass QdrantClient({text!r}) and a collection"
             )
         if collection is not None:
             raise InputError(f"collection={collection!r} with a folder; a folder is one collection")

@@ -80,7 +80,7 @@ def choose_arms(options: SearchOptions, schema: Schema) -> dict[str, float]:
         raise InputError(f"weights {negative}; they must be 0 or more")
     arms = {arm: weight for arm, weight in weights.items() if weight > 0}
     if not arms:
-        raise InputError(f"no arm is left to search; choose of {sorted(schema.vectors)}")
+        raise InputError(f"no arm is left to search; choose from {sorted(schema.vectors)}")
     return arms
 
 

@@ -30,7 +30,7 @@ from trivec.types import ChatReply
 __all__ = ["QuestionPrompts", "QuestionWriter", "WrittenQuestions", "parse_questions"]
 
 SHORTEST_QUESTION, LONGEST_QUESTION = 4, 200
-"""Characters; what is shorter says too little to be searched for, what is longer is no question."""
+"""Characters; what is shorter says too little, what is longer is not a question."""
 
 _BULLETS = re.compile(r"^(?:\s*(?:[-*•·]|Q?\(?\d{1,3}[.)、:：]))+\s*", re.IGNORECASE)
 _QUOTED = re.compile(r'"([^"\n]*[?？])"')

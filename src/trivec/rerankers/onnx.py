@@ -141,7 +141,7 @@ class OnnxReranker:
             passages: any texts; one that stands twice is read once.
 
         Raises:
-            InputError: ``passages`` is one text, or something is no text.
+            InputError: ``passages`` is one text, or something is not a text.
             ModelError: the folder cannot be used, or not even one pair fits into memory.
             MissingDependencyError: the extra ``onnx`` is not installed.
         """

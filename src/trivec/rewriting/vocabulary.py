@@ -106,7 +106,7 @@ class CorpusVocabulary:
         check_least("sample", sample, 1)
         arms = index.arms()
         if DENSE.name not in arms:
-            raise InputError(f"the index has the arms {list(arms)}; words are found by the dense")
+            raise InputError(f"the index has the arms {list(arms)}; words need {DENSE.name!r}")
         self._index = index
         self._lexical = tuple(arm for arm in LEXICAL if arm in arms)
         self._passages = passages

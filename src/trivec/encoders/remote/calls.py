@@ -56,7 +56,7 @@ class _Answer:
 
 
 class _StatusError(Exception):
-    """An answer that is no success, on its way to be tried again."""
+    """An answer that is not a success, on its way to be tried again."""
 
     def __init__(self, answer: _Answer) -> None:
         super().__init__(f"status {answer.status}")
@@ -163,9 +163,7 @@ class RemoteCalls:
         if isinstance(error, _TooLongError):
             return ModelError(f"the answer of {url} is too large to be one")
         if isinstance(error, (ValueError, httpx.DecodingError)):
-            return ModelError(
-                f"{url} answered with something else than JSON; is the address right?"
-            )
+            return ModelError(f"{url} did not answer in JSON; check the address")
         return ModelError(f"the request to {url} failed: {type(error).__name__}")
 
     def _of_status(self, answer: _Answer, url: str, texts: Sequence[str]) -> ModelError:
@@ -222,7 +220,7 @@ def addresses(url: str) -> tuple[str, str]:
         InputError: no address of a server, or one with a key in it.
     """
     if not isinstance(url, str) or not re.match(r"https?://[^/]", url, re.IGNORECASE):
-        raise InputError(f"{url!r} is no address; give one like http://localhost:8000/v1")
+        raise InputError(f"{url!r} is not an address; give one like http://localhost:8000/v1")
     parts = urlsplit(url)
     if "@" in parts.netloc or parts.query:
         raise InputError("a URL holds a user or a query; give the key as api_key, not in the URL")

@@ -265,7 +265,7 @@ class RemoteEncoder:
             ModelError: the server failed.
         """
         if self._tokens is None:
-            raise InputError("this encoder makes dense vectors alone; give it tokenizer=...")
+            raise InputError("this encoder makes only dense vectors; give it tokenizer=...")
         return self._tokens.decode(ids)
 
     def close(self) -> None:
