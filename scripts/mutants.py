@@ -147,6 +147,7 @@ def prepare(folder: Path, path: Path, tests: Sequence[str]) -> Path:
         ],
         "pytest_add_cli_args": ["-p", "no:cacheprovider"],
         "process_isolation": "forkserver",
+        "timeout_constant": 5.0,  # a busy machine is no endless loop
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in options.items()]
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import uuid
 from datetime import UTC, date, datetime
+from itertools import count
 from typing import get_args
 
 import pytest
@@ -107,7 +108,7 @@ def test_the_shorthand_selects(shorthand, expected):
         ("lang", "str"),
         ([("a", 1)], "list"),
     ],
-    ids=repr,
+    ids=count(),
 )
 def test_what_cannot_be_understood_is_named(shorthand, named):
     with pytest.raises(FilterError, match=named):
