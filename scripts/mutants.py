@@ -14,12 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -76,13 +77,13 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="about so many mutants of each module")
     arguments = parser.parse_args()
     os.nice(10)
-    listed = reasons()
+    groups = listed_groups()
     unlisted: list[Mutant] = []
     for name in arguments.modules or NEAREST:
         path, tests = NEAREST[name]
         mutants = list(run(name, Path("src/trivec") / path, tests, arguments.sample))
         survivors = sorted(mutant for mutant in mutants if mutant.status in {SURVIVED, UNTESTED})
-        fresh = [one for one in survivors if (one.function, one.change) not in listed]
+        fresh = [one for one in survivors if not any(group.has(one) for group in groups)]
         unlisted += fresh
         noticed = len(mutants) - len(survivors)
         print(
@@ -90,20 +91,35 @@ def main() -> int:
             f"{len(survivors) - len(fresh)} listed, {len(fresh)} not listed",
             flush=True,
         )
-        for mutant in fresh:
-            print(f"  {mutant.function}\n    {mutant.change!r}")
+        for mutant in fresh:  # as the file wants them
+            print(f"  {json.dumps(mutant.function)} = [{json.dumps(mutant.change)}]")
     return 1 if unlisted else 0
 
 
-def reasons() -> dict[tuple[str, str], str]:
-    """Return why each listed mutant may survive, by function and change."""
-    groups = tomllib.loads(LISTED.read_text(encoding="utf-8"))["group"] if LISTED.exists() else []
-    return {
-        (function, change): group["reason"]
-        for group in groups
-        for function, changes in group["mutants"].items()
-        for change in changes
-    }
+@dataclass(frozen=True)
+class Group:
+    """Survivors that one reason holds for.
+
+    Attributes:
+        reason: why no test can, or need, notice them.
+        mutants: their changes, by function.
+        pattern: matches the change of every one, wherever it is.
+    """
+
+    reason: str
+    mutants: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    pattern: str | None = None
+
+    def has(self, mutant: Mutant) -> bool:
+        """Say whether the mutant is one of them."""
+        if self.pattern is not None and re.fullmatch(self.pattern, mutant.change):
+            return True
+        return mutant.change in self.mutants.get(mutant.function, ())
+
+
+def listed_groups() -> list[Group]:
+    """Return the survivors that are listed."""
+    return [Group(**group) for group in tomllib.loads(LISTED.read_text("utf-8"))["group"]]
 
 
 def run(name: str, path: Path, tests: Sequence[str], sample: int | None) -> Iterator[Mutant]:
@@ -147,6 +163,7 @@ def prepare(folder: Path, path: Path, tests: Sequence[str]) -> Path:
         ],
         "pytest_add_cli_args": ["-p", "no:cacheprovider"],
         "process_isolation": "forkserver",
+        "timeout_constant": 5.0,  # a busy machine is no endless loop
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in options.items()]
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")

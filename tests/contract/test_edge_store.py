@@ -167,11 +167,11 @@ def test_a_store_that_was_dropped_lets_go(folder):
     assert count(folder) == 1
 
 
-def use_inherited(store, results):
+def use_inherited(store, parent):
     try:
-        results.put(store.count())
+        parent.send(store.count())
     except StoreError as err:
-        results.put(str(err))
+        parent.send(str(err))
     store.close()  # must not touch the parent's files
     del store
 
@@ -179,10 +179,11 @@ def use_inherited(store, results):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_cannot_use_the_store(filled, folder):
     context = multiprocessing.get_context("fork")
-    results = context.SimpleQueue()
-    child = context.Process(target=use_inherited, args=(filled, results))
+    from_child, parent = context.Pipe(duplex=False)
+    child = context.Process(target=use_inherited, args=(filled, parent), daemon=True)
     child.start()
-    assert "forked" in results.get()
+    assert from_child.poll(30), "the child waits for threads that the engine does not have there"
+    assert "forked" in from_child.recv()
     child.join(30)
     assert child.exitcode == 0
     filled.upsert(make_points(4))

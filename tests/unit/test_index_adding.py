@@ -165,6 +165,14 @@ def test_texts_longer_than_the_model_reads_are_stored_and_named(index):
     assert report == AddReport(added=2, truncated=("long",))
 
 
+@pytest.mark.parametrize("late_chunking", [False, True])
+def test_a_collection_of_words_alone_asks_no_model(store, encoder, late_chunking):
+    index = HybridIndex.open(store, encoder, config=IndexConfig(arms=("bm25",)))
+    assert index.add(CHUNKS, late_chunking=late_chunking) == AddReport(added=5)
+    assert index.search("number 3", k=1)[0].id == "3"
+    assert encoder.calls == 0
+
+
 # Sources
 
 

@@ -117,7 +117,10 @@ DENSE_ALONE = Schema({"dense": SCHEMA.vectors["dense"]})
     ids=["arms", "colbert", "thresholds"],
 )
 def test_an_arm_that_the_collection_lacks_is_named(options, unknown):
-    message = rf"^arms {unknown} are not in this collection, which has \['dense'\]; leave them out"
+    message = (
+        rf"^arms {unknown} are not in this collection, which has \['dense'\]; "
+        r"leave them out, or index with IndexConfig\(arms=\.\.\.\)$"
+    )
     with pytest.raises(InputError, match=message):
         choose_arms(options, DENSE_ALONE)
 

@@ -12,7 +12,7 @@ from trivec._runtime.reports import frozen
 from trivec.colbert import pool_rows
 from trivec.encoders.memo import MemoEncoder
 from trivec.errors import InputError, TextsRefusedError
-from trivec.index.collection import Binding
+from trivec.index.collection import NO_HEADS, Binding
 from trivec.index.late_chunking import Context, contexts, whole_documents
 from trivec.index.steps import Steps, Write, compute, in_background, join, read, write
 from trivec.payloads.trivec import identify
@@ -221,7 +221,9 @@ def _encode(
     tally: _Tally,
 ) -> list[Point]:
     """Encode in one pass and keep the points that may be stored."""
-    if options.late_chunking:
+    if not binding.heads:  # words alone need no model
+        encodings = [NO_HEADS] * len(fresh)
+    elif options.late_chunking:
         encodings = _encode_in_context(binding, list(fresh.values()), around)
     else:
         fresh, encodings = _encode_texts(binding, fresh, tally)
