@@ -178,7 +178,12 @@ def _prepare(
         else:
             batch.payloads[key] = binding.codec.encode(chunk, binding.tenant, context)
             tally.updated += 1
-    if not options.dry_run:
+    if options.dry_run:
+        tally.reused += sum(
+            (content_digest(chunk.text), _digest(around, key)) in options.known
+            for key, chunk in fresh.items()
+        )
+    else:
         batch.points += yield from _points(binding, fresh, around, options, tally)
         fresh = {point.id: fresh[point.id] for point in batch.points}
     updated = len(fresh.keys() & existing.keys())
@@ -235,16 +240,15 @@ def _reused(
     whole = {spec.name for spec in specs if spec.kind != "sparse"}  # those may be empty
     wanted = list(dict.fromkeys(twins.values()))
     stored = yield from read(lambda store: store.retrieve(wanted, with_vectors=names))
-    vectors = {point.id: point.vectors for point in stored if whole <= point.vectors.keys()}
-    return {
-        key: Point(
-            key,
-            vectors[twin],
-            binding.codec.encode(fresh[key], binding.tenant, _digest(around, key)),
-        )
-        for key, twin in twins.items()
-        if twin in vectors
-    }
+    complete = {point.id: point for point in stored if whole <= point.vectors.keys()}
+    points = {}
+    for key, twin in twins.items():
+        chunk, context = fresh[key], _digest(around, key)
+        point = complete.get(twin)
+        if point is not None and binding.holds_text(point.payload, chunk.text, context):
+            payload = binding.codec.encode(chunk, binding.tenant, context)
+            points[key] = Point(key, point.vectors, payload)
+    return points
 
 
 def _encode(

@@ -49,7 +49,7 @@ from trivec.types import (
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-__all__ = ["HybridIndex", "IndexConfig", "add_options", "binding_of"]
+__all__ = ["HybridIndex", "IndexConfig", "add_options", "binding_of", "remember_root"]
 
 T = TypeVar("T")
 
@@ -428,6 +428,14 @@ class HybridIndex:
 def binding_of(index: HybridIndex) -> Binding:
     """Return what an index is bound to: the door for trivec's other rooms, not for programs."""
     return index._binding  # noqa: SLF001  # this module made it
+
+
+def remember_root(index: HybridIndex, root: str) -> None:
+    """Let the collection remember which folder its sources are relative to; see ``binding_of``."""
+    binding = binding_of(index)
+    schema = replace(binding.schema, root=root)
+    binding.store.describe(schema)
+    index._binding = replace(binding, schema=schema)  # noqa: SLF001  # the same
 
 
 def add_options(
