@@ -57,7 +57,7 @@ OPTIONS = {
 """Options by the argument of Python that they set."""
 
 _ARGUMENT = re.compile(
-    rf"(?<![\w.=('-])({'|'.join(OPTIONS)})=(\.\.\.|'[^']*'|\"[^\"]*\"|[\[(][^\])]*[\])]|[\w.:/-]+)"
+    rf"(?<![\w.=('?&-])({'|'.join(OPTIONS)})=(\.\.\.|'[^']*'|\"[^\"]*\"|[\[(][^\])]*[\])]|[\w.:/-]+)"
 )
 
 

@@ -134,7 +134,7 @@ def sync_folder(
     root: str | Path | None = None,
     options: SyncOptions | None = None,
     on_left_out: OnLeftOut | None = None,
-    progress: Watcher | None = None,
+    progress: Callable[[SyncProgress], None] | None = None,
 ) -> SyncReport:
     """Make an index hold what files and folders hold.
 
