@@ -282,6 +282,14 @@ class TrivecVectorStore(SearchMethods):
         await self._async_index.delete(ids=ids, filter=_everything(ids, filter))
         return True
 
+    def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata; see :meth:`trivec.HybridIndex.ensure_payload_index`."""
+        return self._index.ensure_payload_index(key, kind)
+
+    async def aensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata; see :meth:`ensure_payload_index`."""
+        return await self._async_index.ensure_payload_index(key, kind)
+
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Return the documents with these ids, in the order given; unknown ids are left out."""
         return [document_of(chunk) for chunk in self._index.get(ids)]

@@ -12,6 +12,6 @@ LONGEST_QUOTE = 200
 _KEY = re.compile(r"\b(?:sk|key|Bearer)[-_ ][\w*.-]{6,}", re.IGNORECASE)
 
 
-def quoted(message: str) -> str:
+def quoted(message: str, longest: int = LONGEST_QUOTE) -> str:
     """Return the beginning of a message in one line, without what looks like a key."""
-    return _KEY.sub("***", " ".join(message.split()))[:LONGEST_QUOTE]
+    return _KEY.sub("***", " ".join(message.split()))[:longest]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal, TypeAlias
@@ -11,12 +11,12 @@ from typing import Any, Literal, TypeAlias
 from trivec._runtime.reports import frozen
 from trivec.colbert import pool_rows
 from trivec.encoders.memo import MemoEncoder
-from trivec.errors import InputError
+from trivec.errors import InputError, PointsRefusedError
 from trivec.index.collection import Binding
 from trivec.index.late_chunking import Context, contexts, whole_documents
 from trivec.index.steps import Steps, Write, compute, in_background, join, read, write
 from trivec.payloads.trivec import identify
-from trivec.protocols import Encoder, LongEncoder
+from trivec.protocols import AsyncStore, Encoder, LongEncoder, Store
 from trivec.query import Filter
 from trivec.schema import MAX_MULTIVECTOR_FLOATS
 from trivec.types import AddReport, Chunk, Encoding, Point, PointId, Refusal, StoredPoint
@@ -63,6 +63,15 @@ class _Tally:
     def report(self) -> AddReport:
         return frozen(AddReport, self)
 
+    def take_back(self, refused: Mapping[PointId, str], batch: _Batch) -> None:
+        """Count points as refused that were counted as written."""
+        for key, reason in refused.items():
+            if key in batch.created:
+                self.added -= 1
+            else:
+                self.updated -= 1
+            self.refused.append(Refusal(batch.ids[key], reason))
+
 
 @dataclass(slots=True)
 class _Batch:
@@ -71,14 +80,22 @@ class _Batch:
     points: list[Point] = field(default_factory=list)
     payloads: dict[PointId, Mapping[str, Any]] = field(default_factory=dict)
     chunks: int = 0
+    ids: dict[PointId, str] = field(default_factory=dict)
+    created: set[PointId] = field(default_factory=set)
 
-    def write(self) -> Steps[None]:
-        """Write this in the background."""
+    def write(self, tally: _Tally) -> Steps[None]:
+        """Write this in the background; what the engine refuses is reported, all else stored."""
+
+        def refuse(err: PointsRefusedError) -> None:
+            tally.take_back(err.refused, self)
+
         writes: list[Write] = []
         if self.points:
-            writes.append(lambda store: store.upsert(self.points))
+            writes.append(_all_but_refused(lambda store: store.upsert(self.points), refuse))
         if self.payloads:
-            writes.append(lambda store: store.overwrite_payload(self.payloads))
+            writes.append(
+                _all_but_refused(lambda store: store.overwrite_payload(self.payloads), refuse)
+            )
         yield from in_background(*writes)
 
     def current(self) -> dict[PointId, Mapping[str, Any]]:
@@ -98,7 +115,7 @@ def add_steps(
     try:
         for window in windows(_only_chunks(chunks), options.batch_size):
             batch = yield from _prepare(binding, window, written.current(), options, tally)
-            yield from batch.write()
+            yield from batch.write(tally)
             _report(progress, written)
             written = batch
         yield from join()
@@ -121,6 +138,26 @@ def delete_steps(scope: Filter | None) -> Steps[int]:
     if count:
         yield from write(lambda store: store.delete(filter=scope))
     return count
+
+
+def _all_but_refused(write: Write, refuse: Callable[[PointsRefusedError], None]) -> Write:
+    """Return a write whose refused points are reported instead of raised."""
+
+    async def awaited(answer: Awaitable[None]) -> None:
+        try:
+            await answer
+        except PointsRefusedError as err:
+            refuse(err)
+
+    def call(store: Store | AsyncStore) -> Awaitable[None] | None:
+        try:
+            answer = write(store)
+        except PointsRefusedError as err:
+            refuse(err)
+            return None
+        return None if answer is None else awaited(answer)
+
+    return call
 
 
 def _only_chunks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -182,11 +219,15 @@ def _prepare(
         elif binding.codec.decode(StoredPoint(key, existing[key])) == chunk:
             tally.skipped += 1
         else:
+            batch.ids[key] = str(chunk.id)
             batch.payloads[key] = binding.codec.encode(chunk, binding.tenant, context)
             tally.updated += 1
     points = yield from compute(lambda: _encode(binding, fresh, around, options, tally))
     for point in points:
         batch.points.append(point)
+        batch.ids[point.id] = str(fresh[point.id].id)
+        if point.id not in existing:
+            batch.created.add(point.id)
         if point.id in existing:
             tally.updated += 1
         else:
