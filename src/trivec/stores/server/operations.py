@@ -326,8 +326,14 @@ class Operations:
         while left:
             most = min(MAX_POINTS, self._terms.limits.points or MAX_POINTS, self._most)
             batch = next(batches(left, lambda item: size(item[1]), most=most))
+            try:
+                refused_here = yield from self._write_or_bisect(batch, send, verify)
+            except StoreError as err:
+                if len(batch) == 1 or not is_too_large(err.__cause__):
+                    raise
+                self._most = len(batch) // 2
+                continue
             left = left[len(batch) :]
-            refused_here = yield from self._write_or_bisect(batch, send, verify)
             refused |= refused_here
             if len(refused_here) == len(batch) > 1 and _concern_all(refused_here.values()):
                 raise StoreError(_refusals(refused, len(items)))
@@ -349,16 +355,11 @@ class Operations:
             if isinstance(cause, NotAppliedError) and verify is not None:
                 yield from verify(values)
                 return {}
-            too_many = is_too_large(cause)
-            if not (too_many or is_refusal(cause)) or required_index(server_words(cause)):
+            if not is_refusal(cause) or required_index(server_words(cause)):
                 raise
             if len(items) == 1:
-                if too_many:
-                    raise
                 return {items[0][0]: str(err)}
             half = len(items) // 2
-            if too_many:
-                self._most = half
             logger.debug("the server refused %d points, they are sent in halves", len(items))
             first = yield from self._write_or_bisect(items[:half], send, verify)
             return first | (yield from self._write_or_bisect(items[half:], send, verify))
