@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,6 +48,7 @@ class LoopbackQdrant:
         rules: asked first for every request.
         requests: method, path and body of every request, in order.
         collections: the collections by name.
+        drips: takes method and path; whether the answer comes byte by byte.
     """
 
     def __init__(self, version: str = "1.18.3") -> None:
@@ -54,6 +56,7 @@ class LoopbackQdrant:
         self.rules: list[Rule] = []
         self.requests: list[tuple[str, str, dict]] = []
         self.collections: dict[str, dict] = {}
+        self.drips: Callable[[str, str], bool] = lambda _method, _path: False
         self._lock = threading.RLock()
         handler = type("Bound", (_Handler,), {"qdrant": self})
         self._server = _Server(("127.0.0.1", 0), handler)
@@ -203,6 +206,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        if self.qdrant.drips(self.command, self.path.split("?")[0]):
+            for byte in content:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(0.2)
+            return
         self.wfile.write(content)
 
     do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _do  # noqa: N815  # http.server's names

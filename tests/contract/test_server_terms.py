@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -316,11 +317,11 @@ def demands_an_index(qdrant, path="metadata.lang", kind="keyword"):
     def rule(method, request, body):
         searches = body.get("searches", [body])
         filtered = any(f'"{path}"' in str(search).replace("'", '"') for search in searches)
-        if "index" not in request and method == "POST" and filtered:
-            if path not in qdrant.collections["kb"]["indexes"]:
-                status, answer, headers = recorded("strict: filter without an index")
-                words = answer["status"]["error"].replace('"lang"', f'"{path}"')
-                return status, {"status": {"error": words.replace("keyword", kind)}}, headers
+        missing = path not in qdrant.collections["kb"]["indexes"]
+        if "index" not in request and method == "POST" and filtered and missing:
+            status, answer, headers = recorded("strict: filter without an index")
+            words = answer["status"]["error"].replace('"lang"', f'"{path}"')
+            return status, {"status": {"error": words.replace("keyword", kind)}}, headers
         return None
 
     qdrant.rules.append(rule)
@@ -529,6 +530,40 @@ def test_many_searches_are_several_requests(qdrant, client):
     assert max(sizes) <= 64
 
 
+def test_several_batches_are_written_at_once(qdrant, client, add):
+    under_way, most = [], []
+
+    def watch(method, path, _):
+        if (method, path) == ("PUT", POINTS):
+            under_way.append(1)
+            most.append(len(under_way))
+            time.sleep(0.1)
+            under_way.pop()
+
+    qdrant.rules.append(watch)
+    index = opened(client, config=IndexConfig(batch_size=4))
+    assert add(index, chunks(40)).added == 40
+    assert 2 <= max(most) <= 4
+    assert len(qdrant.collections["kb"]["points"]) == 40
+
+
+def test_a_point_that_is_written_twice_keeps_the_last(qdrant, client, add):
+    """The first write of it is slow, the second comes while it is under way."""
+    first = threading.Event()
+
+    def slow_first(method, path, _):
+        if (method, path) == ("PUT", POINTS) and not first.is_set():
+            first.set()
+            time.sleep(0.3)
+
+    qdrant.rules.append(slow_first)
+    index = opened(client, config=IndexConfig(batch_size=1))
+    given = [Chunk("old text", id="a"), Chunk("other", id="b"), Chunk("new text", id="a")]
+    report = add(index, given)
+    assert [chunk.text for chunk in index.get(["a"])] == ["new text"]
+    assert (report.added, report.updated) == (2, 1)
+
+
 def test_few_async_searches_are_under_way_at_once(qdrant, client):
     opened(client).add(chunks(1))
     under_way, most = [], []
@@ -576,6 +611,17 @@ def test_a_write_that_hangs_ends_at_its_deadline(qdrant, client, add):
 def test_fine_is_what_the_recorded_answers_are():
     """The loopback's own answers have the form of real ones."""
     assert fine(True)[1]["status"] == recorded("write without waiting")[1]["status"]
+
+
+@pytest.mark.parametrize("act", ["write", "read"])
+def test_an_answer_that_drips_ends_at_the_deadline(qdrant, client, add, act):
+    short = RetryPolicy(read_deadline=0.5, write_deadline=0.5)
+    index = opened(client, retry=short)
+    qdrant.drips = lambda _, path: path in (POINTS, f"{POINTS}/count")
+    begun = time.monotonic()
+    with pytest.raises(StoreUnavailableError, match="does not answer in time"):
+        add(index, chunks(1), short) if act == "write" else index.count()
+    assert time.monotonic() - begun < 4
 
 
 def test_the_docs_show_the_table_of_versions():

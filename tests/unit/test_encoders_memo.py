@@ -128,7 +128,7 @@ def test_an_encoder_that_fails_leaves_nobody_waiting(stopped):
     begun, go_on = threading.Event(), threading.Event()
 
     class Failing(FakeEncoder):
-        def encode_queries(self, texts, *, heads=("dense",)):
+        def encode_queries(self, *_arguments, **_options):
             begun.set()
             go_on.wait(10)
             raise stopped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -63,9 +63,9 @@ class _Tally:
     def report(self) -> AddReport:
         return frozen(AddReport, self)
 
-    def take_back(self, refused: Mapping[PointId, str], batch: _Batch) -> None:
+    def take_back(self, batch: _Batch) -> None:
         """Count points as refused that were counted as written."""
-        for key, reason in refused.items():
+        for key, reason in batch.refused.items():
             if key in batch.created:
                 self.added -= 1
             else:
@@ -82,21 +82,18 @@ class _Batch:
     chunks: int = 0
     ids: dict[PointId, str] = field(default_factory=dict)
     created: set[PointId] = field(default_factory=set)
+    refused: dict[PointId, str] = field(default_factory=dict)
 
-    def write(self, tally: _Tally) -> Steps[None]:
-        """Write this in the background; what the engine refuses is reported, all else stored."""
-
-        def refuse(err: PointsRefusedError) -> None:
-            tally.take_back(err.refused, self)
-
+    def write(self, ahead: int) -> Steps[None]:
+        """Write this in the background; what the engine refuses is noted, all else stored."""
         writes: list[Write] = []
         if self.points:
-            writes.append(_all_but_refused(lambda store: store.upsert(self.points), refuse))
+            writes.append(_all_but_refused(lambda store: store.upsert(self.points), self.refused))
         if self.payloads:
             writes.append(
-                _all_but_refused(lambda store: store.overwrite_payload(self.payloads), refuse)
+                _all_but_refused(lambda store: store.overwrite_payload(self.payloads), self.refused)
             )
-        yield from in_background(*writes)
+        yield from in_background(*writes, ahead=ahead)
 
     def current(self) -> dict[PointId, Mapping[str, Any]]:
         """The payloads that the store will hold once this is written."""
@@ -108,18 +105,24 @@ def add_steps(
 ) -> Steps[AddReport]:
     """Add chunks to a bound collection; see :meth:`trivec.HybridIndex.add`."""
     tally = _Tally()
-    written = _Batch()
+    in_flight: deque[_Batch] = deque()
+    ahead = int(getattr(binding.store, "parallel_writes", 1))
     windows = whole_documents if options.late_chunking else _windows
     if options.late_chunking:
         long_encoder(binding.encoder)  # refused before anything is read
     try:
         for window in windows(_only_chunks(chunks), options.batch_size):
-            batch = yield from _prepare(binding, window, written.current(), options, tally)
-            yield from batch.write(tally)
-            _report(progress, written)
-            written = batch
+            underway = {key: value for batch in in_flight for key, value in batch.current().items()}
+            batch = yield from _prepare(binding, window, underway, options, tally)
+            if not underway.keys().isdisjoint(batch.current()):
+                yield from join()  # two writes of one point keep their order
+            yield from batch.write(ahead)
+            in_flight.append(batch)
+            while len(in_flight) > ahead:
+                _finish(progress, in_flight.popleft(), tally)
         yield from join()
-        _report(progress, written)
+        while in_flight:
+            _finish(progress, in_flight.popleft(), tally)
     except Exception as err:
         err.add_note(
             "what was stored before this stays; add the same chunks again to continue, "
@@ -140,20 +143,20 @@ def delete_steps(scope: Filter | None) -> Steps[int]:
     return count
 
 
-def _all_but_refused(write: Write, refuse: Callable[[PointsRefusedError], None]) -> Write:
-    """Return a write whose refused points are reported instead of raised."""
+def _all_but_refused(write: Write, refused: dict[PointId, str]) -> Write:
+    """Return a write that notes refused points instead of raising."""
 
     async def awaited(answer: Awaitable[None]) -> None:
         try:
             await answer
         except PointsRefusedError as err:
-            refuse(err)
+            refused.update(err.refused)
 
     def call(store: Store | AsyncStore) -> Awaitable[None] | None:
         try:
             answer = write(store)
         except PointsRefusedError as err:
-            refuse(err)
+            refused.update(err.refused)
             return None
         return None if answer is None else awaited(answer)
 
@@ -335,7 +338,9 @@ def _too_many_rows(encoding: Encoding) -> str:
     )
 
 
-def _report(progress: Progress | None, batch: _Batch) -> None:
+def _finish(progress: Progress | None, batch: _Batch, tally: _Tally) -> None:
+    """Report a batch that is written."""
+    tally.take_back(batch)
     if progress is not None and batch.chunks:
         progress(batch.chunks)
 

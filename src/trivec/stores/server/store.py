@@ -23,6 +23,8 @@ __all__ = ["ServerStore"]
 
 T = TypeVar("T")
 
+PARALLEL_WRITES = 4
+
 
 class ServerStore:
     """Points in a collection of a Qdrant server, by REST or gRPC as the client was built.
@@ -67,6 +69,11 @@ class ServerStore:
     def __repr__(self) -> str:
         name = self._operations.collection  # a client's repr may hold a key
         return f"ServerStore(collection={name!r})"
+
+    @property
+    def parallel_writes(self) -> int:
+        """How many writes gain from being under way at once."""
+        return 1 if is_local(self._client) else PARALLEL_WRITES
 
     @property
     def schema(self) -> Schema | None:
