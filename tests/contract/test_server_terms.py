@@ -397,6 +397,21 @@ def test_an_index_is_of_the_type_of_the_values(qdrant, client, value, kind):
         index.ensure_payload_index("nobody")
 
 
+def test_both_adapters_make_indexes(qdrant, client):
+    from langchain_trivec import TrivecVectorStore as LangChainStore
+    from llama_index_trivec import TrivecVectorStore as LlamaIndexStore
+
+    index = opened(client)
+    made = qdrant.collections["kb"]["indexes"]
+    for number, kind in enumerate([LangChainStore, LlamaIndexStore]):
+        store = kind(index)
+        assert store.ensure_payload_index(f"a{number}", "integer") == "integer"
+        awaited = store.aensure_payload_index(f"b{number}", "keyword")
+        assert asyncio.run(awaited) == "keyword"
+        assert made[f"metadata.a{number}"] == "integer"
+        assert made[f"metadata.b{number}"] == "keyword"
+
+
 def test_searches_keep_to_the_limits(qdrant, client):
     opened(client).add(chunks(4))
     qdrant.strict(max_query_limit=50, search_max_batchsize=2, search_allow_exact=False)

@@ -113,7 +113,9 @@ class TrivecVectorStore(SearchMethods):
                 raise InputError("async_client goes with a QdrantClient and a collection_name")
             from trivec.stores import AsyncServerStore
 
-            async_index = AsyncHybridIndex(index, AsyncServerStore(async_client, collection_name))
+            on_demand = config is None or config.index_on_demand
+            async_store = AsyncServerStore(async_client, collection_name, index_on_demand=on_demand)
+            async_index = AsyncHybridIndex(index, async_store)
         return cls(index, options=options, async_index=async_index)
 
     @classmethod
