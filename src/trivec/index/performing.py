@@ -109,7 +109,8 @@ class _InThread:
             self._pool.shutdown(wait=True)
         if error is None:
             self._join()
-        for pending in self._pending if error is not None else ():
+            return
+        for pending in self._pending:
             _note(error, pending.exception())
 
 
