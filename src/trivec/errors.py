@@ -13,20 +13,24 @@ Every message says what was given, what is allowed and what to do::
     │   ├── ModelUnavailableError           its server cannot be reached, or failed
     │   └── TextsRefusedError               it takes some of the texts, and not the others
     ├── CollectionError                     a collection or folder that cannot be used
+    │   ├── CollectionExistsError           there is one already
     │   ├── CollectionNotFoundError         nothing is there
     │   ├── FingerprintMismatchError        another model wrote it
     │   └── CollectionLockedError           another process has it open
     └── StoreError                          the engine failed
+        ├── PointsRefusedError              it refused some points, all others are written
         └── StoreUnavailableError           the server cannot be reached
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 __all__ = [
     "AnswerInterruptedError",
     "CollectionError",
+    "CollectionExistsError",
     "CollectionLockedError",
     "CollectionNotFoundError",
     "FilterError",
@@ -37,6 +41,7 @@ __all__ = [
     "MissingHeadError",
     "ModelError",
     "ModelUnavailableError",
+    "PointsRefusedError",
     "StoreError",
     "StoreUnavailableError",
     "TextsRefusedError",
@@ -122,6 +127,10 @@ class CollectionError(TrivecError):
     """A collection or index folder cannot be used as asked."""
 
 
+class CollectionExistsError(CollectionError):
+    """There is a collection of that name already; another may have made it just now."""
+
+
 class CollectionNotFoundError(CollectionError):
     """There is no index or collection at the given place."""
 
@@ -136,6 +145,19 @@ class CollectionLockedError(CollectionError):
 
 class StoreError(TrivecError):
     """The storage engine refused or failed an operation."""
+
+
+class PointsRefusedError(StoreError):
+    """The engine refused some points; all others of the call are written.
+
+    Args:
+        message: names the first of them.
+        refused: the reason by point id.
+    """
+
+    def __init__(self, message: str, refused: Mapping[Any, str]) -> None:
+        super().__init__(message)
+        self.refused = dict(refused)
 
 
 class StoreUnavailableError(StoreError):

@@ -113,7 +113,9 @@ class TrivecVectorStore(SearchMethods):
                 raise InputError("async_client goes with a QdrantClient and a collection_name")
             from trivec.stores import AsyncServerStore
 
-            async_index = AsyncHybridIndex(index, AsyncServerStore(async_client, collection_name))
+            on_demand = config is None or config.index_on_demand
+            async_store = AsyncServerStore(async_client, collection_name, index_on_demand=on_demand)
+            async_index = AsyncHybridIndex(index, async_store)
         return cls(index, options=options, async_index=async_index)
 
     @classmethod
@@ -281,6 +283,14 @@ class TrivecVectorStore(SearchMethods):
         _refuse(unknown, "ids, filter")
         await self._async_index.delete(ids=ids, filter=_everything(ids, filter))
         return True
+
+    def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata; see :meth:`trivec.HybridIndex.ensure_payload_index`."""
+        return self._index.ensure_payload_index(key, kind)
+
+    async def aensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata; see :meth:`ensure_payload_index`."""
+        return await self._async_index.ensure_payload_index(key, kind)
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Return the documents with these ids, in the order given; unknown ids are left out."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from trivec.protocols import Secret
 
-__all__ = ["Key", "original", "server_words", "warn_of_plain_http"]
+__all__ = ["Key", "original", "quoted", "server_words", "warn_of_plain_http"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,11 @@ class Key:
 
     def __repr__(self) -> str:
         return "Key(***)"
+
+
+def quoted(message: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return the beginning of a message in one line, without what looks like a key."""
+    return _LIKE_A_KEY.sub("***", _on_one_line(message))[:longest]
 
 
 def server_words(body: object, key: Key, texts: Sequence[str] = ()) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal, TypeAlias
 
 from trivec.colbert import pool_rows
 from trivec.encoders.memo import MemoEncoder
-from trivec.errors import InputError, TextsRefusedError
+from trivec.errors import InputError, PointsRefusedError, TextsRefusedError
 from trivec.index.collection import NO_HEADS, Binding
 from trivec.index.identifying import first_claims, identified
 from trivec.index.late_chunking import Context, contexts, whole_documents
@@ -17,7 +18,7 @@ from trivec.index.pruning import prune_steps
 from trivec.index.steps import Steps, Write, compute, in_background, join, read
 from trivec.index.tally import Tally
 from trivec.payloads.trivec import content_digest
-from trivec.protocols import Encoder, LongEncoder
+from trivec.protocols import AsyncStore, Encoder, LongEncoder, Store
 from trivec.schema import MAX_MULTIVECTOR_FLOATS
 from trivec.types import AddReport, Chunk, Encoding, Point, PointId, StoredPoint
 
@@ -66,15 +67,20 @@ class _Batch:
     points: list[Point] = field(default_factory=list)
     payloads: dict[PointId, Mapping[str, Any]] = field(default_factory=dict)
     chunks: int = 0
+    ids: dict[PointId, str] = field(default_factory=dict)
+    created: set[PointId] = field(default_factory=set)
+    refused: dict[PointId, str] = field(default_factory=dict)
 
-    def write(self) -> Steps[None]:
-        """Write this in the background."""
+    def write(self, ahead: int) -> Steps[None]:
+        """Write this in the background; what the engine refuses is noted, all else stored."""
         writes: list[Write] = []
         if self.points:
-            writes.append(lambda store: store.upsert(self.points))
+            writes.append(_all_but_refused(lambda store: store.upsert(self.points), self.refused))
         if self.payloads:
-            writes.append(lambda store: store.overwrite_payload(self.payloads))
-        yield from in_background(*writes)
+            writes.append(
+                _all_but_refused(lambda store: store.overwrite_payload(self.payloads), self.refused)
+            )
+        yield from in_background(*writes, ahead=ahead)
 
     def current(self) -> dict[PointId, Mapping[str, Any]]:
         """The payloads that the store will hold once this is written."""
@@ -86,18 +92,24 @@ def add_steps(
 ) -> Steps[AddReport]:
     """Add chunks to a bound collection; see :meth:`trivec.HybridIndex.add`."""
     tally = Tally()
-    written = _Batch()
+    in_flight: deque[_Batch] = deque()
+    ahead = int(getattr(binding.store, "parallel_writes", 1))
     windows = whole_documents if options.late_chunking else _windows
     if options.late_chunking:
         long_encoder(binding.encoder)  # refused before anything is read
     try:
         for window in windows(_only_chunks(chunks), options.batch_size):
-            batch = yield from _prepare(binding, window, written.current(), options, tally)
-            yield from batch.write()
-            _report(progress, written)
-            written = batch
+            underway = {key: value for batch in in_flight for key, value in batch.current().items()}
+            batch = yield from _prepare(binding, window, underway, options, tally)
+            if not underway.keys().isdisjoint(batch.current()):
+                yield from join()  # two writes of one point keep their order
+            yield from batch.write(ahead)
+            in_flight.append(batch)
+            while len(in_flight) > ahead:
+                _finish(progress, in_flight.popleft(), tally)
         yield from join()
-        _report(progress, written)
+        while in_flight:
+            _finish(progress, in_flight.popleft(), tally)
     except Exception as err:
         err.add_note(
             "what was stored before this stays; add the same chunks again to continue, "
@@ -111,6 +123,26 @@ def add_steps(
                     binding, source, kept, tally, dry_run=options.dry_run
                 )
     return tally.report()
+
+
+def _all_but_refused(write: Write, refused: dict[PointId, str]) -> Write:
+    """Return a write that notes refused points instead of raising."""
+
+    async def awaited(answer: Awaitable[None]) -> None:
+        try:
+            await answer
+        except PointsRefusedError as err:
+            refused.update(err.refused)
+
+    def call(store: Store | AsyncStore) -> Awaitable[None] | None:
+        try:
+            answer = write(store)
+        except PointsRefusedError as err:
+            refused.update(err.refused)
+            return None
+        return None if answer is None else awaited(answer)
+
+    return call
 
 
 def _only_chunks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -176,6 +208,7 @@ def _prepare(
         elif before == chunk:
             tally.skipped += 1
         else:
+            batch.ids[key] = str(chunk.id)
             batch.payloads[key] = binding.codec.encode(chunk, binding.tenant, context)
             tally.updated += 1
     if options.dry_run:
@@ -186,6 +219,8 @@ def _prepare(
     else:
         batch.points += yield from _points(binding, fresh, around, options, tally)
         fresh = {point.id: fresh[point.id] for point in batch.points}
+        batch.ids.update((key, str(chunk.id)) for key, chunk in fresh.items())
+        batch.created.update(fresh.keys() - existing.keys())
     updated = len(fresh.keys() & existing.keys())
     tally.updated += updated
     tally.added += len(fresh) - updated
@@ -358,6 +393,8 @@ def _too_many_rows(encoding: Encoding) -> str:
     )
 
 
-def _report(progress: Progress | None, batch: _Batch) -> None:
+def _finish(progress: Progress | None, batch: _Batch, tally: Tally) -> None:
+    """Report a batch that is written."""
+    tally.take_back(batch.refused, batch.ids, batch.created)
     if progress is not None and batch.chunks:
         progress(batch.chunks)

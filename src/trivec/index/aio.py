@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
@@ -125,6 +126,13 @@ class AsyncHybridIndex:
         """Return the exact number of passages that match."""
         scope = binding_of(self._index).scope(filter)
         return await self._run(read(lambda store: store.count(scope)))
+
+    async def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata; see :meth:`trivec.HybridIndex.ensure_payload_index`.
+
+        It is made through the synchronous index, in a worker thread.
+        """
+        return await asyncio.to_thread(self._index.ensure_payload_index, key, kind)
 
     async def _run(self, steps: Steps[T]) -> T:
         return await arun(steps, self._index.store, self._store)

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
-from trivec.errors import CollectionError, CollectionNotFoundError
+from trivec.errors import CollectionError, CollectionExistsError, CollectionNotFoundError
 from trivec.index.add_arm import begin_arm, fill_steps, finish_arm
 from trivec.index.adding import AddOptions, Progress, add_steps
 from trivec.index.adopting import adopted_schema
 from trivec.index.collection import Binding
 from trivec.index.copying import copy_points
+from trivec.index.indexing import ensure_payload_index
 from trivec.index.mixed_precision import query_encoder
 from trivec.index.opening import (
     IndexConfig,
@@ -23,6 +24,8 @@ from trivec.index.opening import (
     require_tenant,
     resolve_store,
     stored_analyzer,
+    wanted_indexes,
+    with_indexes,
 )
 from trivec.index.options import DEFAULT_SEARCH, merged_options
 from trivec.index.performing import run
@@ -111,20 +114,19 @@ class HybridIndex:
         config = config or IndexConfig()
         require_tenant(tenant)
         place = place_name(location, collection)
-        store = resolve_store(location, collection)
+        store = resolve_store(location, collection, config)
         schema = store.schema
-        adopting = schema is not None and schema.fingerprint is None and adopt
+        existed = schema is not None
+        if schema is None and create:
+            schema = _created(store, new_schema(encoder.info, config, tenant))
+        if schema is None:
+            raise CollectionNotFoundError(f"there is no index at {place}")
+        adopting = schema.fingerprint is None and adopt
         if adopting:
             schema = adopted_schema(store, encoder.info, config, place)
-        if schema is not None:
-            if mixed_precision:
-                encoder = query_encoder(encoder, schema, place)
-            require_fitting(schema, encoder, config, place)
-        elif create:
-            schema = new_schema(encoder.info, config, tenant)
-            store.create(schema)
-        else:
-            raise CollectionNotFoundError(f"there is no index at {place}")
+        if mixed_precision and existed:
+            encoder = query_encoder(encoder, schema, place)
+        require_fitting(schema, encoder, config, place)
         if tenant is not None and schema.tenant_key is None:
             raise CollectionError(
                 f"{place} was created without tenants; "
@@ -136,6 +138,8 @@ class HybridIndex:
         if adopting:
             store.describe(schema)
         store.scroll(limit=1)  # takes the lock, so that a second process fails here
+        wanted = wanted_indexes(codec, config, scoped_ids=schema.scoped_ids)
+        schema = with_indexes(store, schema, wanted)
         binding = Binding(store, schema, encoder, stored_analyzer(schema), codec, tenant)
         return cls(binding, config)
 
@@ -393,6 +397,27 @@ class HybridIndex:
         self._binding = finish_arm(self._binding, arm)
         return filled
 
+    def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata, so that filters on it are fast, and allowed in strict mode.
+
+        An index may be added at any time; where it is there already, nothing changes.
+
+        Args:
+            key: as filters name it.
+            kind: ``keyword``, ``integer``, ``float``, ``bool``, ``datetime``, ``text``, ``uuid`` or
+                ``geo``. None: by the values of the first passages that have the key.
+
+        Returns:
+            The index type.
+
+        Raises:
+            InputError: no such type; or none was given, and no passage has the key.
+            StoreError: the server refused it, or the client's key may not make indexes.
+        """
+        schema, indexed = ensure_payload_index(self._binding, key, kind)
+        self._binding = replace(self._binding, schema=schema)
+        return indexed
+
     def optimize(self) -> None:
         """Build the engine's indexes now; worth it after adding many passages (embedded only)."""
         self._binding.store.optimize()
@@ -423,6 +448,18 @@ class HybridIndex:
 
     def __repr__(self) -> str:
         return f"HybridIndex({self._binding.store!r}, arms={list(self.schema.vectors)})"
+
+
+def _created(store: Store, schema: Schema) -> Schema:
+    """Create a collection; return its schema, or the one that another has made just now."""
+    try:
+        store.create(schema)
+    except CollectionExistsError:
+        made = store.schema
+        if made is None:
+            raise
+        return made
+    return schema
 
 
 def binding_of(index: HybridIndex) -> Binding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ __all__ = [
     "require_tenant",
     "resolve_store",
     "stored_analyzer",
+    "wanted_indexes",
+    "with_indexes",
 ]
 
 
@@ -45,7 +47,10 @@ class IndexConfig:
         analyzer: the BM25 analyser; None means the defaults, or the collection's own. The newest
             rules stand for the collection's own, too.
         payload_indexes: metadata keys to index types: ``keyword``, ``integer``, ``float``,
-            ``bool``, ``datetime``, ``text``, ``uuid``. Filters on indexed keys are fast.
+            ``bool``, ``datetime``, ``text``, ``uuid``. Filters on indexed keys are fast. An
+            existing collection is given those that it lacks.
+        index_on_demand: on a server that refuses filters on keys without an index (strict mode,
+            as in Qdrant Cloud), the first filter on a key makes the index. False: FilterError.
         codec: the payload layout: ``trivec``, ``langchain``, ``llama_index`` or ``haystack``, or a
             :class:`trivec.payloads.PayloadCodec` with keys of its own. None: trivec's in a new
             collection, in an adopted one whatever its payloads show (an empty one gets trivec's).
@@ -68,6 +73,7 @@ class IndexConfig:
     batch_size: int = 128
     colbert_overflow: ColbertOverflow = "pool"
     scoped_ids: bool = True
+    index_on_demand: bool = True
 
     def __post_init__(self) -> None:
         known = list(arm_names())
@@ -89,7 +95,9 @@ class IndexConfig:
         return CODECS[self.codec] if isinstance(self.codec, str) else self.codec
 
 
-def resolve_store(location: str | Path | QdrantClient | Store, collection: str | None) -> Store:
+def resolve_store(
+    location: str | Path | QdrantClient | Store, collection: str | None, config: IndexConfig
+) -> Store:
     """Return the store for a folder, a client, or the store itself."""
     if isinstance(location, (str, Path)):
         text = str(location)
@@ -108,7 +116,7 @@ def resolve_store(location: str | Path | QdrantClient | Store, collection: str |
             raise InputError("a QdrantClient needs collection='...', the collection's name")
         from trivec.stores.server.store import ServerStore
 
-        return ServerStore(location, collection)
+        return ServerStore(location, collection, index_on_demand=config.index_on_demand)
     if collection is not None:
         raise InputError(f"collection={collection!r} goes with a QdrantClient only")
     if not hasattr(location, "upsert"):
@@ -129,10 +137,7 @@ def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Sc
     vectors = {arm.name: arm.spec(config.vectors.get(arm.name, arm.name), info) for arm in arms}
     codec = config.layout or CODECS["trivec"]
     scoped = config.scoped_ids and not isinstance(codec, HaystackCodec)
-    own = ("source", TOKENS, *((IDENTITY,) if scoped else ()))
-    indexes = {codec.own_path(field): "keyword" for field in own}
-    for key, kind in config.payload_indexes.items():
-        indexes |= dict.fromkeys(codec.metadata_field(key).paths, kind)
+    indexes = wanted_indexes(codec, config, scoped_ids=scoped)
     analyzer = None
     if any(arm.head is None for arm in arms):
         analyzer = (config.analyzer or AnalyzerConfig()).to_json()
@@ -146,6 +151,31 @@ def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Sc
         codec_keys=codec_keys(codec),
         scoped_ids=scoped,
     )
+
+
+def wanted_indexes(codec: Codec, config: IndexConfig, *, scoped_ids: bool) -> dict[str, str]:
+    """Return the payload indexes of a collection, path to type: trivec's own and those asked."""
+    own = ("source", TOKENS, *((IDENTITY,) if scoped_ids else ()))
+    indexes = {codec.own_path(field): "keyword" for field in own}
+    for key, kind in config.payload_indexes.items():
+        indexes |= dict.fromkeys(codec.metadata_field(key).paths, kind)
+    return indexes
+
+
+def with_indexes(store: Store, schema: Schema, indexes: Mapping[str, str]) -> Schema:
+    """Make the payload indexes that a collection lacks; return what it holds then.
+
+    Also where the description lists them: whoever made the collection may have been interrupted,
+    or somebody has dropped one.
+    """
+    if not store.ensure_payload_indexes(indexes):
+        return schema
+    complete = {**schema.payload_indexes, **indexes}
+    if complete == schema.payload_indexes:
+        return schema
+    schema = replace(schema, payload_indexes=complete)
+    store.describe(schema)
+    return schema
 
 
 def _chosen(info: EncoderInfo, config: IndexConfig) -> list[Arm]:

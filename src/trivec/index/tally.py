@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from trivec._runtime.reports import frozen
@@ -44,6 +45,26 @@ class Tally:
     def refuse(self, identity: str, reason: str) -> None:
         """Note that a chunk is not stored."""
         self.refused.append(Refusal(identity, reason))
+
+    def take_back(
+        self,
+        reasons: Mapping[PointId, str],
+        ids: Mapping[PointId, str],
+        created: Collection[PointId],
+    ) -> None:
+        """Count points as refused that were counted as written.
+
+        Args:
+            reasons: why the engine did not take them.
+            ids: their chunks' ids.
+            created: those that were counted as added.
+        """
+        for key, reason in reasons.items():
+            if key in created:
+                self.added -= 1
+            else:
+                self.updated -= 1
+            self.refuse(ids[key], reason)
 
     def report(self) -> AddReport:
         """Return the report, and warn of what a caller may overlook in it."""

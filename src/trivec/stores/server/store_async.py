@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,8 +10,8 @@ from trivec._runtime.driving import adrive
 from trivec.errors import StoreError
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema
-from trivec.stores.server.calls import Operation, Request, require_applied
-from trivec.stores.server.failures import RetryPolicy, call_async
+from trivec.stores.server.calls import Operation, Request
+from trivec.stores.server.failures import RetryPolicy, call_async, default_policy
 from trivec.stores.server.operations import Operations
 from trivec.types import Point, PointId, StoredPoint, Vector
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["AsyncServerStore"]
 
 T = TypeVar("T")
+
+AT_ONCE = 16
+"""Requests of one store that are under way at a time; a server ends more with 408."""
 
 
 class AsyncServerStore:
@@ -34,15 +38,28 @@ class AsyncServerStore:
     Args:
         client: a built client; used on one event loop.
         collection: the collection's name.
-        retry: how long failed requests are repeated.
+        retry: how long requests may take and failed ones are repeated, as in ``ServerStore``; the
+            time that a request waits for others of this store does not count.
+        index_on_demand: as in ``ServerStore``.
     """
 
     def __init__(
-        self, client: AsyncQdrantClient, collection: str, *, retry: RetryPolicy | None = None
+        self,
+        client: AsyncQdrantClient,
+        collection: str,
+        *,
+        retry: RetryPolicy | None = None,
+        index_on_demand: bool = True,
     ) -> None:
         self._client = client
-        self._operations = Operations(client, collection)
-        self._retry = retry or RetryPolicy()
+        self._retry = retry or default_policy(client)
+        self._operations = Operations(
+            client,
+            collection,
+            patience=self._retry.write_deadline,
+            index_on_demand=index_on_demand,
+        )
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -58,7 +75,8 @@ class AsyncServerStore:
 
         Raises:
             InvalidVectorError: before anything is written.
-            StoreError: the server refused points; the message names them, the others were written.
+            CollectionError: the collection was deleted and created again for other vectors.
+            PointsRefusedError: the server refused points; it names them, the others were written.
         """
         await self._run(self._operations.upsert(points))
 
@@ -132,8 +150,8 @@ class AsyncServerStore:
 
         async def action() -> Any:
             result = await request.call(self._client)
-            if request.write:
-                require_applied(result)
+            request.check(result)
             return result
 
-        return await call_async(action, self._retry, request.deadline(self._retry))
+        async with self._slots:
+            return await call_async(action, self._retry, write=request.write)
