@@ -168,9 +168,10 @@ def test_progress_adds_up(index):
     assert done == [4, 2]
 
 
-def test_of_one_id_the_last_text_counts(index):
-    index.add([Chunk("first text", id="x"), *CHUNKS, Chunk("second text", id="x")])
-    assert index.get(["x"])[0].text == "second text"
+def test_of_one_id_the_first_text_counts_and_the_second_is_refused(index):
+    report = index.add([Chunk("first text", id="x"), *CHUNKS, Chunk("second text", id="x")])
+    assert (report.added, [refusal.id for refusal in report.refused]) == (7, ["x"])
+    assert index.get(["x"])[0].text == "first text"
     assert index.count() == len(CHUNKS) + 1
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrivecVectorStore"]
 
-LANGCHAIN_LAYOUT = IndexConfig(codec="langchain")
+LANGCHAIN_LAYOUT = IndexConfig(codec="langchain", scoped_ids=False)  # an id is a document's alone
 
 
 class TrivecVectorStore(SearchMethods):

@@ -83,7 +83,8 @@ def questions(
     with _opened(place, collection, encoder, device, create=model is not None) as index:
         pruned = index.prune() if prune else 0
         if model is not None:
-            with passages_counted(quiet=quiet) as progress:
+            total = index.index.count(conditions)
+            with passages_counted(quiet=quiet, total=total) as progress:
                 report = index.generate(
                     connected(model, base_url, chat_option),
                     model=model,
@@ -119,6 +120,9 @@ def feedback(
     forget: Annotated[
         list[str] | None, typer.Option(help="Id of a passage whose verdict is taken back.")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Of the passages, where several sources have these ids.")
+    ] = None,
     encoder: EncoderOption = None,
     device: DeviceOption = "cpu",
     collection: CollectionOption = None,
@@ -130,11 +134,11 @@ def feedback(
         raise InputError(NO_VERDICT)
     with _opened(place, collection, encoder, device, create=True) as index:
         for identity in good or ():
-            index.add_feedback(question, identity, "good")
+            index.add_feedback(question, identity, "good", source=source)
         for identity in bad or ():
-            index.add_feedback(question, identity, "bad")
+            index.add_feedback(question, identity, "bad", source=source)
         for identity in forget or ():
-            if not index.remove_feedback(question, identity):
+            if not index.remove_feedback(question, identity, source=source):
                 complain("note", f"{identity}: there was no verdict on it for this question")
 
 

@@ -22,8 +22,8 @@ EXCERPT = 240
 MATCHES = 20
 
 
-def summary(report: AddReport, place: str, seconds: float) -> str:
-    """Return what became of the passages, in one line."""
+def summary(report: AddReport, place: str, seconds: float, *, dry_run: bool = False) -> str:
+    """Return what became of the passages, or would, in one line."""
     counts = {
         "added": report.added,
         "updated": report.updated,
@@ -32,7 +32,11 @@ def summary(report: AddReport, place: str, seconds: float) -> str:
         "refused": len(report.refused),
         "truncated": len(report.truncated),
     }
+    if report.reused:
+        counts["moved without encoding"] = report.reused
     listing = ", ".join(f"{count} {name}" for name, count in counts.items())
+    if dry_run:
+        return f"{place}: nothing was written; it would be {listing}"
     return f"{place}: {listing} in {seconds:.1f} s"
 
 

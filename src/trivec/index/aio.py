@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
-from trivec.index.adding import Progress, add_steps, delete_steps
+from trivec.index.adding import Progress, add_steps
 from trivec.index.hybrid import HybridIndex, add_options, binding_of
 from trivec.index.options import DEFAULT_SEARCH, merged_options
 from trivec.index.performing import arun
+from trivec.index.pruning import delete_steps
 from trivec.index.searching import get_steps, search_steps, vector_steps
 from trivec.index.steps import Steps, read
 from trivec.protocols import AsyncStore
@@ -105,9 +106,9 @@ class AsyncHybridIndex:
         options = merged_options(options, overrides)
         return await self._run(vector_steps(binding_of(self._index), vector, k, filter, options))
 
-    async def get(self, ids: Sequence[str]) -> list[Chunk]:
+    async def get(self, ids: Sequence[str], *, source: str | None = None) -> list[Chunk]:
         """Return the passages with these ids; see :meth:`trivec.HybridIndex.get`."""
-        return await self._run(get_steps(binding_of(self._index), ids))
+        return await self._run(get_steps(binding_of(self._index), ids, source))
 
     async def delete(
         self,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 from trivec.errors import CollectionError, CollectionNotFoundError
 from trivec.index.add_arm import begin_arm, fill_steps, finish_arm
-from trivec.index.adding import AddOptions, Progress, add_steps, delete_steps
+from trivec.index.adding import AddOptions, Progress, add_steps
 from trivec.index.adopting import adopted_schema
 from trivec.index.collection import Binding
 from trivec.index.copying import copy_points
@@ -27,6 +27,7 @@ from trivec.index.opening import (
 from trivec.index.options import DEFAULT_SEARCH, merged_options
 from trivec.index.performing import run
 from trivec.index.planning import choose_arms
+from trivec.index.pruning import delete_steps
 from trivec.index.searching import get_steps, search_steps, vector_steps
 from trivec.index.steps import Steps
 from trivec.payloads import Codec, Field
@@ -48,7 +49,7 @@ from trivec.types import (
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-__all__ = ["HybridIndex", "IndexConfig", "add_options", "binding_of"]
+__all__ = ["HybridIndex", "IndexConfig", "add_options", "binding_of", "remember_root"]
 
 T = TypeVar("T")
 
@@ -162,9 +163,17 @@ class HybridIndex:
         """Return where a metadata key lies in a point, for filters."""
         return self._binding.field(key)
 
-    def point_id(self, identity: str) -> PointId:
-        """Return the id that Qdrant knows a passage by, from the caller's id of it."""
-        return self._binding.point_id(identity)
+    def point_id(self, identity: str, source: str | None = None) -> PointId:
+        """Return the id that Qdrant knows a passage by, from the caller's id and the source."""
+        return self._binding.point_id(identity, source)
+
+    def id_filter(self, ids: Sequence[str]) -> Filter:
+        """Return a filter for the passages with these ids, of whatever source.
+
+        Raises:
+            InputError: ``ids`` is one text, or holds something else than texts.
+        """
+        return self._binding.of_ids(ids)
 
     def with_encoder(self, encoder: Encoder) -> Self:
         """Return this index with another object for the same model: a memo, an observer.
@@ -190,7 +199,12 @@ class HybridIndex:
 
         The iterable is streamed. One forward pass encodes each batch while the last is written.
         Every batch is durable once its progress was reported: after a crash, add the same chunks
-        again. Of several chunks with one id in a batch the last counts, the others are skipped.
+        again.
+
+        An id belongs to its source: two sources may both have a "1" (see
+        ``IndexConfig.scoped_ids``). Of two chunks with one id in one source the first is stored.
+        The second is skipped where it is equal, else refused. The same holds for two chunks
+        without id at one position.
 
         Args:
             chunks: the passages.
@@ -203,7 +217,8 @@ class HybridIndex:
             progress: called with the number of chunks dealt with.
 
         Returns:
-            What was added, updated, skipped, deleted, truncated and refused, and why.
+            What was added, updated, skipped, deleted, truncated and refused, and why. Every
+            chunk is added, updated, skipped or refused.
 
         Raises:
             StoreError: the engine failed; what was stored before stays.
@@ -284,9 +299,14 @@ class HybridIndex:
         options = merged_options(options, overrides)
         return self._run(vector_steps(self._binding, vector, k, filter, options))
 
-    def get(self, ids: Sequence[str]) -> list[Chunk]:
-        """Return the passages with these ids, in the order given; unknown ids are left out."""
-        return self._run(get_steps(self._binding, ids))
+    def get(self, ids: Sequence[str], *, source: str | None = None) -> list[Chunk]:
+        """Return the passages with these ids, in the order given; unknown ids are left out.
+
+        Args:
+            ids: an id that several sources have gives a passage of each.
+            source: of this source alone.
+        """
+        return self._run(get_steps(self._binding, ids, source))
 
     def delete(
         self,
@@ -296,6 +316,8 @@ class HybridIndex:
         filter: Filter | Mapping[str, Any] | None = None,
     ) -> int:
         """Delete passages by id, by source or by filter; those given together are AND-ed.
+
+        An id that several sources have is deleted in each, unless ``source`` names one.
 
         Returns:
             How many were deleted.
@@ -406,6 +428,14 @@ class HybridIndex:
 def binding_of(index: HybridIndex) -> Binding:
     """Return what an index is bound to: the door for trivec's other rooms, not for programs."""
     return index._binding  # noqa: SLF001  # this module made it
+
+
+def remember_root(index: HybridIndex, root: str) -> None:
+    """Let the collection remember which folder its sources are relative to; see ``binding_of``."""
+    binding = binding_of(index)
+    schema = replace(binding.schema, root=root)
+    binding.store.describe(schema)
+    index._binding = replace(binding, schema=schema)  # noqa: SLF001  # the same
 
 
 def add_options(

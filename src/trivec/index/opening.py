@@ -15,7 +15,8 @@ from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
 from trivec.errors import CollectionError, InputError
 from trivec.index.adding import ColbertOverflow
 from trivec.payloads.codecs import CODECS, codec_keys
-from trivec.payloads.trivec import TOKENS, Codec, PayloadCodec
+from trivec.payloads.haystack import HaystackCodec
+from trivec.payloads.trivec import IDENTITY, TOKENS, Codec, PayloadCodec
 from trivec.protocols import Encoder, Store
 from trivec.schema import Fingerprint, Schema
 from trivec.types import EncoderInfo
@@ -54,6 +55,9 @@ class IndexConfig:
         batch_size: chunks that are encoded together and written together.
         colbert_overflow: what becomes of more ColBERT rows than Qdrant takes (1,023 at 1,024
             dims): ``pool`` averages neighbouring rows, ``refuse`` reports the chunk.
+        scoped_ids: whether an id that is no UUID belongs to its source in a new collection, so
+            that two sources may both have a "1". False: ids are one for the whole collection, and
+            a passage replaces the one of its id in another source. Haystack's are always so.
     """
 
     arms: tuple[str, ...] | None = None
@@ -63,6 +67,7 @@ class IndexConfig:
     vectors: Mapping[str, str] = field(default_factory=dict)
     batch_size: int = 128
     colbert_overflow: ColbertOverflow = "pool"
+    scoped_ids: bool = True
 
     def __post_init__(self) -> None:
         known = list(arm_names())
@@ -123,7 +128,9 @@ def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Sc
     arms = _chosen(info, config)
     vectors = {arm.name: arm.spec(config.vectors.get(arm.name, arm.name), info) for arm in arms}
     codec = config.layout or CODECS["trivec"]
-    indexes = {codec.own_path("source"): "keyword", codec.own_path(TOKENS): "keyword"}
+    scoped = config.scoped_ids and not isinstance(codec, HaystackCodec)
+    own = ("source", TOKENS, *((IDENTITY,) if scoped else ()))
+    indexes = {codec.own_path(field): "keyword" for field in own}
     for key, kind in config.payload_indexes.items():
         indexes |= dict.fromkeys(codec.metadata_field(key).paths, kind)
     analyzer = None
@@ -137,6 +144,7 @@ def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Sc
         tenant_key,
         codec=codec.name,
         codec_keys=codec_keys(codec),
+        scoped_ids=scoped,
     )
 
 

@@ -28,10 +28,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """A query text with its vector for every arm; an arm that it has no vector for is absent."""
+    """A query text with its vector for every arm; an arm that it has no vector for is absent.
+
+    Attributes:
+        text: as it was given.
+        vectors: by arm.
+        cut: whether the text was longer than the model reads.
+    """
 
     text: QueryText
     vectors: Mapping[str, Vector]
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
