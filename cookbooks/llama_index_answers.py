@@ -84,7 +84,7 @@ else:
 
 # %%
 documents = [
-    Document(text=page.text, metadata={"source": file.name, **page.metadata})
+    Document(text=page.text, metadata={"source": file.name, **page.metadata, **page.origin})
     for file in find_files([FOLDER])
     for page in read(file)
 ]

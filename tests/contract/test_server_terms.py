@@ -562,23 +562,6 @@ def test_several_batches_are_written_at_once(qdrant, client, add):
     assert len(qdrant.collections["kb"]["points"]) == 40
 
 
-def test_a_point_that_is_written_twice_keeps_the_last(qdrant, client, add):
-    """The first write of it is slow, the second comes while it is under way."""
-    first = threading.Event()
-
-    def slow_first(method, path, _):
-        if (method, path) == ("PUT", POINTS) and not first.is_set():
-            first.set()
-            time.sleep(0.3)
-
-    qdrant.rules.append(slow_first)
-    index = opened(client, config=IndexConfig(batch_size=1))
-    given = [Chunk("old text", id="a"), Chunk("other", id="b"), Chunk("new text", id="a")]
-    report = add(index, given)
-    assert [chunk.text for chunk in index.get(["a"])] == ["new text"]
-    assert (report.added, report.updated) == (2, 1)
-
-
 def test_few_async_searches_are_under_way_at_once(qdrant, client):
     opened(client).add(chunks(1))
     under_way, most = [], []

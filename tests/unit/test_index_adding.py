@@ -112,20 +112,21 @@ def test_a_changed_text_is_encoded_and_written_whole(index, store, encoder):
     assert [texts for texts, _ in encoder.asked] == [["another passage", "a fresh one"]]
 
 
-def test_of_one_id_in_a_batch_the_last_counts_and_the_others_are_skipped(index):
+def test_of_two_chunks_with_one_id_the_first_is_stored_and_the_other_refused(index):
     first, second = Chunk("first", id="x"), Chunk("second", id="x")
-    assert index.add([first, second]) == AddReport(added=1, skipped=1)
-    assert stored(index) == {"x": second}
+    report = index.add([first, second])
+    assert (report.added, report.skipped) == (1, 0)
+    assert [refusal.id for refusal in report.refused] == ["x"]
+    assert stored(index) == {"x": first}
 
 
 def test_a_batch_knows_what_the_one_before_it_is_about_to_write(index, store, encoder):
     """The store may not have it yet: the write goes on while the next batch is sorted."""
     one, two = Chunk("one", id="1"), Chunk("two", id="2")
-    tagged = replace(one, metadata={"n": 1})
-    report = index.add([one, two, one, tagged, tagged, two])
-    assert report == AddReport(added=2, updated=1, skipped=3)
+    report = index.add([one, two, one, one, two])
+    assert report == AddReport(added=2, skipped=3)
     assert [texts for texts, _ in encoder.asked] == [["one", "two"]]
-    assert stored(index) == {"1": tagged, "2": two}
+    assert stored(index) == {"1": one, "2": two}
 
 
 def test_what_cannot_be_stored_is_refused_with_its_reason(index):

@@ -65,7 +65,7 @@ class Key:
 
 def quoted(message: str, longest: int = LONGEST_MESSAGE) -> str:
     """Return the beginning of a message in one line, without what looks like a key."""
-    return _LIKE_A_KEY.sub("***", _on_one_line(message))[:longest]
+    return _LIKE_A_KEY.sub("***", " ".join(message.split()))[:longest]
 
 
 def server_words(body: object, key: Key, texts: Sequence[str] = ()) -> str:

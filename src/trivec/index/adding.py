@@ -101,8 +101,6 @@ def add_steps(
         for window in windows(_only_chunks(chunks), options.batch_size):
             underway = {key: value for batch in in_flight for key, value in batch.current().items()}
             batch = yield from _prepare(binding, window, underway, options, tally)
-            if not underway.keys().isdisjoint(batch.current()):
-                yield from join()  # two writes of one point keep their order
             yield from batch.write(ahead)
             in_flight.append(batch)
             while len(in_flight) > ahead:
