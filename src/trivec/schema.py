@@ -9,12 +9,28 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from trivec._runtime.checks import check_depth
 from trivec.errors import CollectionError, FingerprintMismatchError, InvalidVectorError
 from trivec.types import EncoderInfo, Point, PointId, SparseVector, Vector
 
-__all__ = ["MAX_MULTIVECTOR_FLOATS", "Fingerprint", "Schema", "VectorKind", "VectorSpec"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_MULTIVECTOR_FLOATS",
+    "Fingerprint",
+    "Schema",
+    "VectorKind",
+    "VectorSpec",
+    "require_shallow",
+]
 
 SCHEMA_VERSION = 1
+
+MAX_DEPTH = 30
+"""How many levels of dicts and lists metadata and filters may have, the outermost included.
+
+The lowest of the engines' own limits is that of gRPC: 32 levels (``upb_DecodeOptions_MaxDepth``).
+The embedded engine cannot read its log back from 121 levels on.
+"""
 
 MAX_MULTIVECTOR_FLOATS = 1024 * 1024
 """Qdrant refuses a multivector of this many floats or more (``MAX_MULTIVECTOR_FLATTENED_LEN``)."""
@@ -195,10 +211,22 @@ class Schema:
 
         Raises:
             InvalidVectorError: names every such point; nothing was written.
+            InputError: a payload is nested too deep; likewise.
         """
+        require_shallow({point.id: point.payload for point in points})
         if reasons := self.invalid(points):
             listing = "; ".join(f"{point}: {reason}" for point, reason in reasons.items())
             raise InvalidVectorError(f"{len(reasons)} of {len(points)} points refused: {listing}")
+
+
+def require_shallow(payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
+    """Raise where an engine could store a payload and not read it back.
+
+    Raises:
+        InputError: a payload is nested too deep; nothing was written.
+    """
+    for point, payload in payloads.items():
+        check_depth(f"the payload of point {point}", payload, MAX_DEPTH + 1)  # metadata lies in it
 
 
 def _specs(data: Mapping[str, Mapping[str, Any]]) -> dict[str, VectorSpec]:

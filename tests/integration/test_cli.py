@@ -58,3 +58,22 @@ def test_an_unknown_model_is_one_line(place):
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("levels", [121, 900, 9_000])
+def test_a_record_that_nests_too_deep_is_left_out_and_the_index_opens_again(place, levels):
+    folder = place / f"deep{levels}"
+    folder.mkdir()
+    deep = '{"a":' * levels + "1" + "}" * levels
+    folder.joinpath("records.jsonl").write_text(
+        f'{{"text": "a flat one"}}\n{{"text": "a deep one", "inner": {deep}}}\n', "utf-8"
+    )
+    indexed = trivec(place, "index", folder.name, "--to", f"kb{levels}", "--model", "m3")
+    assert indexed.returncode == 3, indexed.stderr
+    assert "levels" in indexed.stderr or "recursion" in indexed.stderr
+    told = trivec(place, "info", f"kb{levels}", "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["passages"] == 1
+    asked = trivec(place, "search", f"kb{levels}", "flat", "--filter", deep)
+    assert asked.returncode in (1, 2)
+    assert "Traceback" not in asked.stderr

@@ -22,7 +22,7 @@ from trivec.errors import (
     TrivecError,
 )
 from trivec.query import Filter, StoreQuery
-from trivec.schema import Schema, VectorSpec
+from trivec.schema import Schema, VectorSpec, require_shallow
 from trivec.stores.edge import codec
 from trivec.stores.edge.folder import IndexFolder
 from trivec.stores.execution import require_page
@@ -151,9 +151,11 @@ class EdgeStore:
 
         Raises:
             StoreError: a point does not exist; those before it were written.
+            InputError: a payload is nested too deep; nothing was written.
         """
         import qdrant_edge as edge
 
+        require_shallow(payloads)
         with self._engine() as shard:
             for point, payload in payloads.items():
                 shard.update(edge.UpdateOperation.overwrite_payload([point], dict(payload)))

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
 from trivec.query import Filter, StoreQuery
-from trivec.schema import Schema, VectorSpec
+from trivec.schema import Schema, VectorSpec, require_shallow
 from trivec.stores.execution import require_page
+from trivec.stores.filters import require_storable_filter
 from trivec.stores.records import point_id_of
 from trivec.stores.server import collections, requests
 from trivec.stores.server.batches import (
@@ -126,6 +127,7 @@ class Operations:
         self, vectors: Mapping[PointId, Mapping[str, Vector]], where: Filter | None
     ) -> Operation[None]:
         """Set some vectors of existing points."""
+        require_storable_filter(where)
         points = [Point(identity, each, {}) for identity, each in vectors.items()]
         schema = yield from self._schema_with({name for point in points for name in point.vectors})
         schema.require_valid(points)
@@ -135,12 +137,15 @@ class Operations:
 
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> Operation[None]:
         """Replace the payload of existing points."""
+        require_shallow(payloads)
         yield from self._existing_schema()
         for batch in batches(list(payloads.items()), lambda item: 100 + payload_bytes(item[1])):
             yield from self._calls.batch_update(requests.overwrite_operations(batch))
 
     def query(self, queries: Sequence[StoreQuery]) -> Operation[list[list[StoredPoint]]]:
         """Run several searches in one request."""
+        for each in queries:
+            require_storable_filter(each.filter)
         yield from self._existing_schema()
         local = is_local(self._client)
         built = [requests.query_request(each, exact=each.exact and not local) for each in queries]
@@ -174,6 +179,7 @@ class Operations:
     ) -> Operation[tuple[list[StoredPoint], PointId | None]]:
         """Read a page of points in id order."""
         require_page(limit - 1)
+        require_storable_filter(filter)
         yield from self._existing_schema()
         records, following = yield from self._calls.scroll(filter, limit, offset, with_vectors)
         page = [requests.stored_point(record, with_vectors) for record in records]
@@ -185,6 +191,7 @@ class Operations:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
+        require_storable_filter(filter)
         yield from self._existing_schema()
         selectors: list[models.PointIdsList | models.FilterSelector] = []
         if filter is not None:
@@ -198,6 +205,7 @@ class Operations:
 
     def count(self, filter: Filter | None) -> Operation[int]:
         """Read the exact number of points."""
+        require_storable_filter(filter)
         yield from self._existing_schema()
         return (yield from self._calls.count(filter)).count
 
