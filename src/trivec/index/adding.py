@@ -15,6 +15,13 @@ from trivec.errors import InputError
 from trivec.index.collection import Binding
 from trivec.index.late_chunking import Context, contexts, whole_documents
 from trivec.index.steps import Steps, Write, compute, in_background, join, read, write
+from trivec.index.unfinished import (
+    empty_arms,
+    known_empty,
+    left_out,
+    mark_empty,
+    unfinished_steps,
+)
 from trivec.payloads.trivec import identify
 from trivec.protocols import Encoder, LongEncoder
 from trivec.query import Filter
@@ -171,18 +178,27 @@ def _prepare(
     found = yield from read(lambda store: store.retrieve(list(identified)))
     existing = {point.id: point.payload for point in found}
     existing.update((key, in_flight[key]) for key in identified if key in in_flight)
+    same = {
+        key: chunk.text
+        for key, chunk in identified.items()
+        if key in existing and binding.holds_text(existing[key], chunk.text, _digest(around, chunk))
+    }
+    stored = {key: text for key, text in same.items() if key not in in_flight}
+    unfinished = yield from unfinished_steps(binding, stored, existing)
     batch = _Batch(chunks=len(window))
     fresh: dict[PointId, Chunk] = {}
     for key, chunk in identified.items():
         if chunk.source is not None:
             tally.seen[chunk.source].append(key)
         context = _digest(around, chunk)
-        if key not in existing or not binding.holds_text(existing[key], chunk.text, context):
+        if key not in same or key in unfinished:
             fresh[key] = chunk
         elif binding.codec.decode(StoredPoint(key, existing[key])) == chunk:
             tally.skipped += 1
         else:
-            batch.payloads[key] = binding.codec.encode(chunk, binding.tenant, context)
+            payload = binding.codec.encode(chunk, binding.tenant, context)
+            mark_empty(binding, payload, known_empty(binding, existing[key]))
+            batch.payloads[key] = payload
             tally.updated += 1
     points = yield from compute(lambda: _encode(binding, fresh, around, options, tally))
     for point in points:
@@ -229,6 +245,10 @@ def _encode(
     points = []
     for (key, chunk), encoding in zip(fresh.items(), encodings, strict=True):
         fitted = fit_colbert(encoding, options.colbert_overflow)
+        if missing := left_out(binding, encoding):
+            reason = f"the encoder made no vectors for {', '.join(missing)}; add it again later"
+            tally.refused.append(Refusal(str(chunk.id), reason))
+            continue
         if fitted is None:
             tally.refused.append(Refusal(str(chunk.id), _too_many_rows(encoding)))
             continue
@@ -236,6 +256,7 @@ def _encode(
             tally.truncated.append(str(chunk.id))
         vectors = binding.document_vectors(chunk.text, fitted)
         payload = binding.codec.encode(chunk, binding.tenant, _digest(around, chunk))
+        mark_empty(binding, payload, empty_arms(binding, encoding))
         points.append(Point(key, vectors, payload))
     invalid = binding.schema.invalid(points)
     tally.refused.extend(Refusal(str(fresh[key].id), why) for key, why in invalid.items())
