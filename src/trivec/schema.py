@@ -247,6 +247,10 @@ def _fault(vector: Vector, spec: VectorSpec) -> str | None:
         return f"has shape {vector.shape}, allowed: {spec.kind} of width {spec.size}"
     if not 0 < vector.size < MAX_MULTIVECTOR_FLOATS:
         return f"has {vector.size} floats, allowed: 1 to {MAX_MULTIVECTOR_FLOATS - 1}"
+    return _value_fault(vector, spec)
+
+
+def _value_fault(vector: NDArray[Any], spec: VectorSpec) -> str | None:
     kept = _kept(vector)
     if not np.isfinite(kept).all():
         return _infinite(vector)
@@ -267,9 +271,13 @@ def _sparse_fault(vector: SparseVector, spec: VectorSpec) -> str | None:
         return _infinite(vector.values)
     if len(vector) and not kept.any():
         return "is zero in float32"
-    if vector.indices.dtype.kind == "f" or (len(vector) and not _are_indices(vector.indices)):
+    return _index_fault(vector.indices) if len(vector) else None
+
+
+def _index_fault(indices: NDArray[Any]) -> str | None:
+    if indices.dtype.kind == "f" or not _are_indices(indices):
         return f"has indices beyond 0 to {_LARGEST_INDEX}, or that are no integers"
-    if len(vector) > 1 and not (np.diff(vector.indices.astype(np.int64)) > 0).all():
+    if not (np.diff(indices.astype(np.int64)) > 0).all():
         return "has repeated or unsorted indices"
     return None
 

@@ -62,7 +62,11 @@ def test_an_empty_folder_is_used(folder):
     store = EdgeStore(str(folder))
     store.create(SCHEMA)
     store.close()
-    assert sorted(entry.name for entry in folder.iterdir()) == ["shard", "trivec.json"]
+    assert sorted(entry.name for entry in folder.iterdir()) == [
+        "manifest.json",
+        "shard",
+        "trivec.json",
+    ]
 
 
 @pytest.mark.parametrize("action", ["schema", "create", "count", "upsert"])

@@ -1,4 +1,4 @@
-"""The command line: ``trivec index``, ``search``, ``ask``, ``questions``, ``feedback``, ``info``.
+"""The command line: ``trivec index``, ``search``, ``ask``, ``questions``, ``info``, ``check``.
 
 Results go to stdout, progress and warnings to stderr; with ``--json`` stdout is one JSON document.
 The exit code is 0, 1 for an error (one line on stderr), 2 for wrong usage, or 3 where a part was
@@ -29,6 +29,7 @@ from trivec.cli.arguments import (
     print_json,
 )
 from trivec.cli.ask import ask
+from trivec.cli.check import check
 from trivec.cli.export import export
 from trivec.cli.place import chosen_encoder, open_place
 from trivec.cli.progress import passages_counted
@@ -280,6 +281,7 @@ def info(
 app.command()(ask)
 app.command()(questions)
 app.command()(feedback)
+app.command()(check)
 app.command()(export)
 
 
