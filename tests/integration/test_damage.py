@@ -23,6 +23,7 @@ from trivec.index import check_index
 from trivec.index.hybrid import binding_of
 from trivec.stores.edge.sparse_files import copy_folder
 from trivec.testing import FakeEncoder
+from trivec.types import Point
 
 COUNT = 400
 CONFIG = IndexConfig(arms=("dense", "sparse", "bm25", "colbert"))
@@ -253,3 +254,40 @@ def test_a_repair_and_adding_again_give_the_whole_index_back(whole, tmp_path, na
         index.add(chunks())
         assert same(contents(index), oracle[0])
     assert check_index(copy).is_sound
+
+
+def store_deep(folder, levels):
+    """Write what the engine cannot read back, as trivec did before it had a limit."""
+    import qdrant_edge
+
+    from trivec.stores.edge import codec
+
+    index = HybridIndex.open(folder, encoder(), config=CONFIG)
+    index.add(chunks()[:50])
+    binding = binding_of(index)
+    key = binding.point_id(next(iter(index.chunks())).id)
+    [point] = index.store.retrieve([key], with_vectors=["dense"])
+    value = "x"
+    for _ in range(levels):
+        value = {"a": value}
+    deep = Point(key, point.vectors, {**point.payload, "metadata": value})
+    with index.store._engine(0) as shard:
+        shard.update(qdrant_edge.UpdateOperation.upsert_points(codec.edge_points([deep])))
+    os._exit(0)  # as a kill
+
+
+@pytest.mark.parametrize("levels", [100, 125, 200])
+def test_a_folder_that_is_too_deep_already_is_opened_and_repaired(tmp_path, levels):
+    folder = tmp_path / "kb"
+    child = multiprocessing.get_context("spawn").Process(target=store_deep, args=(folder, levels))
+    child.start()
+    child.join(SECONDS)
+    kind, told = in_child(folder)
+    assert kind == ("read" if levels == 100 else "refused")
+    assert levels == 100 or "trivec check" in told
+    report = check_index(folder, encoder(), repair=True)
+    assert report.points >= 49
+    with HybridIndex.open(folder, encoder(), config=CONFIG, create=False) as index:
+        index.add(chunks()[:50])
+        assert sorted(chunk.metadata["at"] for chunk in index.chunks()) == list(range(50))
+    assert check_index(folder).is_sound

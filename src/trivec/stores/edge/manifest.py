@@ -16,15 +16,17 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from trivec.stores.edge.sparse_files import BLOCK, stretches
 
 __all__ = ["NAME", "FileState", "Manifest", "faults", "locked", "read_manifest", "survey"]
+
+T = TypeVar("T")
 
 NAME = "manifest.json"
 VERSION = 1
@@ -33,8 +35,11 @@ _THREADS = 4
 _SMALL = 4 << 20
 """Bytes; larger files are not read again where nothing was written and their time is the same."""
 
-_GROWING = (".mmap", ".dat", "wal/open-1")
+_GROWING = (".mmap", ".dat")
 """Ends of names of files that the engine maps into memory and never makes shorter."""
+
+_PASSING = ("tracker_journal", "flags_")
+"""Beginnings of names of files that the engine deletes or replaces while it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +121,8 @@ def survey(folder: Path, before: Manifest | None = None) -> dict[str, FileState]
     """
     known = {} if before is None else before.files
     names = _names(folder)
-    with ThreadPoolExecutor(_THREADS) as threads:
-        states = threads.map(lambda name: _state(folder / name, known.get(name)), names)
-        return dict(zip(names, states, strict=True))
+    states = _in_threads(lambda name: _state(folder / name, known.get(name)), names)
+    return dict(zip(names, states, strict=True))
 
 
 def faults(folder: Path, manifest: Manifest, *, thorough: bool = False) -> dict[str, str]:
@@ -143,12 +147,10 @@ def faults(folder: Path, manifest: Manifest, *, thorough: bool = False) -> dict[
             wrong[name] = f"has {status.st_size} bytes, had {state.size}"
         elif thorough or status.st_mtime_ns != state.modified:
             asked.append(name)
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for name, now in zip(
-            asked, threads.map(lambda name: _digest_or_fault(folder / name), asked), strict=True
-        ):
-            if now != manifest.files[name].digest:
-                wrong[name] = "has another content"
+    digests = _in_threads(lambda name: _digest_or_fault(folder / name), asked)
+    for name, now in zip(asked, digests, strict=True):
+        if now != manifest.files[name].digest:
+            wrong[name] = "has another content"
     known = {name.split("/")[2] for name in manifest.files if name.startswith("shard/segments/")}
     for extra in sorted(set(_segments(folder)) - known):
         wrong[f"shard/segments/{extra}"] = "is not of this index"
@@ -161,8 +163,8 @@ def _faults_after_crash(folder: Path, manifest: Manifest) -> dict[str, str]:
     there = set(_segments(folder))
     for name, state in manifest.files.items():
         parts = name.split("/")
-        if parts[:2] == ["shard", "wal"] and name != "shard/wal/first-index":
-            continue  # the log's files come and go
+        if parts[1:2] == ["wal"] or "payload_index" in parts or parts[-1].startswith(_PASSING):
+            continue  # they come and go
         if parts[:2] == ["shard", "segments"] and parts[2] not in there:
             continue  # merged into others
         try:
@@ -202,6 +204,15 @@ def locked(shard: Path) -> Iterator[bool]:
             yield True
     finally:
         os.close(handle)
+
+
+def _in_threads(function: Callable[[str], T], names: Sequence[str]) -> list[T]:
+    """Call a function for every name; checksums are computed outside of Python's lock."""
+    try:
+        with ThreadPoolExecutor(_THREADS) as threads:
+            return list(threads.map(function, names))
+    except RuntimeError:  # the interpreter ends, and starts no thread any more
+        return list(map(function, names))
 
 
 def _names(folder: Path) -> list[str]:
