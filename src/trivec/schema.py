@@ -5,16 +5,35 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from trivec._runtime.checks import check_depth
 from trivec.errors import CollectionError, FingerprintMismatchError, InvalidVectorError
 from trivec.types import EncoderInfo, Point, PointId, SparseVector, Vector
 
-__all__ = ["MAX_MULTIVECTOR_FLOATS", "Fingerprint", "Schema", "VectorKind", "VectorSpec"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_MULTIVECTOR_FLOATS",
+    "Fingerprint",
+    "Schema",
+    "VectorKind",
+    "VectorSpec",
+    "require_shallow",
+]
 
 SCHEMA_VERSION = 1
+
+MAX_DEPTH = 30
+"""How many levels of dicts and lists metadata and filters may have, the outermost included.
+
+The lowest of the engines' own limits is that of gRPC: 32 levels (``upb_DecodeOptions_MaxDepth``).
+The embedded engine cannot read its log back from 121 levels on.
+"""
 
 MAX_MULTIVECTOR_FLOATS = 1024 * 1024
 """Qdrant refuses a multivector of this many floats or more (``MAX_MULTIVECTOR_FLATTENED_LEN``)."""
@@ -202,10 +221,22 @@ class Schema:
 
         Raises:
             InvalidVectorError: names every such point; nothing was written.
+            InputError: a payload is nested too deep; likewise.
         """
+        require_shallow({point.id: point.payload for point in points})
         if reasons := self.invalid(points):
             listing = "; ".join(f"{point}: {reason}" for point, reason in reasons.items())
             raise InvalidVectorError(f"{len(reasons)} of {len(points)} points refused: {listing}")
+
+
+def require_shallow(payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
+    """Raise where an engine could store a payload and not read it back.
+
+    Raises:
+        InputError: a payload is nested too deep; nothing was written.
+    """
+    for point, payload in payloads.items():
+        check_depth(f"the payload of point {point}", payload, MAX_DEPTH + 1)  # metadata lies in it
 
 
 def _specs(data: Mapping[str, Mapping[str, Any]]) -> dict[str, VectorSpec]:
@@ -213,26 +244,88 @@ def _specs(data: Mapping[str, Mapping[str, Any]]) -> dict[str, VectorSpec]:
 
 
 def _fault(vector: Vector, spec: VectorSpec) -> str | None:
-    """Say what is wrong with a vector, or None."""
+    """Say what is wrong with a vector as the engines keep it, in float32; None where nothing is."""
     if isinstance(vector, SparseVector):
         return _sparse_fault(vector, spec)
+    if not _is_numeric(vector):
+        return f"is a {type(vector).__name__} of {_dtype(vector)}, allowed: a numpy array of floats"
     expected = {"dense": 1, "multivector": 2}.get(spec.kind)
     if vector.ndim != expected or vector.shape[-1] != spec.size:
         return f"has shape {vector.shape}, allowed: {spec.kind} of width {spec.size}"
     if not 0 < vector.size < MAX_MULTIVECTOR_FLOATS:
         return f"has {vector.size} floats, allowed: 1 to {MAX_MULTIVECTOR_FLOATS - 1}"
-    if not np.isfinite(vector).all():
-        return "holds NaN or infinity"
-    return None if vector.any(axis=-1).all() else "is zero, or has a zero row"
+    return _value_fault(vector, spec)
+
+
+def _value_fault(vector: NDArray[Any], spec: VectorSpec) -> str | None:
+    kept = _kept(vector)
+    if not np.isfinite(kept).all():
+        return _infinite(vector)
+    if not kept.any(axis=-1).all():
+        return "is zero in float32, or has a zero row"
+    return _length_fault(kept) if spec.distance == "cosine" else None
 
 
 def _sparse_fault(vector: SparseVector, spec: VectorSpec) -> str | None:
     if spec.kind != "sparse":
         return f"is sparse, allowed: {spec.kind} of width {spec.size}"
+    if not _is_numeric(vector.values) or not _is_numeric(vector.indices):
+        return f"has values of {_dtype(vector.values)}, indices of {_dtype(vector.indices)}"
     if vector.indices.shape != vector.values.shape:
         return f"has {len(vector.indices)} indices and {len(vector.values)} values"
-    if not np.isfinite(vector.values).all():
-        return "holds NaN or infinity"
-    if len(vector) > 1 and not (np.diff(vector.indices.astype(np.int64)) > 0).all():
+    kept = _kept(vector.values)
+    if not np.isfinite(kept).all():
+        return _infinite(vector.values)
+    if len(vector) and not kept.any():
+        return "is zero in float32"
+    return _index_fault(vector.indices) if len(vector) else None
+
+
+def _index_fault(indices: NDArray[Any]) -> str | None:
+    if indices.dtype.kind == "f" or not _are_indices(indices):
+        return f"has indices beyond 0 to {_LARGEST_INDEX}, or that are no integers"
+    if not (np.diff(indices.astype(np.int64)) > 0).all():
         return "has repeated or unsorted indices"
     return None
+
+
+_LARGEST_INDEX = 2**32 - 1
+_SHORTEST_SQUARE = float(np.finfo(np.float32).eps)
+"""Qdrant leaves a vector as it is where its squared length is below this: its scores vanish."""
+
+
+def _are_indices(indices: NDArray[Any]) -> bool:
+    return int(indices.min()) >= 0 and int(indices.max()) <= _LARGEST_INDEX
+
+
+def _is_numeric(vector: object) -> bool:
+    return isinstance(vector, np.ndarray) and vector.dtype.kind in "fiu"
+
+
+def _dtype(vector: object) -> str:
+    return str(getattr(vector, "dtype", type(vector).__name__))
+
+
+def _kept(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return values as the engines keep them."""
+    with np.errstate(over="ignore", under="ignore"):
+        return values.astype(np.float32, copy=False)
+
+
+def _infinite(values: NDArray[Any]) -> str:
+    if np.isfinite(values).all():
+        return "overflows to infinity in float32"
+    return "holds NaN or infinity"
+
+
+def _length_fault(kept: NDArray[np.float32]) -> str | None:
+    """Say whether the engines cannot bring a vector, or a row, to unit length in float32."""
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.einsum("...i,...i->...", kept, kept)
+    if np.isfinite(squares).all() and (squares >= _SHORTEST_SQUARE).all():
+        return None
+    lengths = np.linalg.norm(kept.astype(np.float64), axis=-1)
+    return (
+        f"has a length of {lengths.min():.3g} to {lengths.max():.3g}, which cannot be brought to 1 "
+        "in float32; scale it to unit length"
+    )

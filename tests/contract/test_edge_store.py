@@ -7,6 +7,7 @@ import gc
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import EdgeStore
 from trivec.stores.edge import store as edge_store
+from trivec.stores.edge.manifest import read_manifest, survey
 from trivec.types import Point
 
 SCHEMA = Schema({"dense": VectorSpec("dense", "dense", 4)}, payload_indexes={"lang": "keyword"})
@@ -65,7 +67,11 @@ def test_an_empty_folder_is_used(folder):
     store = EdgeStore(str(folder))
     store.create(SCHEMA)
     store.close()
-    assert sorted(entry.name for entry in folder.iterdir()) == ["shard", "trivec.json"]
+    assert sorted(entry.name for entry in folder.iterdir()) == [
+        "manifest.json",
+        "shard",
+        "trivec.json",
+    ]
 
 
 @pytest.mark.parametrize("action", ["schema", "create", "count", "upsert"])
@@ -345,3 +351,161 @@ def test_the_vector_index_is_approximate_and_exact_search_is_not(folder):
 
 def found_ids(store, queries):
     return [[point.id for point in found] for found in store.query(queries)]
+
+
+# Damage, a full disk, a folder that goes
+
+
+def only_file(folder, name):
+    [path] = [path for path in folder.rglob("*") if path.as_posix().endswith(name)]
+    return path
+
+
+def test_a_clean_folder_has_a_manifest_and_an_open_one_says_so(filled, folder):
+    filled.close()
+    assert read_manifest(folder).points == 3
+    with contextlib.closing(EdgeStore(folder)) as store:
+        assert store.count() == 3
+        assert read_manifest(folder).is_open
+    assert not read_manifest(folder).is_open
+
+
+@pytest.mark.parametrize("name", ["mutable_id_tracker.mappings", "vectors/status.dat"])
+def test_a_missing_file_is_named_with_the_remedy(filled, folder, name):
+    filled.close()
+    only_file(folder, name).unlink()
+    for _ in range(2):  # the first attempt does not hide it from the second
+        with pytest.raises(StoreError, match=rf"{name} is missing; run: trivec check .*--repair"):
+            EdgeStore(folder).count()
+
+
+def test_a_file_that_was_touched_is_read_and_believed_if_it_is_the_same(filled, folder):
+    filled.close()
+    for path in folder.rglob("*"):
+        os.utime(path)
+    assert count(folder) == 3
+    path = only_file(folder, "vectors/chunk_0.mmap")
+    with path.open("r+b") as file:
+        file.write(b"\x01")
+    with pytest.raises(StoreError, match=r"chunk_0.mmap has another content"):
+        EdgeStore(folder).count()
+
+
+def test_fewer_points_than_there_were_are_noticed_again_and_again(filled, folder):
+    filled.close()
+    noted = read_manifest(folder)
+    replace(noted, points=4).write(folder)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="has 3 points, it had 4"):
+            EdgeStore(folder).count()
+        noted = read_manifest(folder)
+        fresh = survey(folder)
+        replace(noted, files=fresh).write(folder)  # opening changed files; the count still differs
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1, "digest": "0"}', "\x00"])
+def test_a_damaged_manifest_is_an_error_with_a_remedy(filled, folder, content):
+    filled.close()
+    (folder / "manifest.json").write_text(content)
+    with pytest.raises(StoreError, match=r"manifest.json is damaged.*trivec check"):
+        EdgeStore(folder).count()
+
+
+def test_a_folder_without_a_manifest_is_of_an_older_trivec_and_opens(filled, folder):
+    filled.close()
+    (folder / "manifest.json").unlink()
+    assert count(folder) == 3
+    assert read_manifest(folder).points == 3
+
+
+class Panic(BaseException):
+    """As pyo3 names what a panic becomes; no Exception."""
+
+
+Panic.__name__ = "PanicException"
+
+
+class Panicking:
+    def scroll(self, _request):
+        raise Panic("index out of bounds\nat line 3")
+
+
+def test_a_panic_is_a_store_error_and_an_interrupt_stays_one(filled, monkeypatch):
+    monkeypatch.setattr(filled, "_shard", Panicking())
+    monkeypatch.setattr(filled, "_is_gone", lambda: False)
+    with pytest.raises(StoreError, match="index out of bounds; run: trivec check"):
+        filled.scroll()
+    monkeypatch.setattr(Panicking, "scroll", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        filled.scroll()
+    monkeypatch.setattr(Panicking, "scroll", lambda *_: (_ for _ in ()).throw(ValueError()))
+    with pytest.raises(StoreError, match="ValueError"):  # an error without words
+        filled.scroll()
+    monkeypatch.undo()
+    assert filled.count() == 3
+
+
+def almost_full(monkeypatch, free):
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free))
+
+
+def test_a_full_disk_is_refused_before_a_write_and_the_index_stays_whole(
+    filled, folder, monkeypatch
+):
+    almost_full(monkeypatch, 1 << 20)
+    for write in (
+        lambda: filled.upsert(make_points(4)),
+        lambda: filled.update_vectors({1: {"dense": VECTOR}}),
+        lambda: filled.overwrite_payload({1: {}}),
+        filled.optimize,
+        lambda: EdgeStore(folder.parent / "new").create(SCHEMA),
+    ):
+        with pytest.raises(StoreError, match=r"has 1 MB left.*nothing of it was written"):
+            write()
+    assert filled.count() == 3
+    assert not (folder.parent / "new").exists()
+    monkeypatch.undo()
+    filled.upsert(make_points(4))
+    assert filled.count() == 4
+
+
+def test_a_large_write_needs_more_than_the_reserve(filled, monkeypatch):
+    almost_full(monkeypatch, 33 << 20)
+    filled.upsert(make_points(4))
+    with pytest.raises(StoreError, match="may need"):
+        filled.upsert([Point(5, {"dense": VECTOR}, {"text": "x" * (1 << 20)})])
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_folder_that_was_deleted_while_open_is_noticed(filled, folder, again):
+    shutil.rmtree(folder)
+    if again:
+        with contextlib.closing(EdgeStore(folder)) as other:
+            other.create(SCHEMA)
+    for use in (
+        lambda: filled.upsert(make_points(4)),
+        filled.count,
+        filled.optimize,
+        lambda: filled.delete(ids=[1]),
+    ):
+        with pytest.raises(StoreError, match="deleted or replaced while it was open"):
+            use()
+    filled.close()
+    assert folder.exists() is again
+    if again:
+        assert count(folder) == 0
+
+
+LEAVER = """
+import sys
+from trivec.stores import EdgeStore
+store = EdgeStore(sys.argv[1])
+print(store.count())
+"""
+
+
+def test_a_program_that_closes_nothing_leaves_a_manifest_all_the_same(filled, folder):
+    filled.close()
+    subprocess.run([sys.executable, "-c", LEAVER, str(folder)], check=True, timeout=60)
+    assert not read_manifest(folder).is_open

@@ -71,5 +71,7 @@ def _derived_id(document: Document) -> str:
         metadata = json.dumps(document.metadata, sort_keys=True, default=str)
     except (TypeError, ValueError):  # odd keys, a circle: the index refuses it under this id
         metadata = repr(document.metadata)
+    except RecursionError:  # nested too deep: the index refuses it
+        metadata = ""
     content = json.dumps([document.page_content, metadata])
     return str(uuid.uuid5(_NAMESPACE, content))

@@ -22,6 +22,7 @@ from trivec.errors import FilterError, InputError
 from trivec.fusion import FUSIONS
 from trivec.index import HybridIndex
 from trivec.payloads import Field
+from trivec.schema import MAX_DEPTH
 from trivec.stores import as_filter
 from trivec.types import QueryText, SearchOptions
 
@@ -50,7 +51,8 @@ def filter_of(
     user's own metadata where there is some of that name, else the source document's id.
 
     Raises:
-        FilterError: names the operator that cannot take the value it was given.
+        FilterError: names the operator that cannot take the value it was given, or the filters
+            have more levels than the engines can read.
     """
     if not isinstance(filters, MetadataFilters):
         return filters
@@ -61,14 +63,23 @@ def filter_of(
             return field
         return replace(field, fallback=Field(key, (index.codec.own_path("source"),)))
 
-    return _combined(filters, fields)
+    return _combined(filters, fields, 1)
 
 
-def _combined(filters: MetadataFilters, fields: Callable[[str], Field]) -> models.Filter | None:
+def _combined(
+    filters: MetadataFilters, fields: Callable[[str], Field], depth: int
+) -> models.Filter | None:
     from qdrant_client import models
 
+    if depth > MAX_DEPTH:
+        raise FilterError(
+            f"the MetadataFilters have more than {MAX_DEPTH} levels, or contain themselves; "
+            "join filters of one kind in one list"
+        )
     parts = [
-        _combined(part, fields) if isinstance(part, MetadataFilters) else _condition(part, fields)
+        _combined(part, fields, depth + 1)
+        if isinstance(part, MetadataFilters)
+        else _condition(part, fields)
         for part in filters.filters
     ]
     conditions: list[models.Condition] = [part for part in parts if part is not None]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
 
 from trivec.errors import InputError
 
-__all__ = ["Precision", "check_choice", "check_least", "check_number", "check_texts"]
+__all__ = [
+    "Precision",
+    "check_choice",
+    "check_depth",
+    "check_least",
+    "check_number",
+    "check_texts",
+]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """How a model computes on torch: in single, brain or half precision."""
@@ -24,6 +31,31 @@ def check_choice(name: str, value: object, choices: Any, *, or_none: bool = Fals
     allowed = [*get_args(choices), *([None] if or_none else [])]
     if value not in allowed:
         raise InputError(f"{name}={value!r}; allowed: {', '.join(map(str, allowed))}")
+
+
+def check_depth(name: str, value: object, most: int) -> None:
+    """Refuse mappings and lists that lie in each other more than ``most`` levels deep.
+
+    It does not recurse, and it ends for what contains itself.
+
+    Raises:
+        InputError: they do.
+    """
+    stack = [(value, 1)]
+    while stack:
+        inner, depth = stack.pop()
+        if isinstance(inner, Mapping):
+            items: Iterable[object] = inner.values()
+        elif isinstance(inner, (list, tuple)):
+            items = inner
+        else:
+            continue
+        if depth > most:
+            raise InputError(
+                f"{name} is nested more than {most} levels deep, or contains itself; allowed: "
+                f"{most} levels of dicts and lists; flatten it, or give it as JSON text"
+            )
+        stack.extend((item, depth + 1) for item in items)
 
 
 def check_least(name: str, value: object, least: int, *, or_none: bool = False) -> None:

@@ -28,6 +28,7 @@ from trivec.cli.arguments import (
 )
 from trivec.cli.ask import ask
 from trivec.cli.changing import add_arm, copy, delete
+from trivec.cli.check import check
 from trivec.cli.export import export
 from trivec.cli.files import index, sync
 from trivec.cli.place import chosen_encoder, open_place
@@ -187,6 +188,7 @@ app.command()(add_arm)
 app.command()(ask)
 app.command()(questions)
 app.command()(feedback)
+app.command()(check)
 app.command()(export)
 
 

@@ -53,7 +53,7 @@ def metadata_filter(text: str | None) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(text)
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise typer.BadParameter(f"--filter is not JSON: {err}") from err
     if not isinstance(value, dict):
         raise typer.BadParameter(f"--filter must be a JSON object, not {text}")

@@ -17,6 +17,13 @@ from trivec.index.late_chunking import Context, contexts, whole_documents
 from trivec.index.pruning import prune_steps
 from trivec.index.steps import Steps, Write, compute, in_background, join, read
 from trivec.index.tally import Tally
+from trivec.index.unfinished import (
+    empty_arms,
+    known_empty,
+    left_out,
+    mark_empty,
+    unfinished_steps,
+)
 from trivec.payloads.trivec import content_digest
 from trivec.protocols import AsyncStore, Encoder, LongEncoder, Store
 from trivec.schema import MAX_MULTIVECTOR_FLOATS
@@ -191,6 +198,13 @@ def _prepare(
     existing.update((key, in_flight[key]) for key in claims if key in in_flight)
     chunks = first_claims(binding, claims, existing, tally, dry_run=options.dry_run)
     around = contexts(chunks) if options.late_chunking else {}
+    same = {
+        key: chunk.text
+        for key, chunk in chunks.items()
+        if key in existing and binding.holds_text(existing[key], chunk.text, _digest(around, key))
+    }
+    written = {key: text for key, text in same.items() if key not in in_flight}
+    unfinished = yield from unfinished_steps(binding, written, existing)
     batch = _Batch(chunks=len(window))
     fresh: dict[PointId, Chunk] = {}
     for key, chunk in chunks.items():
@@ -201,13 +215,15 @@ def _prepare(
         before = binding.codec.decode(StoredPoint(key, existing[key]))
         if before != chunk and _is_displaced(binding, before, chunk):
             tally.displaced += 1
-        if not binding.holds_text(existing[key], chunk.text, context):
+        if key not in same or key in unfinished:
             fresh[key] = chunk
         elif before == chunk:
             tally.skipped += 1
         else:
             batch.ids[key] = str(chunk.id)
-            batch.payloads[key] = binding.codec.encode(chunk, binding.tenant, context)
+            payload = binding.codec.encode(chunk, binding.tenant, context)
+            mark_empty(binding, payload, known_empty(binding, existing[key]))
+            batch.payloads[key] = payload
             tally.updated += 1
     if options.dry_run:
         tally.reused += sum(
@@ -280,6 +296,7 @@ def _reused(
         point = complete.get(twin)
         if point is not None and binding.holds_text(point.payload, chunk.text, context):
             payload = binding.codec.encode(chunk, binding.tenant, context)
+            mark_empty(binding, payload, known_empty(binding, point.payload))
             points[key] = Point(key, point.vectors, payload)
     return points
 
@@ -303,6 +320,10 @@ def _encode(
     truncated: list[PointId] = []
     for (key, chunk), encoding in zip(fresh.items(), encodings, strict=True):
         fitted = fit_colbert(encoding, options.colbert_overflow)
+        if missing := left_out(binding, encoding):
+            made = ", ".join(missing)
+            refused[key] = f"the encoder made no vectors for {made}; add it again later"
+            continue
         if fitted is None:
             refused[key] = _too_many_rows(encoding)
             continue
@@ -310,6 +331,7 @@ def _encode(
             truncated.append(key)
         vectors = binding.document_vectors(chunk.text, fitted)
         payload = binding.codec.encode(chunk, binding.tenant, _digest(around, key))
+        mark_empty(binding, payload, empty_arms(binding, encoding))
         points.append(Point(key, vectors, payload))
     refused |= binding.schema.invalid(points)
     for key, reason in refused.items():

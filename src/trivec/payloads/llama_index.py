@@ -133,7 +133,7 @@ def _parsed(content: Any) -> dict[str, Any] | None:
     """Return a node from its JSON text, None where there is none."""
     try:
         node = json.loads(content)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return None
     return node if isinstance(node, dict) else None
 

@@ -10,8 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from trivec._runtime.checks import check_depth
 from trivec.errors import InputError
 from trivec.payloads.fields import Field, is_exact, key_path, metadata_field, tokens
+from trivec.schema import MAX_DEPTH
 from trivec.text import clean
 from trivec.types import Chunk, PointId, StoredPoint
 
@@ -260,8 +262,14 @@ def json_values(value: Any, path: str = "metadata") -> Any:
     """Return the value as JSON would give it back: tuples as lists, strings cleaned of surrogates.
 
     Raises:
-        InputError: a value that JSON or Qdrant cannot hold; the message names its path.
+        InputError: a value that JSON or Qdrant cannot hold; the message names its path. Or it is
+            nested more than ``trivec.schema.MAX_DEPTH`` levels deep.
     """
+    check_depth(path, value, MAX_DEPTH)
+    return _json_values(value, path)
+
+
+def _json_values(value: Any, path: str) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -278,11 +286,11 @@ def json_values(value: Any, path: str = "metadata") -> Any:
         if odd := [key for key in value if not isinstance(key, str)]:
             raise InputError(f"{path} has the key {odd[0]!r}, allowed: strings")
         return {
-            json_values(key, path): json_values(item, f"{path}.{key}")
+            _json_values(key, path): _json_values(item, f"{path}.{key}")
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [json_values(item, f"{path}[{at}]") for at, item in enumerate(value)]
+        return [_json_values(item, f"{path}[{at}]") for at, item in enumerate(value)]
     raise InputError(
         f"{path} is a {type(value).__name__}, allowed: str, int, float, bool, None, list, dict"
     )

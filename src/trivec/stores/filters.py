@@ -12,7 +12,8 @@ The shorthand maps metadata keys to conditions, all of which must hold::
     {"$or": [{...}, {...}], "$and": [...], "$not": {...}}
 
 A key is any text. ``a.b`` is the key ``a.b`` and the key ``b`` of the object ``a``. Values compare
-exactly, ``2020`` equals ``2020.0``; what the engine cannot compare exactly is refused.
+exactly, ``2020`` equals ``2020.0``; what the engine cannot compare exactly is refused. A filter
+has at most ``trivec.schema.MAX_DEPTH`` levels; a level of ``$and``, ``$or`` or ``$not`` takes two.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
-from trivec.errors import FilterError
+from trivec._runtime.checks import check_depth
+from trivec.errors import FilterError, InputError
 from trivec.payloads.fields import (
     LARGEST_MATCHED,
     Field,
@@ -32,11 +34,12 @@ from trivec.payloads.fields import (
     presence_token,
     value_token,
 )
+from trivec.schema import MAX_DEPTH
 
 if TYPE_CHECKING:
     from qdrant_client import models
 
-__all__ = ["all_of", "as_filter"]
+__all__ = ["all_of", "as_filter", "require_storable_filter"]
 
 Fields: TypeAlias = Callable[[str], Field]
 
@@ -61,14 +64,67 @@ def as_filter(
         fields: returns where a metadata key lies: :meth:`trivec.HybridIndex.field`.
 
     Raises:
-        FilterError: an unknown operator, a value that Qdrant cannot compare, an empty ``$or``.
+        FilterError: an unknown operator, a value that Qdrant cannot compare, an empty ``$or``, or
+            more levels than the engines can read.
     """
     if value is None:  # a search without a filter never imports the client, which takes a second
         return None
     from qdrant_client import models
 
     if isinstance(value, models.Filter):
+        _require_levels(value, MAX_DEPTH)
         return value
+    try:
+        check_depth("the filter", value, MAX_DEPTH)
+    except InputError as err:
+        raise FilterError(str(err)) from err
+    filter = _from_shorthand(value, fields)
+    if filter is not None:
+        _require_levels(filter, MAX_DEPTH)
+    return filter
+
+
+def require_storable_filter(filter: models.Filter | None) -> None:
+    """Raise where an engine could write a filter to its log, or a server get it, and not read it.
+
+    A filter may have some levels more here than its user wrote: a tenant's, say.
+
+    Raises:
+        FilterError: it has too many levels.
+    """
+    if filter is not None:
+        _require_levels(filter, MAX_DEPTH + _LEVELS_AROUND)
+
+
+_LEVELS_AROUND = 8
+"""Levels that trivec may put around a filter; gRPC takes 47 in a fused search, the engine's log
+62."""
+
+
+def _require_levels(filter: models.Filter, most: int) -> None:
+    from qdrant_client import models
+
+    stack: list[tuple[Any, int]] = [(filter, 1)]
+    while stack:
+        condition, depth = stack.pop()
+        if isinstance(condition, models.NestedCondition):
+            stack.append((condition.nested.filter, depth + 1))
+        if not isinstance(condition, models.Filter):
+            continue
+        if depth > most:
+            raise FilterError(
+                f"the filter has more than {most} levels, or contains itself; allowed: {most} "
+                "filters within each other; join conditions of one kind in one list"
+            )
+        least = None if condition.min_should is None else condition.min_should.conditions
+        for clause in (condition.must, condition.should, condition.must_not, least):
+            inner = clause if isinstance(clause, list) else [clause]
+            stack.extend((one, depth + 1) for one in inner)
+
+
+def _from_shorthand(value: Any, fields: Fields) -> models.Filter | None:
+    from qdrant_client import models
+
     if not isinstance(value, Mapping):
         raise FilterError(
             f"the filter is a {type(value).__name__}, allowed: a dict over metadata keys, "
@@ -111,7 +167,9 @@ def _logic(operator: str, operand: Any, fields: Fields) -> models.Condition:
         raise FilterError(
             f"{operator!r} takes a list of filters with at least one, got {operand!r}"
         )
-    filters = [as_filter(part, fields) for part in parts]
+    filters = [
+        part if isinstance(part, models.Filter) else _from_shorthand(part, fields) for part in parts
+    ]
     inner: list[models.Condition] = [filter for filter in filters if filter is not None]
     if len(inner) < len(parts):
         raise FilterError(f"{operator!r} has an empty filter in it; leave it out")

@@ -16,8 +16,9 @@ import numpy as np
 from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
 from trivec.fusion import fuse
 from trivec.query import Filter, StoreQuery
-from trivec.schema import Schema, VectorSpec
+from trivec.schema import Schema, VectorSpec, require_shallow
 from trivec.stores.execution import Lookup, plan_query, require_page
+from trivec.stores.filters import require_storable_filter
 from trivec.types import FloatArray, Point, PointId, SparseVector, StoredPoint, Vector
 
 __all__ = ["MemoryStore"]
@@ -137,8 +138,10 @@ class MemoryStore:
 
         Raises:
             StoreError: a point does not exist.
+            InputError: a payload is nested too deep; nothing was written.
         """
         self._existing_schema()
+        require_shallow(payloads)
         with self._lock:
             for identity, payload in payloads.items():
                 point = self._points.get(_canonical(identity))
@@ -226,6 +229,7 @@ class MemoryStore:
 
     def _passing(self, filter: Filter | None) -> list[PointId]:
         """Return the ids that pass a filter, by the rules of qdrant-client's local mode."""
+        require_storable_filter(filter)
         if filter is None:
             return list(self._points)
         from qdrant_client.local.payload_filters import check_filter

@@ -13,6 +13,7 @@ from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.edge.filters import to_edge
 from trivec.stores.execution import Lookup, plan_query, score_weights
+from trivec.stores.filters import require_storable_filter
 from trivec.stores.records import point_id_of, vector_of
 from trivec.types import Point, SparseVector, StoredPoint, Vector
 
@@ -152,6 +153,7 @@ def _view(array: NDArray[Any]) -> Any:
 
 def edge_filter(filter: Filter | None) -> qdrant_edge.Filter | None:
     """Return the engine's filter, None for none."""
+    require_storable_filter(filter)
     return None if filter is None else to_edge(filter)
 
 

@@ -55,7 +55,7 @@ class IndexFolder:
             return None
         except NotADirectoryError as err:
             raise self._not_an_index() from err
-        except (OSError, ValueError, AttributeError) as err:
+        except (OSError, ValueError, AttributeError, RecursionError) as err:
             raise CollectionError(
                 f"{self.description} cannot be read ({err}); restore it, or index into a new folder"
             ) from err

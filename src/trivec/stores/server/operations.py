@@ -22,8 +22,9 @@ from trivec.errors import (
     StoreError,
 )
 from trivec.query import Filter, StoreQuery
-from trivec.schema import Schema, VectorSpec
+from trivec.schema import Schema, VectorSpec, require_shallow
 from trivec.stores.execution import require_page
+from trivec.stores.filters import require_storable_filter
 from trivec.stores.records import point_id_of
 from trivec.stores.server import collections, requests
 from trivec.stores.server.batches import (
@@ -207,6 +208,7 @@ class Operations:
         self, vectors: Mapping[PointId, Mapping[str, Vector]], where: Filter | None
     ) -> Operation[None]:
         """Set some vectors of existing points."""
+        require_storable_filter(where)
         points = [Point(identity, given, {}) for identity, given in vectors.items()]
         schema = yield from self._unchanged_schema()
         schema.require_valid(points)
@@ -227,6 +229,7 @@ class Operations:
 
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> Operation[None]:
         """Replace the payload of existing points."""
+        require_shallow(payloads)
         yield from self._unchanged_schema()
         yield from self._write(
             [(key, (key, payload)) for key, payload in payloads.items()],
@@ -237,6 +240,8 @@ class Operations:
 
     def query(self, queries: Sequence[StoreQuery]) -> Operation[list[list[StoredPoint]]]:
         """Run several searches, in as few requests as the server takes."""
+        for query in queries:
+            require_storable_filter(query.filter)
         schema = yield from self._existing_schema()
         filters = {id(query.filter): query.filter for query in queries}
         return (
@@ -269,6 +274,7 @@ class Operations:
     ) -> Operation[tuple[list[StoredPoint], PointId | None]]:
         """Read a page of points in id order; strict mode may make it a shorter one."""
         require_page(limit - 1)
+        require_storable_filter(filter)
         schema = yield from self._existing_schema()
         records, following = yield from self._terms.adapting(
             lambda: self._calls.scroll(
@@ -286,6 +292,7 @@ class Operations:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
+        require_storable_filter(filter)
         schema = yield from self._existing_schema()
         if filter is not None:
             selector = models.FilterSelector(filter=filter)
@@ -304,6 +311,7 @@ class Operations:
 
     def count(self, filter: Filter | None) -> Operation[int]:
         """Read the exact number of points."""
+        require_storable_filter(filter)
         schema = yield from self._existing_schema()
         answer = yield from self._terms.adapting(lambda: self._calls.count(filter), schema, filter)
         return answer.count
