@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trivec._models.batching import Batching, padded
-from trivec._models.onnx_folder import Agreement, open_export
+from trivec._models.onnx_folder import Agreement, OnnxFolder, open_export
 from trivec._models.onnx_session import OnnxPrecision, Session, SessionOptions, choose_precision
 from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._runtime.checks import check_choice, check_least
@@ -84,8 +84,8 @@ class OnnxReranker:
     def __init__(self, folder: str | Path, *, options: OnnxRerankerOptions | None = None) -> None:
         self._path = Path(folder).expanduser()
         self._options = options or OnnxRerankerOptions()
-        self._folder = Lazy(lambda: open_export(self._path, "reranker"))
-        self._session = Lazy(self._load_session)
+        self._folder = Lazy(self._find)
+        self._session = Lazy(self._load_session, forks=False)
         self._tokenizer = Lazy(self._load_tokenizer)
 
     @property
@@ -159,6 +159,9 @@ class OnnxReranker:
             self._folder().graph(self.precision),
             SessionOptions(options.threads, options.provider, options.spinning),
         )
+
+    def _find(self) -> OnnxFolder:
+        return open_export(self._path, "reranker")
 
     def _load_tokenizer(self) -> PairTokenizer:
         options, folder = self._options, self._folder()

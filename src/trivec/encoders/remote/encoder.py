@@ -39,6 +39,7 @@ NumberFormat: TypeAlias = Literal["base64", "float"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+EncoderT = TypeVar("EncoderT", bound="RemoteEncoder")
 
 XLM_ROBERTA_SPECIALS: Mapping[str, int] = {"cls": 0, "pad": 1, "eos": 2, "unk": 3}
 BYTES_PER_TOKEN = 3
@@ -180,6 +181,15 @@ class RemoteEncoder:
         self._options = options
         self._client = Lazy(lambda: _built(options.timeout) if client is None else client)
         self._is_mine = client is None
+        # a function, so that no attribute holds the key
+        self._arguments = lambda: {
+            "urls": dict(named),
+            "info": info,
+            "served_as": served_as,
+            "api_key": api_key,
+            "tokenizer": tokenizer,
+            "options": options,
+        }
         backoff = Backoff(options.deadline, longest_wait=options.longest_wait)
         self._calls = RemoteCalls(self._client, _key(api_key), backoff)
         self._tokens: Tokens | None = None
@@ -187,6 +197,18 @@ class RemoteEncoder:
             self._tokens = LocalTokens(Path(tokenizer), options.special_tokens)
         elif set(self._urls) != {"dense"}:
             self._tokens = ServerTokens(self._ask_tokenizer, self._at_once)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self._is_mine:
+            raise TypeError(
+                "a RemoteEncoder with a client of yours cannot be pickled; leave client out, or "
+                "build the encoder where it is needed"
+            )
+        return _rebuilt, (type(self), self._arguments())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        client = None if self._is_mine else self._client()
+        return _rebuilt(type(self), self._arguments(), client)
 
     @classmethod
     def named(
@@ -383,6 +405,13 @@ def _key(given: str | Secret | None) -> Callable[[], str | None]:
     if given is None or isinstance(given, str):
         return lambda: given or None
     return given.get_secret_value
+
+
+def _rebuilt(
+    kind: type[EncoderT], arguments: Mapping[str, Any], client: httpx.Client | None = None
+) -> EncoderT:
+    """Return an encoder from the arguments of another."""
+    return kind(client=client, **arguments)
 
 
 def _built(timeout: float) -> httpx.Client:
