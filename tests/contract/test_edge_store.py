@@ -6,6 +6,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from trivec import Chunk, HybridIndex
 from trivec.errors import CollectionError, CollectionLockedError, StoreError
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import EdgeStore
+from trivec.testing import FakeEncoder
 from trivec.types import Point
 
 SCHEMA = Schema({"dense": VectorSpec("dense", "dense", 4)}, payload_indexes={"lang": "keyword"})
@@ -134,26 +137,79 @@ def test_a_path_of_other_letters(tmp_path):
 # One at a time
 
 
-def test_a_second_store_of_this_process_is_locked_out(filled, folder):
+def test_the_stores_of_one_process_share_the_folder(filled, folder):
     second = EdgeStore(folder)
-    assert second.schema == SCHEMA  # the description can be read
-    with pytest.raises(CollectionLockedError, match=r"open elsewhere.*server"):
-        second.count()
-    filled.close()
-    assert second.count() == 3
+    assert second.schema == SCHEMA
+    second.upsert(make_points(8, 9))
+    assert filled.count() == second.count() == 5
     second.close()
+    assert filled.count() == 5
+    third = EdgeStore(folder)
+    filled.close()
+    assert third.count() == 5
+    third.close()
+    assert not list(folder.glob("holder*"))
+    assert count(folder) == 5
 
 
-def test_a_second_process_is_locked_out(filled, folder):
-    program = (
-        "import sys\nfrom trivec.stores import EdgeStore\n"
-        "from trivec.errors import CollectionLockedError\n"
-        "try:\n    EdgeStore(sys.argv[1]).count()\n"
-        "except CollectionLockedError:\n    sys.exit(7)\n"
-    )
-    run = subprocess.run([sys.executable, "-c", program, str(folder)], check=False, timeout=60)
-    assert run.returncode == 7
-    assert filled.count() == 3
+def test_a_folder_that_was_made_anew_is_another(folder):
+    store = EdgeStore(folder)
+    store.create(SCHEMA)
+    store.upsert(make_points(1))
+    shutil.rmtree(folder)
+    with contextlib.closing(EdgeStore(folder)) as anew:
+        anew.create(SCHEMA)
+        assert anew.count() == 0
+    with pytest.raises(StoreError):
+        store.close()
+
+
+def test_an_index_that_is_opened_twice_in_one_notebook(tmp_path):
+    for _ in range(3):  # the name is bound anew while the object before it is still there
+        index = HybridIndex.open(tmp_path / "kb", FakeEncoder())
+        index.add([Chunk("a text", id="1")])
+    assert index.count() == 1
+    index.close()
+
+
+HOLD = """
+import sys, time
+from trivec.stores import EdgeStore
+store = EdgeStore(sys.argv[1])
+print(store.count(), flush=True)
+time.sleep(float(sys.argv[2]))
+store.close()
+"""
+
+
+@contextlib.contextmanager
+def held_elsewhere(folder, seconds):
+    """Let another process have a folder open for some seconds."""
+    command = [sys.executable, "-c", HOLD, str(folder), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "3\n"
+        yield process
+        process.kill()
+
+
+def test_who_has_the_folder_open_is_named(filled, folder):
+    filled.close()
+    with held_elsewhere(folder, 60) as process:
+        store = EdgeStore(folder, wait=0)
+        expected = rf"open elsewhere, in the process {process.pid} \('-c'\).*close\(\).*server"
+        with pytest.raises(CollectionLockedError, match=expected):
+            store.count()
+        (folder / "holder.json").write_text("{")
+        with pytest.raises(CollectionLockedError, match="open elsewhere, in a process that left"):
+            store.count()
+    assert store.count() == 3
+    store.close()
+
+
+def test_a_process_that_comes_second_waits_a_moment(filled, folder):
+    filled.close()
+    with held_elsewhere(folder, 0.5):
+        assert count(folder) == 3
 
 
 def test_a_store_that_was_dropped_lets_go(folder):

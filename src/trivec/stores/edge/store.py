@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import shutil
-import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trivec.errors import (
-    CollectionLockedError,
     CollectionNotFoundError,
     InputError,
     StoreError,
-    TrivecError,
 )
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.edge import codec
+from trivec.stores.edge.engine import Engine, engine_of, errors
 from trivec.stores.edge.folder import IndexFolder
 from trivec.stores.execution import require_page
 from trivec.stores.records import point_id_of
@@ -34,18 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EdgeStore"]
 
-logger = logging.getLogger(__name__)
-
 _FLUSH_SECONDS = 5.0  # Qdrant's own flush_interval_sec
-_LOCKED = "WouldBlock"
-_INCOMPATIBLE = "incompatible with existing segments"
 
 
 class EdgeStore:
     """Points in a folder, by Qdrant's engine in this process (``qdrant-edge-py``).
 
-    One process at a time may use the folder. Threads may share the store. A process forked from
-    this one cannot use it: the engine's threads do not exist there.
+    One process at a time may use the folder; one that comes second waits for a moment. The stores
+    of one process share it, and threads may share a store. A process forked from this one cannot
+    use it: the engine's threads do not exist there.
 
     A write that returned is in the engine's write-ahead log and survives the death of the
     process. It is forced to the disk, where it survives the loss of power, within some seconds of
@@ -56,13 +48,14 @@ class EdgeStore:
 
     Args:
         path: the folder. It is created by :meth:`create`; constructing opens nothing.
+        wait: seconds to wait for another process that has the folder open.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, wait: float = 5.0) -> None:
         self._folder = IndexFolder(Path(path))
         self._lock = threading.RLock()
-        self._shard: qdrant_edge.EdgeShard | None = None
-        self._owner = os.getpid()
+        self._wait = wait
+        self._opened: Engine | None = None
         self._closed = False
         self._flushed = time.monotonic()
 
@@ -239,18 +232,20 @@ class EdgeStore:
             shard.flush()
 
     def close(self) -> None:
-        """Flush, and release the folder; the store cannot be used afterwards."""
+        """Flush, and release the folder; the store cannot be used afterwards.
+
+        Other stores of this process that have the folder open keep it.
+        """
         with self._lock:
             self._closed = True
-            shard, self._shard = self._shard, None
-            if shard is not None and self._owner == os.getpid():
-                with _errors(self._folder.path):
-                    shard.flush()
-                    shard.close()
+            engine, self._opened = self._opened, None
+            if engine is not None and engine.process == os.getpid():
+                with errors(self._folder):
+                    engine.leave(self)
 
     def sibling(self, name: str) -> EdgeStore:
         """Return the store of another index that lies in this one's folder, under a name."""
-        return EdgeStore(self._folder.path / name)
+        return EdgeStore(self._folder.path / name, wait=self._wait)
 
     def _require_open(self) -> None:
         if self._closed:
@@ -268,95 +263,24 @@ class EdgeStore:
     def _engine(self) -> Iterator[qdrant_edge.EdgeShard]:
         """Yield the engine, opened; its errors become trivec's."""
         shard = self._open()
-        with _errors(self._folder.path):
+        with errors(self._folder):
             yield shard
 
     def _open(self) -> qdrant_edge.EdgeShard:
         self._require_open()
-        if self._shard is not None and self._owner != os.getpid():
+        if self._opened is not None and self._opened.process != os.getpid():
             raise StoreError(
                 f"{self!r} was opened before this process was forked and cannot be used here; "
                 "open stores after forking, or start processes with 'spawn'"
             )
         with self._lock:
-            if self._shard is not None:
-                return self._shard
-            schema = self._existing_schema()
-            with _errors(self._folder.path):
-                self._shard = _load(self._folder, schema)
-            self._owner = os.getpid()
-            _opened.add(self)
-            return self._shard
+            if self._opened is None:
+                schema = self._existing_schema()
+                self._opened = engine_of(self._folder, schema, self, self._wait)
+            return self._opened.shard
 
     def _flush_now_and_then(self, shard: qdrant_edge.EdgeShard) -> None:
         # also keeps the write-ahead log short, which is replayed when the folder is opened
         if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
             shard.flush()
             self._flushed = time.monotonic()
-
-
-def _load(folder: IndexFolder, schema: Schema) -> qdrant_edge.EdgeShard:
-    """Open the engine's folder; make it first where it is missing."""
-    import qdrant_edge as edge
-
-    if not folder.shard.exists():
-        _build(folder, schema)
-    path = str(folder.shard)
-    try:  # with the configuration, because a vector that was added has the engine's defaults
-        shard = edge.EdgeShard.load(path, codec.edge_config(schema))
-    except Exception as err:
-        if _INCOMPATIBLE not in str(err):
-            raise
-        # adding a vector was interrupted before the description named it
-        shard = edge.EdgeShard.load(path)
-    for leftover in folder.unfinished():  # of a crash, or of a process that came second
-        shutil.rmtree(leftover, ignore_errors=True)
-    return shard
-
-
-def _build(folder: IndexFolder, schema: Schema) -> None:
-    """Make the engine's folder beside its place and move it there whole."""
-    import qdrant_edge as edge
-
-    unfinished = Path(tempfile.mkdtemp(prefix=folder.UNFINISHED, dir=folder.path))
-    shard = edge.EdgeShard.create(str(unfinished), codec.edge_config(schema))
-    for operation in codec.index_operations(schema):
-        shard.update(operation)
-    shard.flush()
-    shard.close()
-    try:
-        unfinished.rename(folder.shard)
-    except OSError as err:
-        if not folder.shard.exists():
-            raise
-        logger.debug("another process created the index first: %s", err)
-
-
-@contextlib.contextmanager
-def _errors(path: Path) -> Iterator[None]:
-    """Turn what the engine raises, plain ``Exception`` for the most part, into trivec's errors."""
-    try:
-        yield
-    except TrivecError:
-        raise
-    except Exception as err:
-        reason = str(err).splitlines()[0]
-        if _LOCKED in reason:
-            raise CollectionLockedError(
-                f"the index in {path} is open elsewhere, and one process at a time may use it; "
-                "close the other one, share one store, or use a Qdrant server for several"
-            ) from err
-        raise StoreError(f"the engine failed on the index in {path}: {reason}") from err
-
-
-_opened: weakref.WeakSet[EdgeStore] = weakref.WeakSet()
-_inherited: list[Any] = []
-
-
-def _keep_inherited() -> None:
-    """Keep a forked child from destroying its copy of an engine, which could touch the files."""
-    _inherited.extend(store._shard for store in _opened)  # noqa: SLF001  # of this module
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_keep_inherited)
