@@ -13,7 +13,7 @@ from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.server.calls import Operation, Request, require_applied
 from trivec.stores.server.failures import RetryPolicy, call
-from trivec.stores.server.operations import Operations, is_local
+from trivec.stores.server.operations import Operations, is_local, require_client
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -39,11 +39,15 @@ class ServerStore:
         client: a built client.
         collection: the collection's name.
         retry: how long failed requests are repeated.
+
+    Raises:
+        InputError: the client is an asynchronous one.
     """
 
     def __init__(
         self, client: QdrantClient, collection: str, *, retry: RetryPolicy | None = None
     ) -> None:
+        require_client(client, "QdrantClient", "AsyncServerStore")
         self._client = client
         self._operations = Operations(client, collection)
         self._retry = retry or RetryPolicy()
