@@ -10,6 +10,7 @@ from trivec.errors import InputError
 from trivec.text import clean
 
 __all__ = [
+    "INSTRUCTIONS",
     "NO_EVIDENCE",
     "REFUSALS",
     "Language",
@@ -17,6 +18,7 @@ __all__ = [
     "language_of",
     "passage_block",
     "passages_block",
+    "quoted_question",
 ]
 
 Language: TypeAlias = Literal["en", "zh"]
@@ -39,6 +41,7 @@ INSTRUCTIONS: dict[Language, str] = {
         f"如果资料中没有答案，只回复 {NO_EVIDENCE}，不要写任何别的内容。用提问的语言回答。"
     ),
 }
+"""What the model is told about its answer, by language."""
 
 QUESTION: dict[Language, str] = {"en": "Question", "zh": "问题"}
 
@@ -94,6 +97,11 @@ def passage_block(passage: str, number: int) -> str:
     return f'<passage number="{number}">\n{quoted}\n</passage>'
 
 
+def quoted_question(question: str) -> str:
+    """Return a question in which nothing can be read as the prompt's own structure."""
+    return _without_structure(question)
+
+
 def _without_structure(text: str) -> str:
     """Return a text in which nothing can be read as a delimiter or special token."""
     text = clean(text).translate(_UNSEEN)
@@ -102,7 +110,11 @@ def _without_structure(text: str) -> str:
 
 
 def answer_messages(
-    question: str, passages: Sequence[str], language: Language | None = None
+    question: str,
+    passages: Sequence[str],
+    language: Language | None = None,
+    *,
+    instructions: str = "",
 ) -> list[dict[str, str]]:
     """Return the messages that ask a chat model to answer from passages, with citations.
 
@@ -110,6 +122,7 @@ def answer_messages(
         question: what the user asked.
         passages: the texts that were found, best first.
         language: of the instructions; None follows the question.
+        instructions: what else the model is told, after those that ask for citations.
 
     Raises:
         InputError: a language that there are no instructions in.
@@ -117,8 +130,9 @@ def answer_messages(
     chosen = language or language_of(question)
     if chosen not in INSTRUCTIONS:
         raise InputError(f"language={chosen!r}; allowed: {sorted(INSTRUCTIONS)}")
-    asked = f"{passages_block(passages)}\n\n{QUESTION[chosen]}: {_without_structure(question)}"
+    asked = f"{passages_block(passages)}\n\n{QUESTION[chosen]}: {quoted_question(question)}"
+    system = "\n\n".join(filter(None, (INSTRUCTIONS[chosen], instructions.strip())))
     return [
-        {"role": "system", "content": INSTRUCTIONS[chosen]},
+        {"role": "system", "content": system},
         {"role": "user", "content": asked},
     ]

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 from trivec._runtime.checks import check_least
-from trivec.encoders.arguments import check_arguments
+from trivec.errors import InputError
 from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
@@ -117,7 +117,8 @@ class MemoEncoder:
         heads: Sequence[Head],
         compute: Callable[..., list[Encoding]],
     ) -> list[Encoding]:
-        check_arguments(texts, heads)
+        if isinstance(texts, str):
+            raise InputError("texts is a single string; give a list of texts")
         self._notice_fork()
         if not set(heads) <= set(self._heads):
             return compute(texts, heads=heads)
