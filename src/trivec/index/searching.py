@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -40,6 +41,8 @@ from trivec.types import (
 )
 
 __all__ = ["get_steps", "search_steps", "vector_steps"]
+
+logger = logging.getLogger(__name__)
 
 
 def search_steps(
@@ -116,6 +119,8 @@ def _encode(
     asked = [text for search in searches for text in search]
     texts = list(dict.fromkeys(text.text for text in asked if lacks_encoding(text, needed)))
     encodings = binding.encoder.encode_queries(texts, heads=heads_of(needed)) if texts else []
+    if cut := sum(encoding.truncated for encoding in encodings):
+        logger.warning("%d of %d query texts are longer than the model reads", cut, len(texts))
     encoded = dict(zip(texts, encodings, strict=True))
 
     def vectors(text: QueryText) -> dict[str, Vector]:
