@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
 
-__all__ = ["plain_values"]
+if TYPE_CHECKING:
+    from trivec.types import EncoderInfo
+
+__all__ = ["fingerprint_name", "plain_values"]
 
 
-def plain_values(value: Any) -> Any:
+def fingerprint_name(info: EncoderInfo) -> str:
+    """Return a name for what an encoder gives: the model's, and a digest of all of its ``info``.
+
+    It is safe in a file's name, and a cache that is keyed by it holds one model's vectors alone.
+    """
+    said = json.dumps(asdict(info), sort_keys=True, default=str)
+    model = re.sub(r"[^A-Za-z0-9_.-]+", "-", PurePath(info.model).name)[:64].strip("-.")
+    return f"{model}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+def plain_values(value: Any) -> Any:  # noqa: PLR0911  # one return for each type
     """Return a value in which nothing is left of the types that programs keep beside JSON's.
 
     Dates and times become ISO 8601 text, UUIDs, Decimals and paths text, sets sorted lists, and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -10,10 +11,12 @@ from uuid import UUID
 import numpy as np
 import pytest
 from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.indexing import InMemoryRecordManager, index
 
-from langchain_trivec import TrivecVectorStore
+from langchain_trivec import BGEM3Embeddings, TrivecRetriever, TrivecVectorStore
 from trivec.errors import InputError
+from trivec.rerankers import MaxSimReranker
 from trivec.testing import FakeEncoder
 
 
@@ -149,3 +152,76 @@ async def test_a_retriever_takes_what_a_search_takes(store):
     for wrong in ({"kk": 1}, {"k": 1, "search_kwargs": {"k": 2}}, {"search_kwargs": {"filte": 1}}):
         with pytest.raises(InputError):
             store.as_retriever(**wrong)
+
+
+def unique(documents):
+    """As MultiQueryRetriever joins what several queries found."""
+    return [each for at, each in enumerate(documents) if each not in documents[:at]]
+
+
+def test_what_several_queries_found_is_joined(store):
+    store.add_texts(["green tea", "black tea"], [{"n": 1}, {"n": 2}], ids=["a", "b"])
+    retriever = TrivecRetriever(
+        index=store.index, explain=True, reranker=MaxSimReranker(store.index.encoder)
+    )
+    found = [*retriever.invoke("green tea"), *retriever.invoke("some black tea")]
+    assert len(found) == 4
+    assert len(unique(found)) == 2
+    scores = {float(each.metadata["relevance_score"]) for each in found}
+    assert len(scores) > 2, "each query's own score is there"
+    assert {"score", "arms", "matches"} == found[0].metadata["trivec"].keys()
+    assert found[0].metadata["trivec"] != {}
+    assert found[0].metadata["relevance_score"] != 7.0
+
+
+def test_metadata_under_the_retrievers_key_stays(store):
+    store.add_texts(["tea"], [{"trivec": "mine"}])
+    [found] = TrivecRetriever(index=store.index).invoke("tea")
+    assert found.metadata["trivec"] == "mine"
+
+
+class Cached(Embeddings):
+    """In the shape of LangChain's CacheBackedEmbeddings."""
+
+    def __init__(self, underlying):
+        self.underlying_embeddings = underlying
+
+    def embed_documents(self, texts):
+        return self.underlying_embeddings.embed_documents(texts)
+
+    def embed_query(self, text):
+        return self.underlying_embeddings.embed_query(text)
+
+
+def test_a_cache_has_a_name_for_each_model():
+    names = [
+        BGEM3Embeddings(FakeEncoder(**options)).model
+        for options in ({}, {"name": "other"}, {"dim": 32}, {"max_length": 16})
+    ]
+    assert len(set(names)) == 4
+    assert names[0] == BGEM3Embeddings(FakeEncoder()).model
+    assert re.fullmatch(r"fake-[0-9a-f]{16}", names[0])
+    odd = BGEM3Embeddings(FakeEncoder(name="/home/me/models/bge m3/"))
+    assert re.fullmatch(r"bge-m3-[0-9a-f]{16}", odd.model)
+
+
+def test_a_store_over_cached_embeddings_is_whole(tmp_path, caplog):
+    caplog.set_level("INFO")
+    store = TrivecVectorStore.open(tmp_path / "kb", Cached(BGEM3Embeddings(FakeEncoder())))
+    assert "sparse" in store.index.schema.vectors
+    assert store.index.schema.fingerprint.encoder == FakeEncoder().info
+    assert "the cache" in caplog.text
+    store.index.close()
+
+
+def test_embeddings_that_are_dense_alone_are_named(tmp_path, caplog):
+    nameless = DeterministicFakeEmbedding(size=8)
+    TrivecVectorStore.open(tmp_path / "a", nameless).index.close()
+    assert "DeterministicFakeEmbedding gives dense vectors alone" in caplog.text
+    caplog.clear()
+    named = DeterministicFakeEmbedding(size=8)
+    vars(named)["model"] = "m-1"
+    store = TrivecVectorStore.open(tmp_path / "b", Cached(named))
+    assert store.index.schema.fingerprint.encoder.model.endswith("Cached/m-1")
+    assert not caplog.records
+    store.index.close()
