@@ -35,8 +35,8 @@ class BGEM3Embedding(BaseEmbedding):
     """The dense vectors of a trivec encoder as a LlamaIndex embedding model.
 
     Queries and passages are encoded as such (instructions, maximal lengths). The asynchronous
-    methods encode in a worker thread, so that the event loop goes on. ``model_name``, which the cache
-    of an ``IngestionPipeline`` goes by, is the model's name and a digest of its fingerprint.
+    methods encode in a worker thread, so that the event loop goes on. ``model_name``, which the
+    cache of an ``IngestionPipeline`` goes by, is the model's name and a digest of its fingerprint.
 
     Args:
         encoder: computes the vectors. Everything that was given the same encoder object
