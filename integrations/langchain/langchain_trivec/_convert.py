@@ -110,7 +110,7 @@ def filter_of(
     return models.Filter(must=parts if scope is None else [*parts, scope])
 
 
-def listed_texts(name: str, values: Iterable[Any]) -> list[Any]:
+def listed_texts(name: str, values: object) -> list[Any]:
     """Return a list of texts; one text would be read as a list of its letters.
 
     Raises:
@@ -133,11 +133,11 @@ class Found(dict[str, Any]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = None  # type: ignore[assignment]  # as of a dict
+    __hash__ = None  # as of a dict
 
 
 class Relevance(float):
-    """A reranker's score for one query; equal to that for another, as :class:`Found` is."""
+    """A reranker's score for one query; equal to that for another, as ``Found`` is."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Relevance) or super().__eq__(other)

@@ -348,7 +348,7 @@ def _documents(
 
 
 def _chunks(
-    documents: Iterable[Document],
+    documents: Iterable[Document] | object,
     ids: Sequence[str | None] | None,
     unknown: Mapping[str, Any],
 ) -> list[Chunk]:

@@ -74,7 +74,7 @@ def chunk_of(node: BaseNode) -> Chunk:
     )
 
 
-def chunks_of(nodes: Iterable[BaseNode]) -> tuple[list[Chunk], list[Refusal]]:
+def chunks_of(nodes: Iterable[BaseNode] | object) -> tuple[list[Chunk], list[Refusal]]:
     """Return nodes as chunks, and those that cannot be written, with the reasons.
 
     Raises:

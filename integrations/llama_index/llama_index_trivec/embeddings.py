@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llama_index.core.instrumentation as instrument
@@ -16,8 +16,8 @@ from llama_index.core.instrumentation.events.embedding import (
     SparseEmbeddingEndEvent,
     SparseEmbeddingStartEvent,
 )
+from llama_index.core.storage.kvstore.types import DEFAULT_COLLECTION, BaseKVStore
 
-from llama_index_trivec._named import ModelCache
 from llama_index_trivec._sparse import BATCH_SIZE, BGEM3SparseEmbedding, weights_of
 from trivec.adapters import fingerprint_name
 from trivec.encoders import MemoEncoder
@@ -122,6 +122,56 @@ class BGEM3Embedding(BaseEmbedding):
 # LlamaIndex's caches are keyed by this field. Here it is read when it is needed, since only the
 # model's files tell it; pydantic forbids such a property within the class.
 BGEM3Embedding.model_name = property(BGEM3Embedding._named)  # type: ignore[assignment]  # noqa: SLF001
+
+
+class ModelCache(BaseKVStore):
+    """A key-value store whose collections belong to one model; LlamaIndex's keys are texts alone.
+
+    Args:
+        store: holds the values.
+        name: returns the model's name, when the store is first used.
+    """
+
+    def __init__(self, store: BaseKVStore, name: Callable[[], str]) -> None:
+        self._store = store
+        self._name = name
+
+    def put(self, key: str, val: dict[str, Any], collection: str = DEFAULT_COLLECTION) -> None:
+        """Keep a value."""
+        self._store.put(key, val, collection=self._own(collection))
+
+    async def aput(
+        self, key: str, val: dict[str, Any], collection: str = DEFAULT_COLLECTION
+    ) -> None:
+        """Keep a value."""
+        await self._store.aput(key, val, collection=self._own(collection))
+
+    def get(self, key: str, collection: str = DEFAULT_COLLECTION) -> dict[str, Any] | None:
+        """Return a value, None where there is none."""
+        return self._store.get(key, collection=self._own(collection))
+
+    async def aget(self, key: str, collection: str = DEFAULT_COLLECTION) -> dict[str, Any] | None:
+        """Return a value, None where there is none."""
+        return await self._store.aget(key, collection=self._own(collection))
+
+    def get_all(self, collection: str = DEFAULT_COLLECTION) -> dict[str, dict[str, Any]]:
+        """Return all values of this model."""
+        return self._store.get_all(collection=self._own(collection))
+
+    async def aget_all(self, collection: str = DEFAULT_COLLECTION) -> dict[str, dict[str, Any]]:
+        """Return all values of this model."""
+        return await self._store.aget_all(collection=self._own(collection))
+
+    def delete(self, key: str, collection: str = DEFAULT_COLLECTION) -> bool:
+        """Forget a value."""
+        return self._store.delete(key, collection=self._own(collection))
+
+    async def adelete(self, key: str, collection: str = DEFAULT_COLLECTION) -> bool:
+        """Forget a value."""
+        return await self._store.adelete(key, collection=self._own(collection))
+
+    def _own(self, collection: str) -> str:
+        return f"{collection}/{self._name()}"
 
 
 class ObservedEncoder:

@@ -95,7 +95,8 @@ class AsyncHybridIndex:
             ... ) as index:
             ...     hits = await index.search("How many?")
         """
-        store, place, named = None, location, collection
+        store, named = None, collection
+        place: Any = location
         clients = sys.modules.get("qdrant_client")
         if clients is not None and isinstance(location, clients.AsyncQdrantClient):
             if not collection:

@@ -182,7 +182,7 @@ class RemoteEncoder:
         self._client = Lazy(lambda: _built(options.timeout) if client is None else client)
         self._is_mine = client is None
         # a function, so that no attribute holds the key
-        self._arguments = lambda: {
+        self._arguments: Callable[[], dict[str, Any]] = lambda: {
             "urls": dict(named),
             "info": info,
             "served_as": served_as,
