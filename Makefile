@@ -10,9 +10,10 @@ LLM_VENV := .venv-llm
 LLM_INSTALLED := $(LLM_VENV)/.installed
 LLM_CMAKE := $(if $(filter x86_64,$(shell uname -m)),-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON)
 DATA ?=
+SAMPLE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-llm lint format bench train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test test-llm mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -47,6 +48,9 @@ $(LLM_INSTALLED): constraints-llm.txt
 test-llm: $(INSTALLED) $(LLM_INSTALLED) ## rewriting, answers and refusals by a real small model, served here over HTTP
 	TRIVEC_LLM_PYTHON=$(LLM_VENV)/bin/python $(BIN)/python -m pytest tests/llm
 
+mutants: $(INSTALLED) ## break the core on purpose and see which tests notice: an hour, SAMPLE=60 some minutes
+	$(BIN)/python scripts/mutants.py $(if $(SAMPLE),--sample $(SAMPLE))
+
 lint: $(INSTALLED) ## ruff, formatting, mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,6 +62,10 @@ format: $(INSTALLED) ## what ruff can mend by itself
 
 bench: $(INSTALLED) ## quality, encoding and storage, measured here and now
 	$(BIN)/python -m benchmarks
+
+cookbooks: $(INSTALLED) ## write the notebooks from their text, and run them
+	$(BIN)/python scripts/pair_cookbooks.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_cookbooks.py
 
 train-mini-heads: $(INSTALLED) ## train the sparse head of mini again: make train-mini-heads DATA=folder
 	@test -n '$(DATA)' || { echo "name the folder of the training files: make train-mini-heads DATA=folder"; exit 2; }
@@ -76,4 +84,4 @@ constraints: ## take the newest versions that fit and pin them
 	@touch $(INSTALLED)
 
 clean: ## remove what the targets made, .venv included
-	rm -rf $(VENV) $(LLM_VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) $(LLM_VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants dist build

@@ -1,8 +1,12 @@
 """Time and memory of exported models against FlagEmbedding and sentence-transformers, on the CPU.
 
 Models of the sizes of BGE-M3 and bge-reranker-v2-m3 with random weights, which cost what trained
-ones do, built and exported here. All run on the same folder and the same number of threads, by
-turns. FlagEmbedding runs its first batch twice; of 64 passages its default batch of 256 is all.
+ones do, built and exported here, and mini. All run on the same folder and the same number of
+threads, by turns. FlagEmbedding runs its first batch twice; of 64 passages its default batch of
+256 is all.
+
+How much faster than a peer int8 is depends on the CPU. What does not is the share of the products
+of bytes per second that one large matrix reaches on it, in the fastest layout that is exact.
 
     python -m benchmarks.onnx [--layers 24] [--hidden-size 1024] [--heads 16] [--passages 64]
 """
@@ -11,34 +15,30 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from statistics import median
-from time import perf_counter, sleep
 from typing import Any
 
-import numpy as np
+from benchmarks._speed import LARGE, Limit, Speed, Work, by_turns, each_between
 from rich.console import Console
 from rich.table import Table
 
+from trivec._models.onnx_choice import describe, measured
+from trivec._models.onnx_measuring import LAYOUTS
 from trivec.encoders import FlagEncoder, OnnxEncoder, OnnxOptions
 from trivec.exporting import ExportOptions, export_encoder, export_reranker
+from trivec.mini import MiniEncoder
 from trivec.rerankers import FlagReranker, OnnxReranker, OnnxRerankerOptions
 from trivec.testing import build_tiny_m3, build_tiny_reranker
 
-__all__ = ["Row", "Size", "main", "run"]
+__all__ = ["Goals", "Models", "Size", "main", "run"]
 
-QUERY_ROUNDS = 15
-QUERIES = 3  # of a round
-OUR_ROUNDS = 2
-PAUSE = 0.05  # seconds in which the worker threads of the library before stop spinning
 PASSAGE_TOKENS = 200
 SPREAD = 0.25  # passages are so much shorter or longer
 QUERY = "where is the sea?"
@@ -48,6 +48,8 @@ TEXT = (
     "fish how many people lived old town"
 )
 MOST_MEMORY = 1.3e9
+QUERY_RATIO = {False: 12, True: 16}  # whether signed weights, the fastest layout, are exact
+LEAST_SHARE = 0.8
 VOCABULARY = 250_002
 
 
@@ -70,42 +72,59 @@ class Size:
         return self == Size()
 
 
+MINI = Size(layers=12, hidden_size=384, heads=12)
+
+
 @dataclass(frozen=True)
-class Row:
-    """Median seconds of trivec and of another library for the same work."""
+class Goals:
+    """Of models of the real size."""
 
-    what: str
-    ours: float
-    theirs: float
-    goal: float | None = None
-
-    @property
-    def ratio(self) -> float:
-        return self.theirs / self.ours
-
-    @property
-    def missed(self) -> bool:
-        return self.goal is not None and self.ratio < self.goal
+    query: float | None
+    share: float | None
 
 
-def run(size: Size, passages: int, pairs: int, console: Console) -> bool:
-    """Measure and print; return whether every goal was reached."""
+def run(size: Size, counts: tuple[int, int], parts: Sequence[str], console: Console) -> bool:
+    """Measure and print; return whether every goal was reached.
+
+    Args:
+        size: of the large models.
+        counts: passages to encode, and pairs to score.
+        parts: of ``MEASURES``.
+        console: prints.
+    """
     os.environ.setdefault("TQDM_DISABLE", "1")  # FlagEmbedding draws bars into the table
-    with tempfile.TemporaryDirectory() as place:
-        rows, share, memory = _encoding(size, passages, Path(place))
-        gc.collect()
-        rows += _reranking(size, pairs, Path(place))
-    console.print(_table(rows, size))
+    products, machine = measured(), describe()
+    exact = [layout for layout in LAYOUTS if products.of(layout).exact]
+    limit = Limit(exact)
     console.print(
-        f"share of the 8-bit products per second that one large matrix reaches: {share:.0%}\n"
-        f"peak memory of a process that encodes a query and the passages: {memory / 1e6:,.0f} MB "
-        f"(goal: under {MOST_MEMORY / 1e6:,.0f})"
+        f"CPU: {machine['cpu']}, {os.cpu_count()} cores; {', '.join(machine['instructions'])}\n"
+        f"onnxruntime {machine['onnxruntime']}: {machine['why']}\n"
+        f"one product of {' x '.join(map(str, LARGE))}: {2 * limit() / 1e9:,.0f} GOP/s with "
+        f"{' and '.join(exact)} weights at best"
     )
-    within = memory < MOST_MEMORY
-    return not size.is_real or (within and not any(row.missed for row in rows))
+    goals = Goals(None, None)
+    if size.is_real:
+        goals = Goals(QUERY_RATIO["signed" in exact], LEAST_SHARE)
+    reached = True
+    with tempfile.TemporaryDirectory() as place:
+        for part in parts:
+            rows = MEASURES[part](size, counts, goals, limit, Path(place))
+            console.print(_table(rows, part, size if part != "mini" else MINI))
+            reached &= not any(row.missed for row in rows)
+            gc.collect()
+        if "encoder" in parts:
+            memory = float(_in_a_process("memory", Path(place) / "m3-onnx", counts[0]))
+            console.print(
+                "peak memory of a process that encodes a query and the passages: "
+                f"{memory / 1e6:,.0f} MB (goal: under {MOST_MEMORY / 1e6:,.0f})"
+            )
+            reached &= not size.is_real or memory < MOST_MEMORY
+    return reached
 
 
-def _encoding(size: Size, passages: int, place: Path) -> tuple[list[Row], float, float]:
+def _encoder(
+    size: Size, counts: tuple[int, int], goals: Goals, limit: Limit, place: Path
+) -> list[Work]:
     folder = build_tiny_m3(
         place / "m3",
         hidden_size=size.hidden_size,
@@ -115,14 +134,46 @@ def _encoding(size: Size, passages: int, place: Path) -> tuple[list[Row], float,
     )
     _in_a_process("export", folder, place / "m3-onnx")  # its memory goes with it
     encoder = OnnxEncoder(place / "m3-onnx", options=OnnxOptions(precision="int8"))
+    models = Models(encoder, _flag(folder), _sentence_transformer(folder, "cls"), size)
+    return _encoding(models, counts[0], goals, limit)
+
+
+def _mini(
+    size: Size,  # noqa: ARG001  # of the others
+    counts: tuple[int, int],
+    goals: Goals,  # noqa: ARG001  # the same
+    limit: Limit,
+    place: Path,
+) -> list[Work]:
+    folder = MiniEncoder().folder
+    _in_a_process("export-mini", folder, place / "mini-onnx")
+    encoder = OnnxEncoder(place / "mini-onnx", options=OnnxOptions(precision="int8"))
+    peers = _flag(folder, pooling_method="mean"), _sentence_transformer(folder, "mean")
+    return _encoding(Models(encoder, *peers, MINI), counts[0], Goals(None, None), limit)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The same model in three libraries."""
+
+    ours: OnnxEncoder
+    flag: Any
+    sentences: Any
+    size: Size
+
+
+def _encoding(models: Models, passages: int, goals: Goals, limit: Limit) -> list[Work]:
+    encoder, flag, sentences = models.ours, models.flag, models.sentences
     encoder.load()
-    texts, tokens = _texts(lambda text: len(encoder.tokenizer.encode(text).ids), passages)
+
+    def length(text: str) -> int:
+        return len(encoder.tokenizer.encode(text).ids)
+
+    texts, tokens = _texts(length, passages)
     heads = ("dense", "sparse")
     query = {"ours": lambda: encoder.encode_queries([QUERY], heads=heads)}
     dense = {"ours": lambda: encoder.encode_queries([QUERY], heads=("dense",))}
-    many = {"ours": lambda: encoder.encode_documents(texts, heads=heads)}
-    flag, sentences = _flag(folder), _sentence_transformer(folder)
-    one = f"one query of {len(encoder.tokenizer.encode(QUERY).ids)} tokens"
+    one = f"one query of {length(QUERY)} tokens"
     what = f"{passages} passages of {tokens / passages:.0f} tokens"
 
     def corpus(batch_size: int) -> Callable[[], Any]:
@@ -130,26 +181,30 @@ def _encoding(size: Size, passages: int, place: Path) -> tuple[list[Row], float,
             texts, batch_size=batch_size, return_dense=True, return_sparse=True
         )
 
-    asked = _by_turns({**query, "flag": lambda: flag.encode_queries([QUERY], return_sparse=True)})
-    asked_dense = _by_turns({**dense, "st": lambda: sentences.encode([QUERY])})
-    works = (corpus(256), corpus(16), lambda: sentences.encode(texts))
-    by_256, by_16, by_32 = _each_between(many["ours"], works)
-    rows = [
-        Row(f"{one}: BGEM3FlagModel", asked["ours"], asked["flag"], 15),
-        Row(f"{one}, dense only: sentence-transformers", *asked_dense.values(), 6),
-        Row(f"{what}: BGEM3FlagModel, its default", *by_256, 10),
-        Row(f"{what}: BGEM3FlagModel, batch_size=16", *by_16, 6),
-        Row(f"{what}, dense only: sentence-transformers", *by_32, 4),
+    asked = by_turns({**query, "flag": lambda: flag.encode_queries([QUERY], return_sparse=True)})
+    asked_dense = by_turns({**dense, "st": lambda: sentences.encode([QUERY])})
+    works = {
+        f"{what}: BGEM3FlagModel, its default": corpus(256),
+        f"{what}: BGEM3FlagModel, batch_size=16": corpus(16),
+        f"{what}, dense only: sentence-transformers": lambda: sentences.encode(texts),
+    }
+    return [
+        Work(f"{one}: BGEM3FlagModel", *asked.values(), least_ratio=goals.query),
+        Work(f"{one}, dense only: sentence-transformers", *asked_dense.values()),
+        *each_between(
+            lambda: encoder.encode_documents(texts, heads=heads),
+            works,
+            Speed(models.size.multiplications * tokens, limit, goals.share),
+        ),
     ]
-    ours = median([by_256[0], by_16[0], by_32[0]])
-    share = size.multiplications * tokens / ours / _ceiling(place)
-    memory = float(_in_a_process("memory", place / "m3-onnx", json.dumps(texts)))
-    return rows, share, memory
 
 
-def _reranking(size: Size, pairs: int, place: Path) -> list[Row]:
+def _reranker(
+    size: Size, counts: tuple[int, int], goals: Goals, limit: Limit, place: Path
+) -> list[Work]:
     from FlagEmbedding import FlagReranker as Theirs
 
+    pairs = counts[1]
     folder = build_tiny_reranker(
         place / "reranker",
         hidden_size=size.hidden_size,
@@ -162,28 +217,36 @@ def _reranking(size: Size, pairs: int, place: Path) -> list[Row]:
     reranker = OnnxReranker(place / "reranker-onnx", options=options)
     peer = Theirs(str(folder), use_fp16=False, devices="cpu")
     texts, tokens = _texts(lambda text: len(peer.tokenizer(text)["input_ids"]), pairs)
+    query = len(peer.tokenizer(QUERY)["input_ids"])
     reranker.score(QUERY, texts[:1])
     peer.compute_score([(QUERY, texts[0])])
-    (times,) = _each_between(
-        lambda: reranker.score(QUERY, texts),
-        [lambda: peer.compute_score([(QUERY, text) for text in texts])],
-    )
     what = f"1 query x {pairs} passages of {tokens / pairs:.0f} tokens: FlagReranker, its default"
-    return [Row(what, *times, 6)]
+    works = {what: lambda: peer.compute_score([(QUERY, text) for text in texts])}
+    products = size.multiplications * (tokens + pairs * query)
+    return each_between(
+        lambda: reranker.score(QUERY, texts), works, Speed(products, limit, goals.share)
+    )
 
 
-def _flag(folder: Path) -> Any:
+MEASURES: dict[str, Callable[[Size, tuple[int, int], Goals, Limit, Path], list[Work]]] = {
+    "encoder": _encoder,
+    "reranker": _reranker,
+    "mini": _mini,
+}
+
+
+def _flag(folder: Path, **settings: Any) -> Any:
     from FlagEmbedding import BGEM3FlagModel
 
-    return BGEM3FlagModel(str(folder), use_fp16=False, devices="cpu")
+    return BGEM3FlagModel(str(folder), use_fp16=False, devices="cpu", **settings)
 
 
-def _sentence_transformer(folder: Path) -> Any:
+def _sentence_transformer(folder: Path, pooling_mode: str) -> Any:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
     transformer = Transformer(str(folder))
-    pooling = Pooling(transformer.get_embedding_dimension(), "cls")
+    pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode)
     return SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu")
 
 
@@ -198,68 +261,6 @@ def _texts(length: Callable[[str], int], count: int) -> tuple[list[str], int]:
     return texts, sum(map(length, texts))
 
 
-def _by_turns(works: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return the median seconds of each work, run by turns.
-
-    A turn begins with a pause and a run that is not timed: without them a library's time depends
-    on which one ran before it, whose threads keep a core for some milliseconds more.
-    """
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(QUERY_ROUNDS):
-        for name, work in works.items():
-            sleep(PAUSE)
-            work()
-            times[name] += _times(work, QUERIES)
-    return {name: median(values) for name, values in times.items()}
-
-
-def _each_between(
-    ours: Callable[[], Any], theirs: Sequence[Callable[[], Any]]
-) -> list[tuple[float, float]]:
-    """Return the seconds of our long work and of each of theirs, which runs once.
-
-    A machine may be quicker or slower some minutes later: ours runs before and after each of
-    theirs, and the median of those runs is what it is compared with.
-    """
-    before, pairs = _times(ours, OUR_ROUNDS), []
-    for work in theirs:
-        (seconds,) = _times(work, 1)
-        after = _times(ours, OUR_ROUNDS)
-        pairs.append((median([*before, *after]), seconds))
-        before = after
-    return pairs
-
-
-def _times(work: Callable[[], Any], rounds: int) -> list[float]:
-    times = []
-    for _ in range(rounds):
-        started = perf_counter()
-        work()
-        times.append(perf_counter() - started)
-    return times
-
-
-def _ceiling(place: Path) -> float:
-    """Return the 8-bit multiplications per second of one large matrix product, nothing around."""
-    import onnxruntime
-
-    from trivec.exporting.graph import Graph  # as the export writes it
-
-    rows, width = 2048, 2048
-    random = np.random.default_rng(0)
-    with (place / "product.data").open("wb") as data:
-        graph = Graph(data, "product.data")
-        graph.input("rows", "UINT8", [rows, width])
-        weight = random.integers(-127, 128, (width, width)).astype(np.int8)
-        operands = ["rows", graph.constant("weight", weight)]
-        graph.output(graph.node("MatMulInteger", operands, "product"), "INT32", [rows, width])
-        path = place / "product.onnx"
-        path.write_bytes(graph.model().SerializeToString())
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    inputs = {"rows": random.integers(0, 256, (rows, width)).astype(np.uint8)}
-    return rows * width**2 / min(_times(lambda: session.run(None, inputs), 15))
-
-
 def _in_a_process(what: str, *arguments: object) -> str:
     """Do one thing in a process of its own and return what it prints."""
     command = [sys.executable, "-m", "benchmarks.onnx", "--do", what, *map(str, arguments)]
@@ -271,26 +272,33 @@ def _do(what: str, folder: Path, argument: str) -> None:
     options = ExportOptions(precisions=("int8",))
     if what == "export":
         export_encoder(FlagEncoder(folder), argument, options=options)
+    elif what == "export-mini":
+        export_encoder(MiniEncoder(), argument, options=options)
     elif what == "export-reranker":
         export_reranker(FlagReranker(folder), argument, options=options)
     else:
         encoder = OnnxEncoder(folder, options=OnnxOptions(precision="int8"))
         encoder.encode_queries([QUERY])
-        encoder.encode_documents(json.loads(argument))
+        texts, _ = _texts(lambda text: len(encoder.tokenizer.encode(text).ids), int(argument))
+        encoder.encode_documents(texts)
         status = Path("/proc/self/status").read_text("ascii")
         (peak,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
         print(int(peak) * 1024)
 
 
-def _table(rows: Sequence[Row], size: Size) -> Table:
-    table = Table(title=f"int8 by ONNX Runtime, {size.layers} layers of {size.hidden_size}")
-    for name in ("", "trivec ms", "theirs ms", "ratio", "goal"):
+def _table(rows: Sequence[Work], part: str, size: Size) -> Table:
+    table = Table(title=f"{part} in int8, {size.layers} layers of {size.hidden_size}")
+    for name in ("", "trivec ms", "theirs ms", "ratio", "goal", "of the limit", "goal"):
         table.add_column(name, justify="right" if name else "left")
     for row in rows:
         ours, theirs = (f"{seconds * 1000:,.1f}" for seconds in (row.ours, row.theirs))
-        goal = f"{row.goal:g}x" if row.goal else ""
-        style = "red" if row.missed else None
-        table.add_row(row.what, ours, theirs, f"{row.ratio:.1f}x", goal, style=style)
+        cells = (
+            f"{row.ratio:.1f}x",
+            f"{row.least_ratio:g}x" if row.least_ratio else "",
+            "" if row.share is None else f"{row.share:.0%}",
+            f"{row.least_share:.0%}" if row.least_share else "",
+        )
+        table.add_row(row.what, ours, theirs, *cells, style="red" if row.missed else None)
     return table
 
 
@@ -301,6 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--heads", type=int, default=Size.heads)
     parser.add_argument("--passages", type=int, default=64)
     parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES))
     parser.add_argument("--do", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.do:
@@ -308,7 +317,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _do(what, Path(folder), argument)
         return 0
     size = Size(options.layers, options.hidden_size, options.heads)
-    return int(not run(size, options.passages, options.pairs, Console(width=110)))
+    counts = options.passages, options.pairs
+    return int(not run(size, counts, options.only, Console(width=130)))
 
 
 if __name__ == "__main__":

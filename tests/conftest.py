@@ -39,6 +39,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.allow_hosts(_LOOPBACK))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _speeds_are_given() -> Iterator[None]:
+    """What ``precision="auto"`` takes does not depend on how busy the machine is.
+
+    Which layout of int8 is exact is measured on it, once.
+    """
+    from trivec._models import onnx_choice
+    from trivec._models.onnx_measuring import Int8Product, Measured, measure
+    from trivec._runtime.lazy import Lazy
+
+    def given() -> Measured:
+        found = measure()
+        return Measured(
+            signed=Int8Product(found.signed.exact, few=2.0, many=2.0),
+            unsigned=Int8Product(found.unsigned.exact, few=2.0, many=2.0),
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_choice, "_measured", Lazy(given))
+        yield
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the checkout."""

@@ -89,6 +89,28 @@ class OpenAIServer:
         """Answer with this body, be it valid or not, and status 200."""
         self._replies.append(lambda _: Response(content, 200, content_type=content_type))
 
+    def answer_json(self, body: Any, status: int = 200) -> None:
+        """Answer with this document, whatever was asked for."""
+        self._replies.append(
+            lambda _: Response(json.dumps(body), status, content_type="application/json")
+        )
+
+    def answer_events(self, events: Sequence[Any]) -> None:
+        """Answer with a stream of these events: texts as they are, all else as JSON."""
+        data = [event if isinstance(event, str) else json.dumps(event) for event in events]
+        self._replies.append(lambda _: _events(data))
+
+    def answer_packed(self, content: bytes, encoding: str = "gzip") -> None:
+        """Answer with compressed bytes."""
+        headers = {"Content-Encoding": encoding}
+        self._replies.append(
+            lambda _: Response(content, 200, headers=headers, content_type="application/json")
+        )
+
+    def redirect(self, to: str, status: int = 307) -> None:
+        """Send the request elsewhere."""
+        self._replies.append(lambda _: Response("", status, headers={"Location": to}))
+
     def hang(self, *, after: Sequence[str] = ()) -> None:
         """Say nothing until the test is over; after these pieces of a stream, where given."""
 

@@ -31,6 +31,7 @@ LAYERS = (
     "protocols",
     "text",
     "colbert",
+    "analysis",
     "bm25",
     "_runtime",
     "adapters",

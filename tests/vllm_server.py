@@ -125,6 +125,7 @@ class VllmServer:
         self.url = server.url_for("/v1")
         self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
         self.most_bytes: int | None = None
+        self.breaks_at: tuple[int, int, str] | None = None  # tokens, status, message
         self._model = model
         self._squeeze = squeeze
         self._is_mute = is_mute
@@ -143,6 +144,17 @@ class VllmServer:
     def answer(self, body: str, status: int = 200) -> None:
         """Answer the next request with this body."""
         self._faults.append(lambda: Response(body, status, content_type="application/json"))
+
+    def redirect(self, to: str, status: int) -> None:
+        """Send the next request elsewhere."""
+        self._faults.append(lambda: Response("", status, {"Location": to}))
+
+    def answer_packed(self, content: bytes) -> None:
+        """Answer the next request with gzip's bytes."""
+        headers = {"Content-Encoding": "gzip"}
+        self._faults.append(
+            lambda: Response(content, 200, headers, content_type="application/json")
+        )
 
     def hang(self, wait: Callable[[], object]) -> None:
         """Answer the next request only after ``wait`` has returned."""
@@ -169,6 +181,10 @@ class VllmServer:
             return Response('{"error": {"message": "too large"}}', 413)
         if body["model"] != self._model.name:
             return Response('{"error": {"message": "no such model"}}', 404)
+        if self.breaks_at is not None:
+            tokens, status, message = self.breaks_at
+            if any(len(ids) > tokens for ids in self._inputs(body)):
+                return Response(json.dumps({"error": {"message": message}}), status)
         if any(len(ids) > self._model.max_length for ids in self._inputs(body)):
             return Response('{"error": {"message": "maximum context length"}}', 400)
         answer = self._answer(request.path, body)

@@ -5,14 +5,8 @@ A passage's weight of a term is ``tf * (k1 + 1) / (tf + k1 * (1 - b + b * length
 weight is the number of times that it names the term; the engine multiplies each product by the
 IDF of the collection as it stands, so nothing has to be computed again when passages come or go.
 
-Terms, after NFKC and case folding:
-
-- Han: the words of jieba, without its guessing of new words (HMM); the dictionary words inside
-  longer words; and the two characters on either side of every word boundary, which find the
-  names and the traditional spellings that the dictionary does not know;
-- kana, hangul, Thai, Lao, Khmer, Burmese: pairs of characters, since words are not separated or
-  carry particles;
-- all else: runs of letters, marks and digits, stemmed; numbers keep their points and commas.
+What becomes a term is said in ``trivec.analysis``, whose rules have versions: a new collection
+gets the newest, an older one keeps its own.
 
 A term's index is the first four bytes of its BLAKE2b hash as a little-endian integer. It is stable
 across machines and versions of Python. Two terms that share one are added up; how many did is
@@ -22,41 +16,24 @@ counted in :attr:`Bm25Analyzer.collisions`.
 from __future__ import annotations
 
 import threading
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from trivec.analysis import RULES, Splitter, splitter
 from trivec.errors import InputError
 from trivec.types import SparseVector
-
-if TYPE_CHECKING:
-    from regex import Pattern
-    from rjieba import Jieba
 
 __all__ = ["AnalyzerConfig", "Bm25Analyzer"]
 
 HASH = "blake2b-32"
-RULES = 1
 
 MAX_REMEMBERED = 250_000
 """Words whose index is kept at hand, and distinct terms among which collisions are counted."""
-
-CJK_START = "\u2e80"
-"""First of the blocks whose words have no endings to take off."""
-
-UNSEPARATED = r"\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-RUNS = (
-    r"(?P<han>\p{Han}+)"
-    rf"|(?P<unseparated>[{UNSEPARATED}]+)"
-    r"|(?P<number>\d+(?:[.,]\d+)+(?!\w))"
-    rf"|(?P<word>[\w--[_\p{{Han}}{UNSEPARATED}]]+)"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +52,7 @@ class AnalyzerConfig:
             when they are written. Words within words and pairs are not counted.
         stemmer: a Snowball algorithm for space-separated words, None for none.
         hash: how a term becomes an index.
-        rules: version of the rules in this module.
+        rules: version of the rules that split texts into words; see ``trivec.analysis``.
     """
 
     user_words: tuple[str | tuple[str, int], ...] = ()
@@ -85,7 +62,7 @@ class AnalyzerConfig:
     average_length: float = 256.0
     stemmer: str | None = "english"
     hash: str = HASH
-    rules: int = RULES
+    rules: int = RULES[-1]
 
     def __post_init__(self) -> None:
         if not self.k1 >= 0:
@@ -94,10 +71,11 @@ class AnalyzerConfig:
             raise InputError(f"b={self.b!r}; it must lie between 0 and 1, 0.75 is usual")
         if not self.average_length > 0:
             raise InputError(f"average_length={self.average_length!r}; it must be above 0")
-        if (self.hash, self.rules) != (HASH, RULES):
+        if self.hash != HASH or self.rules not in RULES:
             raise InputError(
                 f"analyser rules {self.rules!r} with hash {self.hash!r}; this trivec has rules "
-                f"{RULES} with {HASH!r}: use the version that wrote the index, or index again"
+                f"{', '.join(map(str, RULES))} with {HASH!r}: use the version that wrote the "
+                "index, or index again"
             )
         for name in ("user_words", "stop_words"):
             words = getattr(self, name)
@@ -144,7 +122,6 @@ class Bm25Analyzer:
 
     def __init__(self, config: AnalyzerConfig | None = None) -> None:
         self._config = config or AnalyzerConfig()
-        self._stop_words = frozenset(map(_normalize, self._config.stop_words))
         self._tools: _Tools | None = None
         self._lock = threading.Lock()
         self._index_of_word: dict[str, int] = {}
@@ -166,8 +143,11 @@ class Bm25Analyzer:
         return len(self._collided)
 
     def terms(self, text: str) -> list[str]:
-        """Return the terms of a text, repeated as often as they occur, in no promised order."""
-        words, _ = self._words(text)
+        """Return the terms of a passage, repeated as often as they occur, in no promised order.
+
+        A query's are among them.
+        """
+        words, _ = self._passage_words(text)
         return [self._term(word) for word in words]
 
     def named_terms(self, text: str) -> list[tuple[str, str]]:
@@ -176,12 +156,16 @@ class Bm25Analyzer:
         Unlike :meth:`terms` without the parts of words and the pairs across their boundaries: what
         a person would read as the text's words, without case.
         """
-        words = self._loaded().split_whole(_normalize(text))
-        return [(self._term(word), word) for word in words if word not in self._stop_words]
+        tools = self._loaded()
+        return [
+            (self._term(word), written)
+            for word, written in tools.splitter.whole(text)
+            if word not in tools.stop_words
+        ]
 
     def document(self, text: str) -> SparseVector:
         """Return a passage's term weights without IDF; empty for a text without words."""
-        words, length = self._words(text)
+        words, length = self._passage_words(text)
         indices, counts = self._counted(words)
         config = self._config
         norm = config.k1 * (1 - config.b + config.b * length / config.average_length)
@@ -190,16 +174,18 @@ class Bm25Analyzer:
 
     def query(self, text: str) -> SparseVector:
         """Return a query's term counts; empty for a text without words."""
-        indices, counts = self._counted(self._words(text)[0])
+        indices, counts = self._counted(self._query_words(text))
         return SparseVector(indices, counts.astype(np.float32))
 
     def decode(self, text: str) -> dict[int, str]:
-        """Return the words of a text by their index, as they are written there.
+        """Return the words of a query by their index, as they are written there.
 
         The hash cannot be undone, so the text that was asked for has to be given again.
         """
-        words, _ = self._words(text)
-        return {self._remember(word): word for word in reversed(words)}
+        words = self._query_words(text)
+        written = self._loaded().splitter.written(text, words)
+        pairs = list(zip(words, written, strict=True))
+        return {self._remember(word): name for word, name in reversed(pairs)}
 
     @staticmethod
     def term_index(term: str) -> int:
@@ -207,26 +193,37 @@ class Bm25Analyzer:
         digest = blake2b(term.encode("utf-8", "surrogatepass"), digest_size=4).digest()
         return int.from_bytes(digest, "little")
 
-    def _words(self, text: str) -> tuple[list[str], int]:
+    def _passage_words(self, text: str) -> tuple[list[str], int]:
         """Return the words before stemming, parts and pairs included, and the text's length."""
-        words, length = self._loaded().split(_normalize(text))
-        if self._stop_words:
-            kept = [word for word in words if word not in self._stop_words]
+        tools = self._loaded()
+        words, length = tools.splitter.passage(text)
+        if tools.stop_words:
+            kept = [word for word in words if word not in tools.stop_words]
             return kept, max(length - len(words) + len(kept), min(len(kept), 1))
         return words, length
 
+    def _query_words(self, text: str) -> list[str]:
+        tools = self._loaded()
+        words = tools.splitter.query(text)
+        return [word for word in words if word not in tools.stop_words]
+
     def _counted(self, words: Sequence[str]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return ascending indices (uint32) and how often each occurs (float64)."""
-        known = self._index_of_word
-        counts: dict[int, int] = {}
-        for word, count in Counter(words).items():
-            index = known.get(word)
-            if index is None:
-                index = self._remember(word)
-            counts[index] = counts.get(index, 0) + count
-        indices = np.fromiter(counts.keys(), np.uint32, len(counts))
-        order = np.argsort(indices)
-        return indices[order], np.fromiter(counts.values(), np.float64, len(counts))[order]
+        counted = Counter(words)
+        known = list(map(self._index_of_word.get, counted))
+        if None in known:
+            known = [
+                self._remember(word) if index is None else index
+                for word, index in zip(counted, known, strict=True)
+            ]
+        indices = np.array(known, np.uint32)
+        order = indices.argsort()
+        indices, counts = indices[order], np.array(list(counted.values()), np.float64)[order]
+        repeated = indices[1:] == indices[:-1]
+        if repeated.any():  # words of one term
+            firsts = np.flatnonzero(np.append(True, ~repeated))  # an array's value
+            return indices[firsts], np.add.reduceat(counts, firsts)
+        return indices, counts
 
     def _remember(self, word: str) -> int:
         term = self._term(word)
@@ -242,105 +239,39 @@ class Bm25Analyzer:
         return index
 
     def _term(self, word: str) -> str:
-        stem = self._loaded().stem
-        if stem is None or word[0] >= CJK_START:
+        tools = self._loaded()
+        if tools.stem is None or not tools.splitter.stems(word):
             return word
         with self._lock:  # a Snowball stemmer keeps the word in itself
-            return stem(word)
+            return tools.stem(word)
 
     def _loaded(self) -> _Tools:
         if self._tools is None:
             with self._lock:
                 if self._tools is None:
-                    self._tools = _Tools(self._config)
+                    self._tools = _Tools.of(self._config)
         return self._tools
 
 
+@dataclass(frozen=True, slots=True)
 class _Tools:
-    """The dictionaries and patterns of one analyser: text in, words out."""
+    """What an analyser loads at its first text."""
 
-    def __init__(self, config: AnalyzerConfig) -> None:
-        import rjieba
+    splitter: Splitter
+    stem: Callable[[str], str] | None
+    stop_words: frozenset[str]
 
-        self._jieba: Jieba = rjieba.Jieba()
-        mixed = []
-        for entry in config.user_words:
-            word, frequency = (entry, None) if isinstance(entry, str) else entry
-            word = _normalize(word)
-            if _pattern(r"\p{Han}+").fullmatch(word):
-                self._jieba.add_word(word, frequency, None)
-            else:
-                mixed.append(word)
-        self._runs = _pattern(RUNS)
-        self._user_runs = _pattern(f"{_alternatives(mixed)}|{RUNS}") if mixed else self._runs
-        self.stem = None if config.stemmer is None else _stemmer(config.stemmer)
-
-    def split(self, text: str) -> tuple[list[str], int]:
-        """Return all words of a normalised text, and its length without parts and pairs."""
-        words: list[str] = []
-        length = 0
-        for match in self._user_runs.finditer(text):
-            run = match[0]
-            kind = match.lastgroup
-            if kind == "han":
-                whole = self._jieba.cut(run, hmm=False)
-                words += self._jieba.cut_for_search(run, hmm=False)
-                words += [left[-1] + right[0] for left, right in pairwise(whole)]
-                length += len(whole)
-            elif kind == "unseparated":
-                pairs = [run[at : at + 2] for at in range(max(len(run) - 1, 1))]
-                words += pairs
-                length += len(pairs)
-            else:
-                words.append(run)
-                length += 1
-                if kind == "user":
-                    words += self._parts(run)
-        return words, length
-
-    def split_whole(self, text: str) -> list[str]:
-        """Return the words of a normalised text in order, without parts and pairs."""
-        words: list[str] = []
-        for match in self._user_runs.finditer(text):
-            han = match.lastgroup == "han"
-            words += self._jieba.cut(match[0], hmm=False) if han else [match[0]]
-        return words
-
-    def _parts(self, user_word: str) -> list[str]:
-        parts: list[str] = []
-        for match in self._runs.finditer(user_word):
-            han = match.lastgroup == "han"
-            parts += self._jieba.cut_for_search(match[0], hmm=False) if han else [match[0]]
-        return [part for part in parts if part != user_word]
-
-
-def _normalize(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+    @classmethod
+    def of(cls, config: AnalyzerConfig) -> _Tools:
+        rules = splitter(config.rules, config.user_words)
+        stem = None if config.stemmer is None else _stemmer(config.stemmer)
+        return cls(rules, stem, frozenset(map(rules.normalize, config.stop_words)))
 
 
 def _is_word(entry: object) -> bool:
     if isinstance(entry, tuple):
         return len(entry) == 2 and _is_word(entry[0]) and isinstance(entry[1], int)
     return isinstance(entry, str) and bool(entry.strip())
-
-
-def _pattern(source: str) -> Pattern[str]:
-    import regex
-
-    return regex.compile(source, regex.V1)
-
-
-def _alternatives(words: Sequence[str]) -> str:
-    """Return a group that matches the longest of the words, never inside a Latin word or number."""
-    import regex
-
-    inside = r"[\p{Latin}\p{N}]"
-    parts = []
-    for word in sorted(words, key=len, reverse=True):
-        left = f"(?<!{inside})" if regex.match(inside, word[0]) else ""
-        right = f"(?!{inside})" if regex.match(inside, word[-1]) else ""
-        parts.append(f"{left}{regex.escape(word)}{right}")
-    return f"(?P<user>{'|'.join(parts)})"
 
 
 def _require_stemmer(name: str) -> None:

@@ -10,20 +10,27 @@ Every message says what was given, what is allowed and what to do::
     ├── ModelError                          a model that cannot be loaded or used
     │   ├── AnswerInterruptedError          a chat model failed in the middle of its answer
     │   ├── MissingHeadError                a head file is absent or has the wrong shape
-    │   └── ModelUnavailableError           its server cannot be reached, or failed
+    │   ├── ModelUnavailableError           its server cannot be reached, or failed
+    │   └── TextsRefusedError               it takes some of the texts, and not the others
     ├── CollectionError                     a collection or folder that cannot be used
+    │   ├── CollectionExistsError           there is one already
     │   ├── CollectionNotFoundError         nothing is there
     │   ├── FingerprintMismatchError        another model wrote it
     │   └── CollectionLockedError           another process has it open
     └── StoreError                          the engine failed
+        ├── PointsRefusedError              it refused some points, all others are written
         └── StoreUnavailableError           the server cannot be reached
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 __all__ = [
     "AnswerInterruptedError",
     "CollectionError",
+    "CollectionExistsError",
     "CollectionLockedError",
     "CollectionNotFoundError",
     "FilterError",
@@ -34,8 +41,10 @@ __all__ = [
     "MissingHeadError",
     "ModelError",
     "ModelUnavailableError",
+    "PointsRefusedError",
     "StoreError",
     "StoreUnavailableError",
+    "TextsRefusedError",
     "TrivecError",
 ]
 
@@ -98,8 +107,28 @@ class ModelUnavailableError(ModelError):
     """A model's server cannot be reached, is overloaded or failed; later it may answer."""
 
 
+class TextsRefusedError(ModelError):
+    """A model takes some of the texts that it was given, and not the others.
+
+    Args:
+        reasons: by text that it does not take, the words of its server.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        first = next(iter(reasons.values()))
+        super().__init__(
+            f"{len(reasons)} of the texts cannot be encoded, the first since {first}; they are in "
+            "the attribute 'reasons': leave them out, or make them shorter"
+        )
+        self.reasons = dict(reasons)
+
+
 class CollectionError(TrivecError):
     """A collection or index folder cannot be used as asked."""
+
+
+class CollectionExistsError(CollectionError):
+    """There is a collection of that name already; another may have made it just now."""
 
 
 class CollectionNotFoundError(CollectionError):
@@ -116,6 +145,19 @@ class CollectionLockedError(CollectionError):
 
 class StoreError(TrivecError):
     """The storage engine refused or failed an operation."""
+
+
+class PointsRefusedError(StoreError):
+    """The engine refused some points; all others of the call are written.
+
+    Args:
+        message: names the first of them.
+        refused: the reason by point id.
+    """
+
+    def __init__(self, message: str, refused: Mapping[Any, str]) -> None:
+        super().__init__(message)
+        self.refused = dict(refused)
 
 
 class StoreUnavailableError(StoreError):

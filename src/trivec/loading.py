@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from trivec._models.onnx_choice import OnnxPrecision
 from trivec._models.onnx_folder import MANIFEST
-from trivec._models.onnx_session import OnnxPrecision, execution_provider
+from trivec._models.onnx_session import execution_provider
 from trivec.encoders.flag import FlagEncoder, FlagOptions, Precision
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.mini import MINI_OPTIONS, MiniEncoder, MiniReranker, MiniRerankerOptions

@@ -143,6 +143,14 @@ class Store(Protocol):
         """Replace the collection's description; its vectors and points are not touched."""
         ...
 
+    def ensure_payload_indexes(self, indexes: Mapping[str, str]) -> bool:
+        """Make the payload indexes that are missing: path to index type; the schema's own too.
+
+        Returns:
+            Whether all are there now; False where the user's key may not make them.
+        """
+        ...
+
     def vectors(self) -> Mapping[str, VectorSpec]:
         """Return every vector of the collection by name, those outside the schema too."""
         ...

@@ -90,6 +90,9 @@ class Schema:
         integer_ids: whether an id of digits means the point with that number; only in adopted
             collections whose points are numbered.
         building: arms that are being added, as ``vectors``: they are written but not yet searched.
+        scoped_ids: whether an id that is no UUID belongs to its source, so that two sources may
+            both have a "1". Without, ids are one for the whole collection.
+        root: the folder that the sources of files are relative to, where files were read.
     """
 
     vectors: Mapping[str, VectorSpec]
@@ -100,6 +103,8 @@ class Schema:
     codec_keys: Mapping[str, str] = field(default_factory=dict)
     integer_ids: bool = False
     building: Mapping[str, VectorSpec] = field(default_factory=dict)
+    scoped_ids: bool = False
+    root: str | None = None
 
     @property
     def written(self) -> dict[str, VectorSpec]:
@@ -140,6 +145,8 @@ class Schema:
                 codec_keys=data["codec_keys"],
                 integer_ids=data["integer_ids"],
                 building=_specs(data["building"]),
+                scoped_ids=bool(data.get("scoped_ids", False)),  # descriptions before had neither
+                root=data.get("root"),
             )
         except (KeyError, TypeError, AttributeError) as err:
             raise CollectionError(

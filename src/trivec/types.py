@@ -21,6 +21,7 @@ __all__ = [
     "ColbertMode",
     "EncoderInfo",
     "Encoding",
+    "Ending",
     "FloatArray",
     "Head",
     "Hit",
@@ -45,6 +46,9 @@ Head: TypeAlias = Literal["dense", "sparse", "colbert"]
 ColbertMode: TypeAlias = Literal["rescore", "fuse"]
 """What ColBERT vectors do in a search; see :class:`SearchOptions`."""
 
+Ending: TypeAlias = Literal["length", "content_filter", "tool_calls", "error"]
+"""What ends a model's reply early: its limit of tokens, a filter, a tool it asks for, a failure."""
+
 PointId: TypeAlias = int | str
 """What Qdrant takes: an unsigned integer, or a UUID in its canonical text form."""
 
@@ -62,12 +66,15 @@ class ChatReply:
             stream, the last piece alone knows.
         output_tokens: how many tokens it wrote, likewise.
         truncated: True where it stopped at its limit of tokens, in the middle of what it said.
+        ended: what else ended it before all was said; None where it ended by itself, or at its
+            limit. Of a stream, the last piece alone knows.
     """
 
     text: str
     input_tokens: int | None = None
     output_tokens: int | None = None
     truncated: bool = False
+    ended: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -320,12 +327,15 @@ class Hit:
         score: the score that the order follows: fused, MaxSim or of the single arm.
         arms: with ``explain``, the exact score of every arm; an absent arm did not match.
         matches: with ``explain``, the shared tokens and words, heaviest first.
+        query_cut: True where the query was longer than the model reads; its rest counted for
+            BM25 alone.
     """
 
     chunk: Chunk
     score: float
     arms: Mapping[str, float] = field(default_factory=dict)
     matches: tuple[MatchedTerm, ...] = ()
+    query_cut: bool = False
 
     @property
     def id(self) -> str:
@@ -363,10 +373,12 @@ class AddReport:
     Attributes:
         added: new points.
         updated: points whose text or metadata changed.
-        skipped: points that were there already, unchanged; they were not encoded.
+        skipped: chunks that were there already, unchanged; they were not encoded.
         deleted: points removed because their source no longer holds them.
         truncated: ids of chunks longer than the model reads; they were stored.
         refused: chunks that were not stored, with the reason.
+        reused: how many of those added or updated took the vectors of a passage with the same
+            text, such as one of a file that was moved; they were not encoded.
     """
 
     added: int = 0
@@ -375,6 +387,12 @@ class AddReport:
     deleted: int = 0
     truncated: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    reused: int = 0
+
+    @property
+    def given(self) -> int:
+        """How many chunks were given: each was added, updated, skipped or refused."""
+        return self.added + self.updated + self.skipped + len(self.refused)
 
     def require_complete(self) -> None:
         """Raise where chunks were refused, for callers that promise to store all or fail.

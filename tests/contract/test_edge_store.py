@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import multiprocessing
 import os
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from trivec.errors import CollectionError, CollectionLockedError, StoreError
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import EdgeStore
+from trivec.stores.edge import store as edge_store
 from trivec.testing import FakeEncoder
 from trivec.types import Point
 
@@ -220,11 +223,11 @@ def test_a_store_that_was_dropped_lets_go(folder):
     assert count(folder) == 1
 
 
-def use_inherited(store, results):
+def use_inherited(store, parent):
     try:
-        results.put(store.count())
+        parent.send(store.count())
     except StoreError as err:
-        results.put(str(err))
+        parent.send(str(err))
     store.close()  # must not touch the parent's files
     del store
 
@@ -232,15 +235,43 @@ def use_inherited(store, results):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_cannot_use_the_store(filled, folder):
     context = multiprocessing.get_context("fork")
-    results = context.SimpleQueue()
-    child = context.Process(target=use_inherited, args=(filled, results))
+    from_child, parent = context.Pipe(duplex=False)
+    child = context.Process(target=use_inherited, args=(filled, parent), daemon=True)
     child.start()
-    assert "forked" in results.get()
+    assert from_child.poll(30), "the child waits for threads that the engine does not have there"
+    assert "forked" in from_child.recv()
     child.join(30)
     assert child.exitcode == 0
     filled.upsert(make_points(4))
     assert filled.count() == 4
     filled.close()
+    assert count(folder) == 4
+
+
+def files_of(folder):
+    """Return what lies in a folder, and when each file was last changed."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(
+    "end",
+    [lambda held: held[0].close(), lambda held: (held.clear(), gc.collect())],
+    ids=["closed", "dropped"],
+)
+def test_a_forked_child_that_ends_the_store_leaves_the_files_alone(folder, end):
+    """The engine flushes where it is destroyed, which in a child would be behind the parent."""
+    held = [EdgeStore(folder)]  # the only reference, so that clearing the list drops the store
+    held[0].create(SCHEMA)
+    held[0].upsert(make_points(1, 2, 3))
+    before = files_of(folder)
+    child = multiprocessing.get_context("fork").Process(target=end, args=(held,))
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+    assert files_of(folder) == before
+    held[0].upsert(make_points(4))
+    held[0].close()
     assert count(folder) == 4
 
 
@@ -251,6 +282,7 @@ import sys, os, signal
 import numpy as np
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import EdgeStore
+from trivec.stores.edge import store as edge_store
 from trivec.types import Point
 store = EdgeStore(sys.argv[1])
 store.create(Schema({"dense": VectorSpec("dense", "dense", 4)}))
@@ -291,6 +323,46 @@ def test_what_was_written_survives_the_death_of_the_process(folder, end):
         assert store.retrieve([4])[0].payload == {"a": 1}
         store.upsert(make_points(1_000_000))  # and it can be written to
         assert store.count() == len(there) + 1
+
+
+class Counting:
+    """The engine, counting how often it is asked to flush."""
+
+    def __init__(self, shard):
+        self._shard = shard
+        self.flushes = 0
+
+    def __getattr__(self, name):
+        return getattr(self._shard, name)
+
+    def flush(self):
+        self.flushes += 1
+        self._shard.flush()
+
+
+OTHER_WRITES = {
+    "update_vectors": lambda store: store.update_vectors({1: {"dense": VECTOR}}),
+    "overwrite_payload": lambda store: store.overwrite_payload({1: {"lang": "en"}}),
+    "delete": lambda store: store.delete(ids=[3]),
+}
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda store: store.upsert(make_points(4)), *OTHER_WRITES.values()],
+    ids=["upsert", *OTHER_WRITES],
+)
+def test_writing_for_some_seconds_forces_it_to_the_disk(filled, monkeypatch, write):
+    """Once in five seconds: the write-ahead log alone does not survive the loss of power."""
+    opened = filled._flushed
+    filled._shard = Counting(filled._shard)
+
+    def flushes_after(seconds):
+        monkeypatch.setattr(edge_store, "time", SimpleNamespace(monotonic=lambda: opened + seconds))
+        write(filled)
+        return filled._shard.flushes
+
+    assert [flushes_after(seconds) for seconds in (1, 4, 6, 7, 10, 12)] == [0, 0, 1, 1, 1, 2]
 
 
 # Engine failures

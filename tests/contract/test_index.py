@@ -9,7 +9,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trivec import AddReport, Chunk, HybridIndex, IndexConfig, QueryText, Refusal, SearchOptions
+from trivec import (
+    AddReport,
+    AnalyzerConfig,
+    Chunk,
+    HybridIndex,
+    IndexConfig,
+    QueryText,
+    Refusal,
+    SearchOptions,
+)
 from trivec.errors import (
     CollectionError,
     CollectionNotFoundError,
@@ -17,6 +26,7 @@ from trivec.errors import (
     FingerprintMismatchError,
     InputError,
 )
+from trivec.index.hybrid import binding_of
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
 
@@ -158,9 +168,10 @@ def test_progress_adds_up(index):
     assert done == [4, 2]
 
 
-def test_of_one_id_the_last_text_counts(index):
-    index.add([Chunk("first text", id="x"), *CHUNKS, Chunk("second text", id="x")])
-    assert index.get(["x"])[0].text == "second text"
+def test_of_one_id_the_first_text_counts_and_the_second_is_refused(index):
+    report = index.add([Chunk("first text", id="x"), *CHUNKS, Chunk("second text", id="x")])
+    assert (report.added, [refusal.id for refusal in report.refused]) == (7, ["x"])
+    assert index.get(["x"])[0].text == "first text"
     assert index.count() == len(CHUNKS) + 1
 
 
@@ -226,6 +237,18 @@ def test_paging_continues_where_the_last_page_ended(filled):
     ]
     assert [*pages[0], *pages[1], *pages[2]] == whole
     assert pages[3] == []
+
+
+@pytest.mark.parametrize("fusion", ["rrf", "dbsf", "linear"])
+@pytest.mark.parametrize(
+    ("k", "offset"), [(6, 0), (4, 2), (1, 5)], ids=["deep", "deep and paged", "paged"]
+)
+def test_a_page_beyond_prefetch_k_is_full(filled, fusion, k, offset):
+    """An arm that gave ``prefetch_k`` candidates alone would leave the page short."""
+    options = SearchOptions(arms=["dense"], prefetch_k=1, fusion=fusion, offset=offset)
+    assert len(filled.search("cat", k=k, options=options)) == k
+    two_arms = replace(options, arms=["dense", "bm25"], offset=offset)
+    assert len(filled.search("cat", k=k, options=two_arms)) == k
 
 
 def test_k_may_exceed_the_collection(filled):
@@ -462,6 +485,17 @@ def test_tenants_do_not_see_each_other(location, encoder):
         reopen(red, location, encoder)
 
 
+def test_replacing_a_source_leaves_the_other_tenants_points(location, encoder):
+    red = HybridIndex.open(**location, encoder=encoder, config=ALL_ARMS, tenant="red")
+    blue = HybridIndex(replace(red._binding, tenant="blue"), ALL_ARMS)
+    for index in (red, blue):
+        index.add(CHUNKS)
+    report = blue.add([CHUNKS[4]], replace_sources=True)  # zh2 was in zh.md too
+    assert report.deleted == 1
+    assert blue.get(["zh2"]) == []
+    assert list(red.get(list(TEXTS))) == CHUNKS
+
+
 class BrokenEncoder(FakeEncoder):
     """Yields what the embedded engine would take without a word."""
 
@@ -675,3 +709,49 @@ class TestWhatIsGivenByMistake:
 def test_a_tenant_is_a_text(tenant):
     with pytest.raises(InputError, match="tenant"):
         HybridIndex.open(MemoryStore(), FakeEncoder(), tenant=tenant)
+
+
+def test_a_collection_keeps_the_analyser_rules_it_was_written_with(tmp_path, encoder):
+    old = replace(ALL_ARMS, analyzer=AnalyzerConfig(rules=1, stop_words=("the",)))
+    options = SearchOptions(arms=["bm25"])
+    with HybridIndex.open(tmp_path, encoder, config=old) as index:
+        index.add(CHUNKS)
+        before = index.search("暖的沙 warm", k=3, options=options)
+    newest = replace(ALL_ARMS, analyzer=AnalyzerConfig(stop_words=("the",)))
+    for config in (ALL_ARMS, old, newest):
+        with HybridIndex.open(tmp_path, encoder, config=config) as index:
+            assert index.search("暖的沙 warm", k=3, options=options) == before
+            assert binding_of(index).analyzer.config.rules == 1
+            index.add([Chunk("每日2.5毫克", id="dose")])
+            assert index.search("5", k=1, options=options)[0].id == "dose"  # torn, as rules 1 do
+            index.delete(ids=["dose"])
+
+
+def test_a_new_collection_gets_the_newest_rules_and_refuses_older_ones(index, encoder):
+    assert binding_of(index).analyzer.config.rules == 2
+    older = replace(ALL_ARMS, analyzer=AnalyzerConfig(rules=1))
+    with pytest.raises(FingerprintMismatchError, match=r"analyzer\.rules: there 2, here 1"):
+        HybridIndex.open(binding_of(index).store, encoder, config=older)
+
+
+def test_vectors_of_other_rules_are_not_copied(encoder):
+    old = replace(ALL_ARMS, analyzer=AnalyzerConfig(rules=1))
+    with (
+        HybridIndex.open(MemoryStore(), encoder, config=old) as mine,
+        HybridIndex.open(MemoryStore(), encoder, config=ALL_ARMS) as theirs,
+        pytest.raises(FingerprintMismatchError, match=r"analyzer\.rules"),
+    ):
+        mine.copy_to(theirs)
+
+
+@pytest.mark.parametrize("blank", ["▁", " ", "\u200b", "▁▁"])
+def test_tokens_that_show_nothing_explain_nothing(blank):
+    class Spaced(FakeEncoder):
+        def decode_tokens(self, ids):
+            return [blank if text == "the" else text for text in super().decode_tokens(ids)]
+
+    with HybridIndex.open(MemoryStore(), Spaced(), config=ALL_ARMS) as index:
+        index.add(CHUNKS)
+        hit = index.search("the cat", k=1, options=SearchOptions(explain=True))[0]
+    sparse = [match.term for match in hit.matches if match.arm == "sparse"]
+    assert sparse == ["cat"]

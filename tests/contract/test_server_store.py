@@ -81,6 +81,10 @@ class Handler(BaseHTTPRequestHandler):
         """Stay silent."""
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # with 5, some of many connections at once wait for a second
+
+
 class FakeQdrant:
     """Enough of Qdrant's REST interface; ``replies`` decides what upserts are answered.
 
@@ -100,7 +104,7 @@ class FakeQdrant:
         self.changes: list[tuple[str, str, dict]] = []
         self.metadata: dict = {}
         handler = type("BoundHandler", (Handler,), {"fake": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server = _Server(("127.0.0.1", 0), handler)
         self.port = self.server.server_address[1]
 
     def collection(self) -> dict:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 import logging
 import socket
 import subprocess
@@ -156,15 +158,28 @@ async def test_a_refused_schema_falls_back_only_when_told_to(
     with pytest.raises(ModelError, match=rf"status {status}\): response_format is not supp"):
         await pieces_of(connect(), way, schema=SCHEMA)
     assert len(openai_server.requests) == 1
-    openai_server.fail(status)
+    for _ in range(2):
+        openai_server.fail(status)
     openai_server.answer("plain")
     with caplog.at_level(logging.WARNING, logger="trivec.chat.openai"):
         replies = await pieces_of(connect(schema_refused="ask_without"), way, schema=SCHEMA)
     assert replies[0].text == "plain"
     assert [record.message for record in caplog.records if record.name == "trivec.chat.openai"] == [
-        "model-1 refuses a JSON schema; asking without one"
+        "model-1 refuses a JSON schema; asking without one",
+        "model-1 refuses a JSON object; asking without one",
     ]
-    assert "response_format" not in openai_server.requests[-1].body
+    asked = [request.body.get("response_format") for request in openai_server.requests[1:]]
+    assert [form and form["type"] for form in asked] == ["json_schema", "json_object", None]
+
+
+def test_a_server_without_schemas_is_asked_once(openai_server, connect):
+    chat = connect(schema_refused="ask_without")
+    openai_server.fail(400, message="This response_format type is unavailable now")
+    for _ in range(2):
+        openai_server.answer("{}")
+        chat.chat(ASKED, schema=SCHEMA)
+    assert openai_server.requests[-1].body["response_format"] == {"type": "json_object"}
+    assert len(openai_server.requests) == 3
 
 
 async def test_what_is_no_refusal_of_the_schema_does_not_fall_back(openai_server, connect):
@@ -370,3 +385,316 @@ def test_importing_and_connecting_load_no_client():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+REFUSALS_OF_PARAMETERS = {
+    "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+    "'max_completion_tokens' instead.",
+    "temperature": "Unsupported value: 'temperature' does not support 0 with this model. Only the "
+    "default (1) value is supported.",
+    "seed": "Unknown field: seed",
+    "stream_options": "Extra inputs are not permitted: stream_options",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_reasoning_model_of_openai(way, openai_server, connect, caplog):
+    """GPT-5 and the o-series refuse these one after the other; each is left out for good."""
+    refused = [name for name in REFUSALS_OF_PARAMETERS if "stream" in way or name[:6] != "stream"]
+    for name in refused:
+        openai_server.answer_json(
+            {"error": {"message": REFUSALS_OF_PARAMETERS[name], "param": name, "code": None}}, 400
+        )
+    openai_server.answer("yes")
+    chat = connect(max_tokens=9, seed=1)
+    with caplog.at_level(logging.WARNING, logger="trivec"):
+        pieces = await pieces_of(chat, way)
+    assert "".join(piece.text for piece in pieces) == "yes"
+    body = openai_server.requests[-1].body
+    assert not {"temperature", "max_tokens", "seed", "stream_options"} & set(body)
+    assert body["max_completion_tokens"] == 9
+    assert len([each for each in caplog.records if each.name.startswith("trivec")]) == len(refused)
+    if way == "chat":
+        openai_server.answer("again")
+        assert chat.chat(ASKED).text == "again"
+        assert len(openai_server.requests) == len(refused) + 2
+
+
+def test_parameters_are_not_left_out_where_that_is_not_wanted(openai_server, connect):
+    openai_server.fail(400, message=REFUSALS_OF_PARAMETERS["temperature"])
+    with pytest.raises(ModelError, match="temperature"):
+        connect(parameters_refused="raise").chat(ASKED)
+    openai_server.fail(400, message="max_tokens is too large: 9")
+    with pytest.raises(ModelError, match="too large"):
+        connect(max_tokens=9).chat(ASKED)
+    assert len(openai_server.requests) == 2
+
+
+@pytest.mark.parametrize("way", WHOLE)
+async def test_a_refused_schema_names_the_remedy(way, openai_server, connect):
+    openai_server.fail(400, message="This response_format type is unavailable now")
+    with pytest.raises(ModelError, match=r"unavailable now; .* schema_refused=ask_without"):
+        await pieces_of(connect(), way, schema=SCHEMA)
+
+
+HARMONY = (
+    "<|channel|>analysis<|message|>Is it [2]?<|end|><|start|>assistant<|channel|>final<|message|>"
+)
+REPLIES_WITH_THOUGHTS = [
+    "<think>Is it [2]?</think>\n\nIt is [1].",
+    "<thinking>Is it [2]?</thinking>It is [1].",
+    "<reasoning>Is it [2]?</reasoning> It is [1].",
+    "Okay, is it [2]?\n</think>\n\nIt is [1].",
+    "[THINK]Is it [2]?[/THINK]It is [1].",
+    HARMONY + "It is [1].<|return|>",
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("reply", REPLIES_WITH_THOUGHTS)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_thoughts_are_no_part_of_what_is_said(way, reply, size, openai_server, connect):
+    pieces = [reply[at : at + size] for at in range(0, len(reply), size)]
+    openai_server.answer(reply, pieces=pieces)
+    assert "".join(piece.text for piece in await pieces_of(connect(), way)) == "It is [1]."
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_thoughts_in_fields_of_their_own(way, openai_server, connect):
+    message = {"role": "assistant", "reasoning_content": "Is it [2]?", "content": "First, it is."}
+    whole = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    if way in WHOLE:
+        openai_server.answer_json(whole)
+    else:
+        deltas = [{"reasoning_content": "Is it?"}, {"content": "First,"}, {"content": " it is."}]
+        events = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+        openai_server.answer_events([*events, "[DONE]"])
+    pieces = await pieces_of(connect(), way)
+    assert "".join(piece.text for piece in pieces) == "First, it is."
+    assert way in WHOLE or len(pieces) == 3  # nothing was held back
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "content",
+    [
+        [
+            {"type": "thinking", "thinking": [{"type": "text", "text": "Is it [2]?"}]},
+            {"type": "text", "text": "It is [1]."},
+        ],
+        [{"type": "text", "text": "It "}, {"type": "tool_use", "name": "f"}, "is [1]."],
+    ],
+)
+async def test_content_in_blocks(way, content, openai_server, connect):
+    if way in WHOLE:
+        openai_server.answer(content)
+    else:
+        parts = [{"choices": [{"index": 0, "delta": {"content": [part]}}]} for part in content]
+        openai_server.answer_events([*parts, "[DONE]"])
+    assert "".join(piece.text for piece in await pieces_of(connect(), way)) == "It is [1]."
+
+
+def test_a_model_that_thinks_without_an_opening_tag_is_remembered(openai_server, connect):
+    chat = connect()
+    for _ in range(2):
+        openai_server.answer("", pieces=["Baobab has [2]", " more?", "</think>", "It is", " so."])
+        texts = [piece.text for piece in chat.stream(ASKED)]
+    assert texts == ["It is", " so.", ""]
+    openai_server.answer("", pieces=["Baobab has [2]", " more?", "</think>", "It is so."])
+    told = connect(thinks_first=True)
+    assert [piece.text for piece in told.stream(ASKED)] == ["It is so.", ""]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("reason", "ended"),
+    [
+        ("length", "length"),
+        ("max_tokens", "length"),
+        ("content_filter", "content_filter"),
+        ("SAFETY", "content_filter"),
+        ("tool_calls", "tool_calls"),
+        ("error", "error"),
+        ("stop", None),
+        ("eos", None),
+    ],
+)
+async def test_what_ended_a_reply(way, reason, ended, openai_server, connect):
+    openai_server.answer("", finish_reason=reason, pieces=[])
+    last = (await pieces_of(connect(), way))[-1]
+    assert (last.text, last.truncated) == ("", ended == "length")
+    assert last.ended == (None if ended == "length" else ended)
+
+
+@pytest.mark.parametrize("way", STREAMED)
+async def test_chunks_without_delta_or_choices(way, openai_server, connect):
+    """Azure tells of its filters in such; others count tokens in them."""
+    openai_server.answer_events(
+        [
+            {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
+            {"id": "x"},
+            {"choices": None},
+            {"choices": [{"index": 0, "delta": {"role": "assistant"}}]},
+            {"choices": [{"index": 0, "delta": {"content": "yes"}}]},
+            {"choices": [{"index": 0, "content_filter_results": {}}]},
+            {"choices": [{"index": 0, "delta": None, "finish_reason": "stop"}]},
+            "[DONE]",
+        ]
+    )
+    assert await pieces_of(connect(), way) == [ChatReply("yes"), ChatReply("")]
+
+
+@pytest.mark.parametrize("way", STREAMED)
+async def test_a_stream_that_is_done_without_a_reason(way, openai_server, connect):
+    openai_server.answer_events(
+        [{"choices": [{"index": 0, "delta": {"content": "yes"}}]}, "[DONE]"]
+    )
+    assert await pieces_of(connect(), way) == [ChatReply("yes"), ChatReply("")]
+    openai_server.answer_events([{"choices": [{"index": 0, "delta": {"content": "data: [DONE]"}}]}])
+    with pytest.raises(ModelUnavailableError, match="broke off"):
+        await pieces_of(connect(), way)
+
+
+@pytest.mark.parametrize("way", STREAMED)
+async def test_a_server_that_does_not_stream(way, openai_server, connect):
+    message = {"role": "assistant", "content": "yes"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 2}
+    openai_server.answer_json({"choices": [{"message": message}], "usage": usage})
+    assert await pieces_of(connect(), way) == [ChatReply("yes"), ChatReply("", 1, 2)]
+
+
+ERRORS_IN_BODIES = [
+    ({"error": {"message": "no money left", "code": 1113}}, ModelError, "1113"),
+    ({"error": {"message": "no money left", "code": 429}}, ModelUnavailableError, "429"),
+    ({"error": {"message": "no money left", "code": "insufficient"}}, ModelError, "insufficient"),
+    ({"object": "error", "message": "no money left", "code": 400}, ModelError, "400"),
+    ({"code": 1113, "msg": "no money left", "success": False}, ModelError, "1113"),
+    ([{"error": {"message": "no money left", "code": 400}}], ModelError, "400"),
+    ({"error": "no money left"}, ModelError, "no money"),
+    ({"detail": [{"loc": ["body"], "msg": "no money left"}]}, ModelError, "body"),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", ERRORS_IN_BODIES)
+async def test_errors_with_status_200(way, case, openai_server, connect):
+    body, kind, code = case
+    openai_server.answer_json(body)
+    with pytest.raises(ModelError, match="no money left") as caught:
+        await pieces_of(connect(), way)
+    assert type(caught.value) is kind
+    assert code in str(caught.value)
+
+
+@pytest.mark.parametrize("way", STREAMED)
+async def test_an_error_in_a_choice(way, openai_server, connect):
+    error = {"message": f"overloaded {KEY}", "code": 502}
+    openai_server.answer_events([{"choices": [{"index": 0, "delta": {}, "error": error}]}])
+    with pytest.raises(ModelUnavailableError, match=r"code 502.*overloaded \*\*\*"):
+        await pieces_of(connect(), way)
+
+
+@pytest.mark.parametrize("way", WHOLE)
+async def test_a_server_that_counts_nothing(way, openai_server, connect):
+    openai_server.answer("yes", usage=None)
+    assert await pieces_of(connect(), way) == [ChatReply("yes")]
+
+
+def held_by(error: BaseException) -> str:
+    """Return all that an error, its causes and the frames of their tracebacks hold, as text."""
+    seen, todo, texts = set(), [error], []
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        texts += [str(each), repr(vars(each))]
+        todo += [each.__cause__, each.__context__]
+        trace = each.__traceback__
+        while trace is not None:
+            here = trace.tb_frame.f_code.co_filename
+            if "/tests/" not in here:
+                texts += [f"{name}={value!r}" for name, value in trace.tb_frame.f_locals.items()]
+            trace = trace.tb_next
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("status", [400, 401, 404, 422, 429, 500])
+async def test_no_error_holds_the_key(way, status, openai_server, connect):
+    openai_server.fail(status, message=f"Authorization: Bearer {KEY} cannot do it")
+    with pytest.raises(ModelError) as caught:
+        await pieces_of(connect(), way)
+    assert caught.value.__cause__ is not None
+    assert KEY not in held_by(caught.value)
+    assert "1234567890" not in held_by(caught.value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_no_error_of_the_connection_holds_the_key(way, openai_server, connect):
+    openai_server.hang()
+    with pytest.raises(ModelError) as caught:
+        await pieces_of(connect(timeout=0.2), way)
+    assert KEY not in held_by(caught.value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_words_that_repeat_the_question_are_left_out(way, openai_server, connect):
+    openai_server.fail(400, message=f"cannot read {ASKED[0]['content']!r}")
+    with pytest.raises(ModelError, match="left out") as caught:
+        await pieces_of(connect(), way)
+    assert "secret question" not in str(caught.value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_nothing_goes_to_another_host(way, status, openai_server, connect):
+    port = openai_server.base_url.rsplit(":", 1)[1].split("/")[0]
+    openai_server.redirect(f"http://localhost:{port}/v1/chat/completions", status)
+    openai_server.answer("never")
+    with pytest.raises(ModelError, match=rf"redirects to localhost \(status {status}\).*base_url"):
+        await pieces_of(connect(), way)
+    assert len(openai_server.requests) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_redirect_on_the_same_host_is_followed(way, openai_server, connect):
+    openai_server.redirect("/v1/chat/completions")
+    openai_server.answer("yes")
+    assert "".join(piece.text for piece in await pieces_of(connect(), way)) == "yes"
+
+
+def packed(document: object, padding: int = 0) -> bytes:
+    return gzip.compress(json.dumps(document).encode() + b" " * padding)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_packed_answer_is_unpacked_up_to_a_limit(way, openai_server, connect, monkeypatch):
+    answer = {"choices": [{"message": {"role": "assistant", "content": "yes"}}]}
+    openai_server.answer_packed(packed(answer))
+    assert "".join(piece.text for piece in await pieces_of(connect(), way)) == "yes"
+    assert openai_server.requests[0].headers["Accept-Encoding"] == "identity"
+    monkeypatch.setattr("trivec.chat.openai_client.LARGEST_ANSWER", 2**20)
+    bomb = packed(answer, padding=2**26)
+    assert len(bomb) < 2**17
+    openai_server.answer_packed(bomb)
+    with pytest.raises(ModelError, match="too large"):
+        await pieces_of(connect(), way)
+
+
+@pytest.mark.parametrize(
+    ("url", "warns"),
+    [
+        ("http://models.example/v1", True),
+        ("http://10.0.0.7:8000/v1", True),
+        ("https://models.example/v1", False),
+        ("http://127.0.0.1:9/v1", False),
+        ("http://localhost:9/v1", False),
+        ("http://[::1]:9/v1", False),
+    ],
+)
+def test_a_key_over_plain_http_is_warned_of(url, warns, connect, caplog):
+    with caplog.at_level(logging.WARNING, logger="trivec"):
+        assert url.rstrip("/") in connect(base_url=url).identity
+    assert [("plain http" in each.message) for each in caplog.records] == [True] * warns
+    assert KEY not in caplog.text

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from trivec import Chunk, HybridIndex
-from trivec.chat.prompts import NO_EVIDENCE, REFUSALS
+from trivec.chat.prompts import FAILURES, NO_EVIDENCE, REFUSALS
 from trivec.testing import FakeEncoder
 
 TEA = "Green tea is a warm drink from China."
@@ -113,6 +113,69 @@ def test_nothing_steers_the_terminal(ask, openai_server):
     outcome = ask()
     assert "\x1b" not in outcome.out + outcome.err
     assert outcome.out.startswith("[2JThe cat")
+
+
+def test_chat_options_reach_the_model(ask, openai_server):
+    openai_server.answer("Warm [1].")
+    given = {
+        "temperature": "null",
+        "max_tokens": "77",
+        "seed": "5",
+        "stream-usage": "false",
+        "extra_body": '{"top_k": 3}',
+        "timeout": "7",
+        "max_retries": "0",
+        "thinks_first": "false",
+        "schema_form": "none",
+    }
+    options = [
+        part for name, value in given.items() for part in ("--chat-option", f"{name}={value}")
+    ]
+    assert ask(*options).code == 0
+    body = openai_server.requests[0].body
+    assert (body["max_tokens"], body["seed"], body["top_k"]) == (77, 5, 3)
+    assert not {"temperature", "stream_options"} & set(body)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("heat=1", "KEY of: temperature, max_tokens"),
+        ("temperature", "KEY=VALUE"),
+        ("temperature=warm", "temperature='warm'"),
+        ("schema_form=xml", "schema_form='xml'"),
+        ("max_tokens=0", "max_tokens=0"),
+        ("timeout=soon", "timeout=soon"),
+        ("extra_body=3", "extra_body=3"),
+    ],
+)
+def test_wrong_chat_options(ask, option, message):
+    outcome = ask("--chat-option", option)
+    assert outcome.code == 2
+    assert message in " ".join(outcome.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter", "tool_calls", "error"])
+def test_a_model_that_says_nothing_is_not_a_search_without_hits(ask, openai_server, reason):
+    openai_server.answer("", finish_reason=reason, pieces=[])
+    outcome = ask()
+    assert outcome.out == f"{FAILURES[reason]['en']}\n"
+    assert outcome.err.startswith(f"note: refused: {reason}: ")
+    openai_server.answer("<think>The tea, [1]?", finish_reason=reason)
+    answer = json.loads(ask("--json").out)
+    assert (answer["refused"], answer["reason"], answer["citations"]) == (True, reason, [])
+
+
+def test_an_answer_that_a_filter_cut_says_so(ask, openai_server):
+    openai_server.answer("Tea is warm [1] and", finish_reason="content_filter")
+    outcome = ask()
+    assert outcome.out.startswith("Tea is warm [1] and\n")
+    assert "content filter stopped" in outcome.err
+
+
+def test_thoughts_are_not_shown(ask, openai_server):
+    openai_server.answer("<think>Is it [2]?</think>Tea is warm [1].")
+    assert ask().out.startswith("Tea is warm [1].\n[1] ")
 
 
 def test_a_failing_model_is_one_line(ask, openai_server):

@@ -76,9 +76,26 @@ def test_options_reach_the_model(run, kb, writer):
 def test_failures_are_told(run, kb, openai_server):
     openai_server.otherwise = lambda _: "I cannot do that."
     outcome = run("questions", kb, "--model", "m")
-    assert outcome.code == 0
+    assert outcome.code == 1
     assert outcome.err.count("holds no questions") == 2
     assert "2 failed" in outcome.out
+
+    outcome = run("questions", kb, "--model", "m", "--json")
+    assert outcome.code == 1
+    assert len(json.loads(outcome.out)["failed"]) == 2
+
+
+def test_a_server_that_refuses_schemas_is_asked_otherwise(run, kb, writer, openai_server):
+    refused = "This response_format type is unavailable now"
+    openai_server.fail(400, message=refused)
+    outcome = run("questions", kb, "--model", "m", "--filter", '{"n": 1}')
+    assert outcome.code == 1
+    assert f"{refused}; " in outcome.err
+    assert "schema_refused=ask_without" in outcome.err
+    openai_server.fail(400, message=refused)
+    option = ("--chat-option", "schema_refused=ask_without")
+    assert run("questions", kb, "--model", "m", "--concurrency", 1, *option).code == 0
+    assert openai_server.requests[-1].body["response_format"] == {"type": "json_object"}
 
 
 def test_feedback_counts_in_a_search(run, kb):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import logging
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +26,7 @@ from trivec.errors import (
     InputError,
     ModelError,
     ModelUnavailableError,
+    TextsRefusedError,
 )
 from trivec.types import ALL_HEADS, EncoderInfo
 
@@ -160,7 +165,7 @@ def test_dense_alone_sends_texts_and_knows_no_tokens(dense, letters):
 def test_dense_alone_says_so(dense, letters, heads):
     with pytest.raises(InputError, match=r"no server is known for .*there is one for \['dense'\]"):
         dense.encode_queries(["a"], heads=heads)
-    with pytest.raises(InputError, match="dense vectors alone"):
+    with pytest.raises(InputError, match="only dense vectors"):
         dense.decode_tokens([5])
     assert letters.requests == []
 
@@ -400,7 +405,7 @@ def test_token_answers_that_cannot_be_right(letters, task, value, message):
 @pytest.mark.parametrize("body", ["<html>", '{"data": ', ""])
 def test_no_json(letters, dense, body):
     letters.answer(body)
-    with pytest.raises(ModelError, match="something else than JSON"):
+    with pytest.raises(ModelError, match="did not answer in JSON"):
         dense.encode_queries(["a"], heads=("dense",))
 
 
@@ -495,3 +500,162 @@ def test_order_is_kept_when_the_server_answers_in_another(letters, dense):
     firsts = [float(one.dense[0] / one.dense[2]) * 97 for one in found]
     assert firsts == pytest.approx([3, 4, 5])
     assert all(one < other for one, other in pairwise(firsts))
+
+
+@pytest.mark.parametrize("status", [400, 413, 422, 500])
+@pytest.mark.parametrize("options", [PATIENT, replace(PATIENT, batch_size=1, concurrency=1)])
+def test_one_text_that_a_server_does_not_take_is_named(letters, status, options):
+    letters.breaks_at = (20, status, "too long for the GPU: CUDA out of memory")
+    texts = ["a" * 5, "b" * 30, "c", "d", "e", "f" * 25, "g", "h"]
+    start = time.monotonic()
+    with (
+        closing(connect(letters.url, options=options)) as encoder,
+        pytest.raises(TextsRefusedError, match=r"2 of the texts.*CUDA out of memory") as caught,
+    ):
+        encoder.encode_documents(texts, heads=("dense",))
+    assert set(caught.value.reasons) == {"b" * 30, "f" * 25}
+    assert time.monotonic() - start < PATIENT.deadline / 2
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_the_others_are_stored_and_the_one_is_refused_by_the_servers_words(
+    tmp_path, letters, status
+):
+    letters.breaks_at = (20, status, "CUDA out of memory")
+    texts = [chr(97 + number) * (30 if number == 4 else 5) for number in range(10)]
+    chunks = [Chunk(text, id=f"c{number}") for number, text in enumerate(texts)]
+    with (
+        closing(connect(letters.url, options=PATIENT)) as encoder,
+        HybridIndex.open(tmp_path / "kb", encoder, config=IndexConfig(arms=("dense",))) as index,
+    ):
+        report = index.add(chunks)
+        assert (report.added, index.count()) == (9, 9)
+        ((identity, reason),) = [(each.id, each.reason) for each in report.refused]
+        assert identity == "c4"
+        assert "CUDA out of memory" in reason
+        assert index.add(chunks).skipped == 9
+
+
+def test_a_server_that_fails_at_everything_is_not_the_texts_fault(letters):
+    for _ in range(500):
+        letters.fail(500, "the model is not loaded")
+    with (
+        closing(connect(letters.url, options=QUICK)) as encoder,
+        pytest.raises(ModelUnavailableError, match="kept answering 500: the model is not loaded"),
+    ):
+        encoder.encode_documents(["a", "b", "c", "d", "e"], heads=("dense",))
+
+
+def test_a_failure_that_passes_refuses_nothing(letters):
+    for _ in range(12):
+        letters.fail(500)
+    with closing(connect(letters.url, options=PATIENT)) as encoder:
+        assert len(encoder.encode_documents(["a", "b", "c", "d"], heads=("dense",))) == 4
+
+
+def test_answers_without_an_index_are_in_the_order_of_the_texts(letters, dense):
+    def unnumbered(answer):
+        for item in answer["data"]:
+            del item["index"]
+        return answer
+
+    letters.change(unnumbered)
+    found = dense.encode_documents(["a", "bb"], heads=("dense",))
+    letters.change(lambda answer: answer)
+    again = dense.encode_documents(["a", "bb"], heads=("dense",))
+    assert [one.dense.tolist() for one in found] == [one.dense.tolist() for one in again]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"error": {"message": "no money left", "code": 1113}}, "1113"),
+        ({"object": "error", "message": "no money left", "code": 400}, "400"),
+        ([{"error": {"message": "no money left", "code": 429}}], "429"),
+        ({"detail": "no money left"}, "no money"),
+    ],
+)
+def test_an_error_with_status_200(letters, dense, body, code):
+    letters.answer(json.dumps(body))
+    with pytest.raises(ModelError, match="no money left") as caught:
+        dense.encode_documents(["a", "b"], heads=("dense",))
+    assert code in str(caught.value)
+
+
+def held_by(error: BaseException) -> str:
+    """Return all that an error, its causes and the frames of their tracebacks hold, as text."""
+    seen, todo, texts = set(), [error], []
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        texts += [str(each), repr(vars(each))]
+        todo += [each.__cause__, each.__context__]
+        trace = each.__traceback__
+        while trace is not None:
+            if "/tests/" not in trace.tb_frame.f_code.co_filename:
+                texts += [f"{name}={value!r}" for name, value in trace.tb_frame.f_locals.items()]
+            trace = trace.tb_next
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 500, 503])
+@pytest.mark.parametrize("texts", [["a"], ["a", "b", "c", "d"]])
+def test_no_error_holds_the_key(letters, status, texts):
+    for _ in range(300):
+        letters.fail(status, "Authorization: Bearer sk-secret-key-1 cannot do it")
+    with (
+        closing(connect(letters.url, options=QUICK, api_key="sk-secret-key-1")) as encoder,
+        pytest.raises(ModelError) as caught,
+    ):
+        encoder.encode_documents(texts, heads=("dense",))
+    assert "secret-key" not in held_by(caught.value)
+
+
+def test_no_error_of_the_connection_holds_the_key():
+    with (
+        closing(connect("http://127.0.0.1:9", options=QUICK, api_key="sk-secret-key-1")) as encoder,
+        pytest.raises(ModelUnavailableError) as caught,
+    ):
+        encoder.encode_documents(["a"], heads=("dense",))
+    assert "secret-key" not in held_by(caught.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirects_are_not_followed(letters, dense, status, loopback_server):
+    url = loopback_server.url_for("/v1/embeddings").replace("127.0.0.1", "localhost")
+    letters.redirect(url, status)
+    with pytest.raises(ModelError, match=r"redirects to localhost .*give its address"):
+        dense.encode_documents(["a"], heads=("dense",))
+    assert len(letters.requests) == 1
+
+
+def test_a_packed_answer_is_unpacked_up_to_a_limit(letters, dense, monkeypatch):
+    found = dense.encode_queries(["a"], heads=("dense",))
+    answer = {"data": [{"index": 0, "embedding": found[0].dense.tolist()}]}
+    letters.answer_packed(gzip.compress(json.dumps(answer).encode()))
+    again = dense.encode_queries(["a"], heads=("dense",))
+    assert again[0].dense == pytest.approx(found[0].dense)
+    assert letters.requests[0][2]["Accept-Encoding"] == "identity"
+    monkeypatch.setattr("trivec.encoders.remote.calls.LARGEST_ANSWER", 2**20)
+    letters.answer_packed(gzip.compress(b" " * 2**26))
+    with pytest.raises(ModelError, match="too large"):
+        dense.encode_queries(["a"], heads=("dense",))
+
+
+@pytest.mark.parametrize(
+    ("url", "warns"),
+    [
+        ("http://models.example/v1", True),
+        ("https://models.example/v1", False),
+        ("http://127.0.0.1:9/v1", False),
+        ("http://localhost:9", False),
+    ],
+)
+def test_a_key_over_plain_http_is_warned_of(url, warns, caplog):
+    with caplog.at_level(logging.WARNING, logger="trivec"):
+        connect(url, api_key="sk-secret-key-1").close()
+        connect(url).close()
+    assert ["plain http" in each.message for each in caplog.records] == [True] * warns
+    assert "secret-key" not in caplog.text

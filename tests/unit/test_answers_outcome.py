@@ -1,3 +1,4 @@
+import unicodedata
 from itertools import pairwise
 
 import pytest
@@ -6,6 +7,8 @@ from hypothesis import strategies as st
 
 from trivec.answers.outcome import AnswerReader, cited_numbers, refusal
 from trivec.chat.prompts import (
+    FAILURES,
+    LANGUAGES,
     NO_EVIDENCE,
     REFUSALS,
     answer_messages,
@@ -13,6 +16,7 @@ from trivec.chat.prompts import (
     passages_block,
 )
 from trivec.errors import InputError
+from trivec.types import ChatReply
 
 
 @pytest.mark.parametrize(
@@ -21,8 +25,31 @@ from trivec.errors import InputError
         ("Three [1]. Four [3][1].", (1, 3)),
         ("both [1, 2] and [4-6]", (1, 2, 4, 5, 6)),
         ("三种【2】，四种[1，3]、[4、5]", (2, 1, 3, 4, 5)),
-        ("a list[0] and a year [2024] and [x] and [1.5]", (0, 2024)),
-        ("backwards [5-3], endless [1-9999]", (5, 3, 1, 9999)),
+        ("a list[0] and a year [2024] and [x] and [1.5]", ()),
+        ("backwards [5-3], endless [1-999]", (5, 3, 1, 999)),
+        ("[Passage 1] [passages 2-4] [Source: 5] (Source 6)", (1, 2, 3, 4, 5, 6)),
+        ("[Passage 1, Passage 3] [Doc 2; Doc 4]", (1, 3, 2, 4)),
+        ("三倍[资料1]，两倍[資料 2]。[文档3][来源4]", (1, 2, 3, 4)),
+        ("三倍です[出典1]。두 배[자료2]", (1, 2)),
+        ("【1†source】【2†L3-L7】", (1, 2)),
+        ("［1］〔2〕〖3〗[４]", (1, 2, 3, 4)),
+        ("so [^1], and [^2,^3]", (1, 2, 3)),
+        ("[1 and 2] [3 & 4] [5和6] [7 to 9]", (1, 2, 3, 4, 5, 6, 7, 8, 9)),
+        ("[citation:1][citation: 2] [cite: 3, 4] [#5] [1 2]", (1, 2, 3, 4, 5)),
+        ("[1]-[3] and [7]–[8]", (1, 2, 3, 7, 8)),
+        ("three times.¹ The fruit² has <sup>3</sup>; 三倍⁴，", (1, 2, 3, 4)),
+        ("5 m², 10³, mc², kg/m³, 3 inch²", ()),
+        ("vitamin C[1] and times[2]", (1, 2)),
+        ("arr[0] arr[1] x[2] my_list[3] getItems[1] data[1] = 3", ()),
+        ("`rows[1]` but [2], and `[3]`", (2, 3)),
+        ("[1](http://x) [[2]](http://y)", ()),
+        ("see [^1]\n\n[^1]: a note\n[2]: http://x", (1,)),
+        ("f(x)[1], **[2]**, [[3]]", (1, 2, 3)),
+        ("backwards [5-3], too far [1-9999]", (5, 3)),
+        ("itself [3-3], spaced [ 2 – 3 ], padded [007], too long [0007]", (3, 2, 7)),
+        ("a hundred [1-100]", tuple(range(1, 101))),
+        ("one more [1-101]", (1, 101)),
+        ("too long [12345], unclosed [1, empty [], nested [[4]]", (4,)),
         ("none", ()),
     ],
 )
@@ -50,17 +77,105 @@ def test_an_answer_without_citations_is_marked():
 
 
 @pytest.mark.parametrize(
-    "pieces", [[NO_EVIDENCE], ["NO_", "EVIDENCE", "."], [" \n", NO_EVIDENCE], []]
+    "pieces",
+    [
+        [NO_EVIDENCE],
+        ["NO_", "EVIDENCE", "."],
+        [" \n", NO_EVIDENCE],
+        ["**NO_", "EVIDENCE**"],
+        ['"NO_EVIDENCE"'],
+        ["“NO_EVIDENCE”。"],
+        ["no_evidence"],
+        ["No evidence."],
+        ["NO EVIDENCE"],
+        ["NO\\_EVIDENCE"],
+        ["ＮＯ＿ＥＶＩＤＥＮＣＥ"],
+        ["「回答：", "NO_EVIDENCE」"],
+        ["回答：NO_EVIDENCE"],
+        ["**Answer:** NO_EVIDENCE"],
+        ["Final answer: `NO_EVIDENCE`"],
+        ["> NO_EVIDENCE"],
+        ["NO_EVIDENCE: the passages [1] do not say."],
+        ["The passages do not say. NO_EVIDENCE"],
+        ["The passages [1] and [2] do not say it.\n\n**NO_EVIDENCE**"],
+        ["资料中没有答案。NO_EVIDENCE"],
+        ["I must reply with NO_EVIDENCE since they do not say."],
+        ["<think>Nothing in [1]?</think>", "NO_EVIDENCE"],
+        ["Let me see. [1] says [2].</think>NO_EVIDENCE"],
+    ],
 )
 def test_the_models_refusal_never_reaches_the_user(pieces):
-    shown, outcome = read(pieces, language="zh")
-    assert shown == outcome.answer == REFUSALS["zh"]
-    assert (outcome.refused, outcome.reason, outcome.citations) == (True, "model_refused", ())
+    whole = "".join(pieces)
+    for cut in (pieces, [whole], list(whole)):
+        shown, outcome = read(cut, language="zh")
+        assert shown == outcome.answer
+        assert shown.endswith(REFUSALS["zh"])
+        assert "evidence" not in unicodedata.normalize("NFKC", shown).lower()
+        assert (outcome.refused, outcome.reason, outcome.citations) == (True, "model_refused", ())
+    assert read([whole], language="zh")[0] == REFUSALS["zh"]
 
 
 def test_what_only_begins_like_a_refusal_is_shown():
     assert read(["NO", " it has not [1]"])[0] == "NO it has not [1]"
     assert read(["NO"])[0] == "NO"
+    for answer in (
+        "No evidence was found that it does [1].",
+        "There is no evidence for it [1].",
+        "The model says NO_EVIDENCE where it finds nothing [1].",
+    ):
+        assert read([answer]) == read(list(answer))
+        assert read([answer])[0] == answer
+        assert not read([answer])[1].refused
+
+
+def test_a_sentence_that_was_shown_before_a_refusal_stays_before_it():
+    shown, outcome = read(["It is not said. ", "NO_EVIDENCE"])
+    assert shown == outcome.answer == f"It is not said. \n\n{REFUSALS['en']}"
+    assert outcome.refused
+
+
+@pytest.mark.parametrize("ended", ["length", "content_filter", "tool_calls", "error", None])
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("text", ["", " \n", "<think>Which one, [1] or [2]?"])
+def test_a_model_that_said_nothing_has_its_own_reason(ended, language, text):
+    reader = AnswerReader(3, language)
+    assert reader.hear(ChatReply(text, ended=ended)) == ""
+    shown, outcome = reader.finish()
+    reason = ended or "empty"
+    assert (outcome.refused, outcome.reason, outcome.citations) == (True, reason, ())
+    assert shown == outcome.answer == FAILURES[reason][language]
+    assert shown != REFUSALS[language]
+
+
+def test_a_reply_that_was_truncated_before_it_said_anything():
+    reader = AnswerReader(1, "en")
+    reader.hear(ChatReply("", truncated=True))
+    assert reader.finish()[1].reason == "length"
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason"),
+    [("length", None), ("content_filter", "content_filter"), ("error", "error"), (None, None)],
+)
+def test_what_was_said_before_the_end_stands_and_says_how_it_ended(ended, reason):
+    reader = AnswerReader(3, "en")
+    shown = reader.hear(ChatReply("It has three [1]. And ")) + reader.hear(
+        ChatReply("", ended=ended)
+    )
+    rest, outcome = reader.finish()
+    assert shown + rest == outcome.answer == "It has three [1]. And "
+    assert (outcome.refused, outcome.reason, outcome.citations) == (False, reason, (1,))
+
+
+@pytest.mark.parametrize(
+    "thought",
+    ["<think>[2]?</think>", "<thinking>\n[2]\n</thinking>\n\n", "Okay, so [2].</think>\n"],
+)
+def test_thoughts_are_neither_shown_nor_counted(thought):
+    for pieces in ([f"{thought}It has three [1]."], list(f"{thought}It has three [1].")):
+        shown, outcome = read(pieces)
+        assert shown == outcome.answer == "It has three [1]."
+        assert outcome.citations == (1,)
 
 
 def test_pieces_are_shown_at_once():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import replace
@@ -25,7 +26,7 @@ from trivec.errors import AnswerInterruptedError, InputError, ModelError, ModelU
 from trivec.rerankers import MaxSimReranker, RankingOptions
 from trivec.rewriting.rewriters import KeywordRewriter
 from trivec.testing import FakeEncoder, MemoryStore
-from trivec.types import ChatReply
+from trivec.types import ALL_HEADS, ChatReply
 
 TEXTS = {
     "tea": "Green tea is a warm drink from China. It is made of leaves.",
@@ -197,6 +198,22 @@ async def test_an_unsupported_answer_is_marked_or_refused_as_asked(index, reply)
         assert [claim.sentence for claim in answer.claims] == [reply]  # reported, not hidden
     for answer in await every_way(index, Chat(), AsyncChat(), options=strict):
         assert (answer.text, answer.refused) == (REPLY, False)
+
+
+async def test_no_passage_is_encoded_twice_for_one_answer():
+    read: Counter[str] = Counter()
+
+    class Reading(FakeEncoder):
+        def encode_documents(self, texts, *, heads=ALL_HEADS):
+            read.update(texts)
+            return super().encode_documents(texts, heads=heads)
+
+    index = HybridIndex.open(MemoryStore(), Reading())
+    index.add(Chunk(text) for text in TEXTS.values())
+    options = RagOptions(min_evidence=0.0, min_support=0.6)
+    read.clear()
+    answers = await every_way(index, Chat(), AsyncChat(), options=options)
+    assert [read[text] for text in TEXTS.values()] == [len(answers)] * len(TEXTS)
 
 
 def test_what_nobody_judged_is_not_held_against_the_answer(index):

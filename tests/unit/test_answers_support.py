@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trivec.answers.background import BACKGROUND
-from trivec.answers.evidence import Judge, best_sentences
+from trivec.answers.evidence import MEASURED, Judge, best_sentences, measured_thresholds
 from trivec.answers.support import Claim, check_claims
 from trivec.errors import InputError, ModelError
 from trivec.rerankers import MaxSimReranker
@@ -99,7 +99,8 @@ def test_evidence_is_that_of_the_best_passage(judge):
     assert judge.evidence(question, PASSAGES[1:]) < score < 1
     # beyond the first three nothing is read
     assert judge.evidence(question, [PASSAGES[1]] * 3 + [PASSAGES[0]]) < score
-    with pytest.raises(InputError, match="no passages"):
+    message = "^there are no passages, so there is no evidence: 'no_hits'$"
+    with pytest.raises(InputError, match=message):
         judge.evidence(question, [])
 
 
@@ -125,6 +126,20 @@ def test_a_passage_is_compared_with_those_of_its_own_language(judge):
     assert judge.evidence(question, [chinese]) != judge.evidence(question, [english])
 
 
+@pytest.mark.parametrize(
+    ("chinese", "language"), [(5, "en"), (10, "en"), (11, "zh"), (50, "zh"), (100, "zh")]
+)
+def test_a_passage_is_chinese_from_a_tenth_of_its_characters_on(encoder, judge, chinese, language):
+    """Which background a passage is measured against shows in its score, and nowhere else."""
+    passage = "茶" * chinese + ("green tea " * 10)[: 100 - chinese]
+    assert len(passage) == 100
+    question = "what is green 茶?"
+    floor = np.mean(MaxSimReranker(encoder).score(question, BACKGROUND[language]))
+    [score] = MaxSimReranker(encoder).score(question, [passage])
+    expected = (score - floor) / (1 - floor)
+    assert judge.evidence(question, [passage]) == pytest.approx(expected, abs=1e-5)
+
+
 def test_a_remembering_judge_encodes_no_passage_twice(encoder, judge):
     remembering = judge.remembering()
     score = remembering.evidence("green tea?", PASSAGES)
@@ -132,6 +147,40 @@ def test_a_remembering_judge_encodes_no_passage_twice(encoder, judge):
     before = encoder.calls
     assert remembering.evidence("green tea?", PASSAGES) == score
     assert encoder.calls == before
+
+
+def test_token_vectors_are_all_that_is_asked_for():
+    """The other heads cost time, and nothing reads them."""
+    asked = []
+
+    class Asked(FakeEncoder):
+        def _encode(self, texts, heads):
+            asked.append(tuple(heads))
+            return super()._encode(texts, heads)
+
+    encoder = Asked()
+    for judge in (Judge(encoder), Judge(encoder).remembering()):
+        judge.evidence("green tea?", PASSAGES)
+        judge.support([("green tea", PASSAGES)])
+    best_sentences("green tea?", hits(*PASSAGES), encoder)
+    assert set(asked) == {("colbert",)}
+
+
+def test_thresholds_are_known_of_the_models_that_they_were_measured_for(encoder, judge):
+    assert measured_thresholds(encoder.info) is None
+    for weights, measured in MEASURED.items():
+        assert measured_thresholds(replace(encoder.info, weights=weights)) is measured
+    assert judge.info == encoder.info
+
+
+def test_several_sentences_are_each_judged_by_their_own_passages(judge):
+    cited = [(PASSAGES[0], [PASSAGES[0]]), (PASSAGES[0], [PASSAGES[1]]), (PASSAGES[1], PASSAGES)]
+    supports = judge.support(cited)
+    assert supports == pytest.approx([judge.support([one])[0] for one in cited])
+    assert supports[0] == pytest.approx(1.0, abs=1e-5)
+    assert supports[2] == pytest.approx(1.0, abs=1e-5)
+    assert supports[1] < 0.5
+    assert judge.support([]) == []
 
 
 def hits(*texts: str) -> list[Hit]:
@@ -162,7 +211,7 @@ def test_no_hits_no_sentences(encoder):
 
 
 def test_arguments_are_checked(encoder):
-    with pytest.raises(InputError, match="blank"):
+    with pytest.raises(InputError, match=r"^the question is blank; give it at least one word$"):
         best_sentences(" ", hits("a"), encoder)
     with pytest.raises(InputError, match="most=0"):
         best_sentences("q", hits("a"), encoder, most=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from contextlib import aclosing, closing
 from dataclasses import replace
 
@@ -19,10 +20,11 @@ from trivec.answers import (
     Outcome,
     RagOptions,
 )
+from trivec.answers.background import BACKGROUND
 from trivec.chat.prompts import NO_EVIDENCE, REFUSALS
 from trivec.errors import InputError
 from trivec.testing import FakeEncoder, MemoryStore
-from trivec.types import ChatReply
+from trivec.types import ALL_HEADS, ChatReply
 
 QUESTION = "what is green tea?"
 TEXTS = ["Green tea is a warm drink from China.", "The cat sleeps on the sofa all day."]
@@ -147,6 +149,30 @@ def test_the_evidence_of_a_reranker_takes_the_judges_place(way):
     turn, _ = way.take(strict, AwaitedModel(), cats, Evidence(0.5, 0.5))
     assert (turn.refused, turn.evidence) == (None, Evidence(0.5, 0.5))
     assert "evidence" not in turn.timings
+
+
+class Reading(FakeEncoder):
+    """Notes every passage that it encodes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: Counter[str] = Counter()
+
+    def encode_documents(self, texts, *, heads=ALL_HEADS):
+        self.read.update(texts)
+        return super().encode_documents(texts, heads=heads)
+
+
+def test_what_is_judged_as_evidence_is_not_encoded_again_where_it_is_cited(way):
+    encoder = Reading()
+    answerer = Answerer(AnswerOptions(min_evidence=0.0, min_support=0.6), encoder=encoder)
+    way.take(answerer, AwaitedModel())
+    assert all(encoder.read[text] == 1 for text in TEXTS)
+    way.take(answerer, AwaitedModel())
+    # an answer's memory ends with it; what passages about nothing score is known for good
+    assert all(encoder.read[text] == 2 for text in TEXTS)
+    background = [text for passages in BACKGROUND.values() for text in passages]
+    assert all(encoder.read[text] == 1 for text in background)
 
 
 def test_the_models_word_for_a_refusal_is_never_shown(way):

@@ -356,7 +356,7 @@ def test_which_model_writes(run, docs, tmp_path, asked_for, monkeypatch):
         (("info", "MISSING"), "there is no index at"),
         (("info", "DOCS"), "docs"),
         (("index", "DOCS", "--to", "DOCS"), "docs"),
-        (("index", "DOCS", "--to", "KB", "--overlap", "256"), "overlap=256"),
+        (("index", "DOCS", "--to", "KB", "--overlap", "256"), "--overlap 256"),
         (("index", "DOCS", "--to", "KB", "--colbert"), "colbert"),
         (("search", "http://127.0.0.1:9", "honey", "--collection", "kb"), "server"),
     ],

@@ -576,4 +576,4 @@ except ModelError as err:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
-    assert "could it be had from the Hugging Face hub" in done.stdout
+    assert "the Hugging Face hub did not give it" in done.stdout

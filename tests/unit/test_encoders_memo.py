@@ -2,12 +2,13 @@
 
 import gc
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from trivec.encoders.memo import MemoEncoder
-from trivec.errors import InputError
+from trivec.errors import InputError, ModelError
 from trivec.testing import FakeEncoder
 
 
@@ -120,3 +121,41 @@ def test_all_who_ask_share_a_memo_while_one_of_them_lives():
     gc.collect()
     MemoEncoder.shared(encoder).encode_queries(["a"], heads=("dense",))
     assert encoder.calls == 2, "nobody held the memo, so it was dropped"
+
+
+@pytest.mark.parametrize("stopped", [ModelError("no"), KeyboardInterrupt()])
+def test_an_encoder_that_fails_leaves_nobody_waiting(stopped):
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Failing(FakeEncoder):
+        def encode_queries(self, *_arguments, **_options):
+            begun.set()
+            go_on.wait(10)
+            raise stopped
+
+    assert_both_end(MemoEncoder(Failing()), begun, go_on)
+
+
+def test_an_encoder_that_returns_fewer_rows_leaves_nobody_waiting():
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Short(FakeEncoder):
+        def encode_queries(self, texts, *, heads=("dense",)):
+            begun.set()
+            go_on.wait(10)
+            return super().encode_queries(texts, heads=heads)[:-1]
+
+    assert_both_end(MemoEncoder(Short()), begun, go_on)
+
+
+def assert_both_end(memo, begun, go_on):
+    """The second thread waits for the first one's text; both end with an error of ours."""
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(memo.encode_queries, ["a", "b"], heads=("dense",))
+        assert begun.wait(10)
+        second = pool.submit(memo.encode_queries, ["b"], heads=("dense",))
+        time.sleep(0.05)
+        go_on.set()
+        assert first.exception(timeout=10) is not None
+        assert isinstance(second.exception(timeout=10), ModelError)
+    assert memo._running == {}

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trivec._models import onnx_session
+from trivec._models import onnx_choice, onnx_session
+from trivec._models.onnx_measuring import Int8Product, Measured
 from trivec.encoders import FlagEncoder, FlagOptions, OnnxEncoder, OnnxOptions
 from trivec.errors import InputError, ModelError
 from trivec.exporting import ExportOptions, export_encoder
@@ -232,49 +233,49 @@ class TestDamage:
                 OnnxEncoder(path).load()
 
     def test_a_reranker_is_no_encoder(self, exported_reranker, exported_m3):
-        with pytest.raises(ModelError, match="holds an exported reranker, needed is a encoder"):
+        with pytest.raises(
+            ModelError, match="holds an exported reranker; give an exported encoder"
+        ):
             OnnxEncoder(exported_reranker).load()
-        with pytest.raises(ModelError, match="holds an exported encoder, needed is a reranker"):
+        with pytest.raises(
+            ModelError, match="holds an exported encoder; give an exported reranker"
+        ):
             OnnxReranker(exported_m3).load()
 
 
 class TestPrecision:
     @pytest.fixture
-    def cpu(self, tmp_path, monkeypatch):
-        def pretend(text):
-            (tmp_path / "cpuinfo").write_text(text, "ascii")
-            monkeypatch.setattr(onnx_session, "_CPU_INFO", tmp_path / "cpuinfo")
+    def cpu(self, monkeypatch):
+        """Pretends that int8 was measured to be so many times as fast as float32."""
+
+        def pretend(times):
+            product = Int8Product(exact=True, few=times, many=times)
+            monkeypatch.setattr(onnx_choice, "measured", lambda: Measured(product, product))
 
         return pretend
 
-    @pytest.mark.parametrize(
-        ("cpu_info", "chosen"),
-        [
-            ("processor : 0\nflags\t\t: fpu avx512f avx512_vnni\n", "int8"),
-            ("processor : 0\nflags\t\t: fpu avx2 avx_vnni\n", "int8"),
-            ("processor : 0\nflags\t\t: fpu avx2 avx512f\n", "fp32"),
-            ("processor : 0\nFeatures\t: fp asimd asimddp\n", "int8"),
-            ("", "fp32"),
-        ],
-    )
-    def test_auto_follows_the_cpu_and_says_so(self, exported_m3, cpu, caplog, cpu_info, chosen):
-        cpu(cpu_info)
+    @pytest.mark.parametrize(("times", "chosen"), [(4.0, "int8"), (1.0, "fp32")])
+    def test_auto_follows_the_measurement_and_says_so(
+        self, exported_m3, cpu, caplog, times, chosen
+    ):
+        cpu(times)
         caplog.set_level(logging.INFO, "trivec")
         assert OnnxEncoder(exported_m3).info.precision == chosen
-        assert f"precision='auto' is {chosen!r}" in caplog.text
+        assert f"precision='auto' is {chosen!r}: int8 with signed weights" in caplog.text
+        assert f"{times:.1f} times as fast as fp32" in caplog.text
 
     def test_auto_takes_what_there_is(self, tiny_m3, tmp_path, cpu):
         options = ExportOptions(precisions=("int8",))
         export_encoder(FlagEncoder(tiny_m3), tmp_path / "int8", options=options)
-        cpu("flags : avx2\n")
+        cpu(0.5)
         assert OnnxEncoder(tmp_path / "int8").info.precision == "int8"
         with pytest.raises(InputError, match="holds int8; export it again with --precision fp32"):
             OnnxEncoder(tmp_path / "int8", options=FP32).load()
 
-    def test_int8_where_it_is_slow_is_a_warning(self, exported_m3, cpu, caplog):
-        cpu("flags : avx2\n")
+    def test_the_environment_decides_for_auto_alone(self, exported_m3, monkeypatch):
+        monkeypatch.setenv("TRIVEC_ONNX_PRECISION", "fp32")
+        assert OnnxEncoder(exported_m3).info.precision == "fp32"
         assert OnnxEncoder(exported_m3, options=INT8).info.precision == "int8"
-        assert "no 8-bit dot product" in caplog.text
 
 
 class TestOptions:

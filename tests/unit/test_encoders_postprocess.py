@@ -55,6 +55,20 @@ def test_more_cells_than_a_key_holds_are_split(monkeypatch):
     assert sparse_vectors(*batch) == whole
 
 
+def test_a_batch_too_large_for_one_key_is_halved():
+    """Text, token and weight lie in one signed 64-bit key: here not even two texts fit."""
+    last = 2**31 - 1
+    vectors = sparse_vectors(
+        np.array([last, 5] * 5),
+        np.arange(1, 11, dtype=np.float32),
+        np.full(5, 2),
+        UNUSED,
+    )
+    assert [vector.to_mapping() for vector in vectors] == [
+        {5: 2.0 * text + 2, last: 2.0 * text + 1} for text in range(5)
+    ]
+
+
 def test_multivectors_are_cut_in_order_and_own_their_memory():
     rows = np.arange(12, dtype=np.float32).reshape(6, 2)
     parts = multivectors(rows, np.array([1, 0, 3, 2]))

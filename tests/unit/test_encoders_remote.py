@@ -59,7 +59,7 @@ def test_addresses(url, versioned, root):
     "url", ["", "localhost:8000", "ftp://h/v1", "http://", "http:///v1", None, "file:///etc"]
 )
 def test_no_address(url):
-    with pytest.raises(InputError, match="is no address"):
+    with pytest.raises(InputError, match="is not an address"):
         RemoteEncoder({"dense": url}, INFO)
 
 

@@ -56,6 +56,15 @@ def test_explanation_is_heaviest_first():
     assert terms[0].score > terms[1].score > 0
 
 
+@pytest.mark.parametrize("blank", ["▁", "", " ", "\u200b"])
+def test_tokens_that_show_nothing_are_no_explanation(blank):
+    class Spaced(FakeEncoder):
+        def decode_tokens(self, ids):
+            return [blank if text == "fox" else text for text in super().decode_tokens(ids)]
+
+    assert [term.term for term in explain(Spaced(), "fox fox dog", "dog fox")] == ["dog"]
+
+
 @pytest.mark.parametrize("head", ["dense", "sparse", "colbert"])
 def test_encoder_without_a_head(head):
     class Partial(FakeEncoder):

@@ -44,7 +44,7 @@ rankings = st.lists(
 
 
 def test_rrf_by_hand_counts_ranks_from_0():
-    fused = dict(reciprocal_rank_fusion(RANKINGS, k=61))
+    fused = dict(reciprocal_rank_fusion(RANKINGS))  # k = 61
     assert fused == pytest.approx({"a": 1 / 61, "b": 1 / 62 + 1 / 61, "c": 1 / 62})
 
 
@@ -76,8 +76,30 @@ def test_weighted_sum_counts_absence_as_0():
     assert fused == [("a", 9.0), ("b", pytest.approx(8.0)), ("c", pytest.approx(4.0))]
 
 
-def test_ties_keep_the_order_of_first_appearance():
-    assert [name for name, _ in weighted_sum_fusion([[("z", 1.0), ("a", 1.0)]])] == ["z", "a"]
+@pytest.mark.parametrize(
+    "fuse", [reciprocal_rank_fusion, distribution_based_fusion, weighted_sum_fusion]
+)
+def test_ties_keep_the_order_of_first_appearance(fuse):
+    lists = [[("z", 1.0), ("a", 1.0)], [("a", 1.0), ("z", 1.0)], [("m", 9.0)]]
+    assert [name for name, _ in fuse(lists) if name != "m"] == ["z", "a"]
+
+
+@pytest.mark.parametrize(
+    ("fuse", "half"),
+    [(reciprocal_rank_fusion, 1 / 61), (distribution_based_fusion, 0.5), (weighted_sum_fusion, 4)],
+)
+def test_the_best_comes_first_wherever_it_stood(fuse, half):
+    fused = fuse([[("a", 4.0)], [("b", 4.0)], [("b", 4.0)], []])
+    assert fused == [("b", pytest.approx(2 * half)), ("a", pytest.approx(half))]
+    assert fuse([]) == fuse([[]]) == []
+
+
+def test_dbsf_of_equal_scores_beside_others():
+    fused = dict(distribution_based_fusion([[("a", 2.0), ("b", 2.0)], [("a", 3.0), ("b", 1.0)]]))
+    sigma = math.sqrt(2.0)
+    assert fused == pytest.approx(
+        {"a": 0.5 + (1 + 3 * sigma) / (6 * sigma), "b": 0.5 + (-1 + 3 * sigma) / (6 * sigma)}
+    )
 
 
 @pytest.mark.parametrize("fuse", [reciprocal_rank_fusion, weighted_sum_fusion])
@@ -109,6 +131,34 @@ def test_mmr_trades_relevance_for_diversity():
     candidates = np.array([[1.0, 0.1], [1.0, 0.11], [0.6, -0.8]], dtype=np.float32)
     assert maximal_marginal_relevance(query, candidates, lambda_mult=1.0, k=2) == [0, 1]
     assert maximal_marginal_relevance(query, candidates, lambda_mult=0.3, k=2) == [0, 2]
+
+
+def test_mmr_looks_at_directions_alone():
+    """Neither the query's length nor a candidate's counts."""
+    query = np.array([1.0, 0.2], dtype=np.float32)
+    candidates = np.array([[1.0, 0.1], [1.0, 0.3], [0.6, -0.8], [-1, 0]], dtype=np.float32)
+    chosen = maximal_marginal_relevance(query, candidates, lambda_mult=0.6, k=4)
+    for lengths in ([0.01, 5.0, 30.0, 1.0], [7.0, 0.1, 1.0, 90.0]):
+        scaled = candidates * np.array(lengths, dtype=np.float32)[:, None]
+        assert maximal_marginal_relevance(query * 9, scaled, lambda_mult=0.6, k=4) == chosen
+
+
+def test_mmr_by_hand():
+    """Each step weighs the relevance against the nearest of all that were chosen."""
+
+    def unit(degrees):
+        return [math.cos(math.radians(degrees)), math.sin(math.radians(degrees))]
+
+    candidates = np.array([unit(angle) for angle in (0, 10, 80, 130)], dtype=np.float32)
+    query = np.array(unit(0), dtype=np.float32)
+
+    def chosen(lambda_mult):
+        return maximal_marginal_relevance(query, candidates, lambda_mult=lambda_mult, k=4)
+
+    assert chosen(1.0) == [0, 1, 2, 3]
+    # third: 0.1 cos 80 - 0.9 cos 50 = -0.56 of the 80 beats 0.1 cos 10 - 0.9 cos 10 = -0.79 of the
+    # 10, which is far from the second, but near the first
+    assert chosen(0.1) == [0, 3, 2, 1]
 
 
 @pytest.mark.parametrize("k", [0, -1])

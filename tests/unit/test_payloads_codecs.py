@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from trivec import Chunk, HybridIndex, IndexConfig
 from trivec.errors import CollectionError, InputError
 from trivec.index.hybrid import binding_of
-from trivec.payloads import PayloadCodec
+from trivec.payloads import Field, PayloadCodec
 from trivec.payloads.codecs import CODECS, codec_keys, detect_codec, stored_codec
 from trivec.payloads.trivec import content_digest, identify
 from trivec.testing import FakeEncoder, MemoryStore
@@ -152,9 +153,161 @@ def test_an_index_with_any_layout_keeps_tenants_sources_and_filters(codec):
         assert index.count() == 2
 
 
-def test_digits_are_numbers_only_where_the_points_are_numbered():
-    from dataclasses import replace
+CHUNK = Chunk("text", "7", "a.md", 3, {"lang": "zh"})
+OWN = {"id": "7", "source": "a.md", "position": 3, "digest": content_digest("text")}
 
+
+def test_a_chunk_is_written_as_llama_index_writes_a_node():
+    payload = CODECS["llama_index"].encode(CHUNK, "red", "whole")
+    node = json.loads(payload.pop("_node_content"))
+    assert node == {
+        "id_": "7",
+        "embedding": None,
+        "metadata": {"lang": "zh"},
+        "relationships": {
+            "1": {
+                "node_id": "a.md",
+                "node_type": "4",
+                "metadata": {},
+                "class_name": "RelatedNodeInfo",
+            }
+        },
+        "text": "text",
+        "class_name": "TextNode",
+    }
+    assert payload == {
+        "lang": "zh",
+        "doc_id": "a.md",
+        "document_id": "a.md",
+        "ref_doc_id": "a.md",
+        "_node_type": "TextNode",
+        "trivec": {**OWN, "tenant": "red", "context": "whole", "without_node": True},
+    }
+    alone = CODECS["llama_index"].encode(replace(CHUNK, text="语", source=None), None)
+    assert {alone[key] for key in ("doc_id", "document_id", "ref_doc_id")} == {"None"}
+    assert json.loads(alone["_node_content"])["relationships"] == {}
+    assert "语" in alone["_node_content"]
+
+
+def test_a_node_is_kept_letter_for_letter_and_what_differs_beside_it():
+    content = json.dumps({"text": "of the node", "metadata": {"lang": "zh"}})
+    extra = {"_node_content": content, "_node_type": "IndexNode"}
+    payload = CODECS["llama_index"].encode(replace(CHUNK, extra={**extra, "more": [1]}), None)
+    assert (payload["_node_content"], payload["_node_type"]) == (content, "IndexNode")
+    assert payload["trivec"] == {**OWN, "text": "text", "extra": '{"more": [1]}'}
+    same = replace(CHUNK, text="of the node", metadata={"lang": "en"}, extra=extra)
+    own = CODECS["llama_index"].encode(same, None)["trivec"]
+    assert own["metadata"] == '{"lang": "en"}'
+    assert not {"text", "extra", "without_node"} & set(own)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"_node_content": "{}"},
+        {"_node_content": "{}", "_node_type": 3},
+        {"_node_content": "{", "_node_type": "TextNode"},
+        {"_node_content": "[]", "_node_type": "TextNode"},
+        {"_node_content": None, "_node_type": "TextNode"},
+    ],
+)
+def test_what_is_no_node_is_kept_as_any_other_value(extra):
+    chunk = replace(CHUNK, extra=extra)
+    payload = CODECS["llama_index"].encode(chunk, None)
+    assert payload["_node_type"] == "TextNode"
+    assert payload["trivec"]["without_node"] is True
+    assert json.loads(payload["trivec"]["extra"]) == extra
+    assert CODECS["llama_index"].decode(StoredPoint("p", payload)) == chunk
+
+
+@pytest.mark.parametrize(
+    ("references", "source"),
+    [
+        ({"ref_doc_id": "a", "doc_id": "b", "document_id": "c"}, "a"),
+        ({"ref_doc_id": "None", "doc_id": "b", "document_id": "c"}, "b"),
+        ({"ref_doc_id": 3, "document_id": "c"}, "c"),
+        ({"ref_doc_id": "None"}, None),
+        ({}, None),
+    ],
+)
+def test_a_foreign_node_names_its_source(references, source):
+    assert llama_index(**references).source == source
+    own = {"source": None}
+    assert llama_index(trivec=own, **references).source is None  # ours says that there is none
+
+
+@pytest.mark.parametrize(
+    ("key", "paths", "hidden", "fallback"),
+    [
+        ("lang", ("lang",), False, None),
+        ("ref_doc_id", (), True, Field("ref_doc_id", ("doc_id",))),
+        ("doc_id", (), True, Field("doc_id", ("doc_id",))),
+        ("document_id", (), True, Field("document_id", ("doc_id",))),
+        ("_node_type", (), True, None),
+        ("_node_content", (), True, None),
+        ("trivec", (), True, None),
+    ],
+)
+def test_where_llama_index_has_a_metadata_key(key, paths, hidden, fallback):
+    field = Field(key, paths, ((key,),), "trivec.tokens", hidden=hidden, fallback=fallback)
+    assert CODECS["llama_index"].metadata_field(key) == field
+
+
+def test_a_key_that_llama_index_hides_has_tokens():
+    payload = CODECS["llama_index"].encode(replace(CHUNK, metadata={"doc_id": "mine"}), None)
+    assert payload["doc_id"] == "a.md"
+    assert payload["trivec"]["tokens"] == ['{"names": ["doc_id"]}', '["doc_id", "mine"]']
+    assert CODECS["llama_index"].own_path("source") == "doc_id"
+    assert CODECS["llama_index"].own_path("tenant") == "trivec.tenant"
+
+
+def test_a_chunk_is_written_as_haystack_writes_a_document():
+    codec = CODECS["haystack"]
+    assert codec.encode(CHUNK, "red", "whole") == {
+        "id": "7",
+        "content": "text",
+        "meta": {"lang": "zh", "trivec": {**OWN, "tenant": "red", "context": "whole"}},
+    }
+    hiding = replace(CHUNK, metadata={"trivec": "mine"})
+    payload = codec.encode(hiding, None)
+    assert payload["meta"] == {
+        "trivec": {
+            **OWN,
+            "hidden": '"mine"',
+            "tokens": ['{"names": ["trivec"]}', '["trivec", "mine"]'],
+        }
+    }
+    assert codec.decode(StoredPoint("p", payload)) == hiding
+    assert codec.own(payload)["id"] == "7"
+    assert codec.own({"meta": 3}) == codec.own({}) == {}
+
+
+def test_a_foreign_document_is_read_as_far_as_it_goes():
+    decode = CODECS["haystack"].decode
+    document = {"id": "h", "content": "hi", "meta": {"a": 1}, "blob": None, "score": None}
+    assert decode(StoredPoint("p", document)) == Chunk("hi", id="h", metadata={"a": 1})
+    assert decode(StoredPoint("p", {"content": None})) == Chunk("", id="p")
+
+
+def test_where_haystack_has_a_metadata_key():
+    codec = CODECS["haystack"]
+    tokens = "meta.trivec.tokens"
+    assert codec.metadata_field("lang") == Field("lang", ("meta.lang",), (("lang",),), tokens)
+    hidden = Field("trivec", (), (("trivec",),), tokens, hidden=True)
+    assert codec.metadata_field("trivec") == hidden
+    assert codec.own_path("tenant") == "meta.trivec.tenant"
+
+
+def test_a_later_layout_is_named_with_what_is_known():
+    with pytest.raises(CollectionError) as caught:
+        stored_codec("later", {})
+    assert str(caught.value) == (
+        "the collection has the payload layout 'later', this trivec knows "
+        "['haystack', 'langchain', 'llama_index', 'trivec']; use the version that wrote it"
+    )
+
+
+def test_digits_are_numbers_only_where_the_points_are_numbered():
     with HybridIndex.open(MemoryStore(), FakeEncoder()) as index:
         plain = binding_of(index)
         numbered = replace(plain, schema=replace(plain.schema, integer_ids=True))

@@ -57,14 +57,14 @@ def test_the_scale_of_passage_scores_does_not_matter(scores, factor, shift):
         Hit(chunk, float(score)) for chunk, score in zip(CHUNKS.values(), scores, strict=False)
     ]
     other = [Hit(hit.chunk, hit.score * factor + shift) for hit in plain]
-    one, two = (merge(each, found, CHUNKS, OPTIONS) for each in (plain, other))
+    one, two = (merge(each, found, CHUNKS.values(), OPTIONS) for each in (plain, other))
     assert {hit.id: hit.score for hit in one} == pytest.approx(
         {hit.id: hit.score for hit in two}, abs=1e-6
     )
 
 
 def test_without_questions_the_order_stays():
-    found = merge(hits(b=9.0, a=3.0, c=1.0), [], CHUNKS, OPTIONS)
+    found = merge(hits(b=9.0, a=3.0, c=1.0), [], CHUNKS.values(), OPTIONS)
     assert ids(found) == ["b", "a", "c"]
     assert all(hit.arms == {} and hit.matches == () for hit in found)
 
@@ -77,7 +77,7 @@ def test_the_parts_of_a_score_are_shown():
         (verdict("a", "good", "praised?"), 0.8),
         (verdict("a", "bad", "blamed?"), 0.64),
     ]
-    (hit,) = merge(passages, found, CHUNKS, OPTIONS)
+    (hit,) = merge(passages, found, CHUNKS.values(), OPTIONS)
     assert hit.arms == pytest.approx({"dense": 0.9, "question": 0.4, "feedback": 0.5 - 0.2})
     assert hit.score == pytest.approx(0.5 + 0.4 + 0.3)  # 0.5 is the middle: it is the only passage
     assert [(match.arm, match.term) for match in hit.matches] == [
@@ -89,20 +89,22 @@ def test_the_parts_of_a_score_are_shown():
 
 
 def test_of_several_like_questions_the_strongest_counts_once():
-    few = merge([], [(question("a"), 0.9)], CHUNKS, OPTIONS)
-    many = merge([], [(question("a", f"{n}?"), 0.9 - n / 100) for n in range(9)], CHUNKS, OPTIONS)
+    few = merge([], [(question("a"), 0.9)], CHUNKS.values(), OPTIONS)
+    many = merge(
+        [], [(question("a", f"{n}?"), 0.9 - n / 100) for n in range(9)], CHUNKS.values(), OPTIONS
+    )
     assert [hit.score for hit in many] == [hit.score for hit in few]
 
 
 def test_a_question_brings_its_chunk_and_blame_alone_does_not():
     found = [(question("d"), 0.9), (verdict("e", "bad"), 1.0)]
-    assert sorted(ids(merge(hits(a=1.0), found, CHUNKS, OPTIONS))) == ["a", "d"]
+    assert sorted(ids(merge(hits(a=1.0), found, CHUNKS.values(), OPTIONS))) == ["a", "d"]
 
 
 def test_blame_that_outweighs_a_question_keeps_its_chunk_out():
     found = [(question("d"), 0.9), (verdict("d", "bad"), 1.0)]
-    assert ids(merge(hits(a=1.0), found, CHUNKS, OPTIONS)) == ["a"]
-    assert ids(merge(hits(a=1.0, d=0.5), found, CHUNKS, OPTIONS)) == ["a", "d"]
+    assert ids(merge(hits(a=1.0), found, CHUNKS.values(), OPTIONS)) == ["a"]
+    assert ids(merge(hits(a=1.0, d=0.5), found, CHUNKS.values(), OPTIONS)) == ["a", "d"]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,31 @@ def test_questions_are_read_from_many_forms(reply, questions):
     assert parse_questions(reply, limit=9) == questions
 
 
+@pytest.mark.parametrize(
+    "thought",
+    [
+        "<think>Why not this?</think>",
+        'I could ask ["Why not this?"].</think>',
+        "<thinking>\n- Why not this?\n</thinking>",
+        "<|channel|>analysis<|message|>Why not this?<|end|><|channel|>final<|message|>",
+    ],
+)
+def test_no_question_is_taken_from_a_thought(thought):
+    assert parse_questions(f"{thought}1. Why this?", limit=9) == ("Why this?",)
+
+
+@pytest.mark.parametrize("ended", ["length", "content_filter", "tool_calls", "error"])
+def test_a_model_that_says_nothing_says_why(ended):
+    with pytest.raises(ModelError, match="said nothing: "):
+        QuestionWriter(Chat(ChatReply("", ended=ended))).write("Honey is made of nectar.")
+
+
+def test_questions_in_the_language_of_the_passage():
+    chat = Chat(as_json("Woraus ist Honig?"))
+    QuestionWriter(chat, QuestionPrompts(refine=False)).write("Honig wird aus Nektar gemacht.")
+    assert "language of the passage" in chat.asked[0][0][0]["content"]
+
+
 @pytest.mark.parametrize("reply", ["", "I cannot help with that.", "[1, 2]", "```json\n```", "{"])
 def test_a_reply_without_questions_is_an_error(reply):
     with pytest.raises(ModelError, match="holds no questions"):

@@ -421,7 +421,7 @@ class TestModelFolders:
     @pytest.mark.parametrize("labels", [{"0": "no", "1": "yes"}, None])
     def test_several_labels(self, folder, labels):
         self.change(folder, id2label=labels)  # unnamed, they are two
-        self.refused(folder, ModelError, "2 labels")
+        self.refused(folder, ModelError, "2 outputs")
 
     def test_labels_that_are_counted_only(self, folder):
         self.change(folder, id2label=None, num_labels=1)

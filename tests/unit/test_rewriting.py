@@ -97,6 +97,29 @@ class AsyncChat(Chat):
         ("", ()),
         ("x" * 65, ()),
         ("a\x00b\ud800", ("ab�",)),
+        ("Here are the keywords:\n1. lactase\n2. dairy", ("lactase", "dairy")),
+        ("Sure! Here are 3 keywords: lactase, dairy, gut", ("lactase", "dairy", "gut")),
+        ("The keywords are lactase, dairy", ("lactase", "dairy")),
+        ("Based on your question, the terms are:\n\nlactase, dairy", ("lactase", "dairy")),
+        ("**Keywords:** lactase, dairy\n\nI hope this helps!", ("lactase", "dairy")),
+        ("## Keywords\n* a\n* b\nLet me know if you need more!", ("a", "b")),
+        ("I'm sorry, but I can't help with that.", ()),
+        ("抱歉，我无法回答这个问题。", ()),
+        ("好的，以下是检索关键词：\n- 乳糖\n- 肠道", ("乳糖", "肠道")),
+        ("キーワード：東京タワー、高さ", ("東京タワー", "高さ")),
+        ("**a**, **b**, `c`", ("a", "b", "c")),
+        ("- **lactase**: splits lactose\n- **dairy** – milk", ("lactase", "dairy")),
+        ("1. lactase - the enzyme that splits milk sugar in the gut\n2. gut", ("lactase", "gut")),
+        ('[{"term": "lactase"}, {"term": "dairy", "lang": "en"}]', ("lactase", "dairy")),
+        ('{"keywords": [{"keyword": "x", "weight": 1}]}', ("x",)),
+        ('{"keywords": {"en": ["a"], "zh": ["b"]}}', ("a", "b")),
+        (
+            "C++, C#, iPhone 15 Pro Max, i7-9700K, I/O",
+            ("C++", "C#", "iPhone 15 Pro Max", "i7-9700K", "I/O"),
+        ),
+        ('I think of milk, so ["no"].</think>lactase, dairy', ("lactase", "dairy")),
+        ("<reasoning>milk?</reasoning>\nlactase", ("lactase",)),
+        ("<|channel|>analysis<|message|>milk, no<|end|><|channel|>final<|message|>gut", ("gut",)),
     ],
 )
 def test_every_form_that_models_write(reply, expected):
@@ -281,6 +304,39 @@ def test_what_was_cut_off_is_used_and_not_kept():
     rewriter = KeywordRewriter(chat)
     assert [rewriter.rewrite("q").keywords for _ in range(2)] == [("a",)] * 2
     assert len(chat.asked) == 2
+
+
+@pytest.mark.parametrize("ended", ["length", "content_filter", "tool_calls", "error"])
+def test_a_model_that_says_nothing_is_an_error_unless_told_otherwise(ended):
+    class Mute(Chat):
+        def chat(self, messages, *, schema=None):
+            super().chat(messages, schema=schema)
+            return ChatReply("<think>Is it milk?", ended=ended)
+
+    with pytest.raises(ModelError, match="said nothing"):
+        KeywordRewriter(Mute()).rewrite("milk?")
+    chat = Mute()
+    rewriter = KeywordRewriter(chat, on_error="question")
+    assert rewriter.rewrite("milk?").error == rewriter.rewrite("milk?").error == "ModelError"
+    assert len(chat.asked) == 2  # nothing was kept
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("東京タワーの高さは？", "language of the question"),
+        ("서울의 인구는?", "language of the question"),
+        ("Wie hoch ist der Turm?", "language of the question"),
+        ("How high is the tower?", "search keywords"),
+        ("这座塔有多高？", "检索关键词"),
+    ],
+)
+def test_a_language_without_instructions_gets_english_ones_that_ask_for_it(question, words):
+    chat = Chat("[]")
+    KeywordRewriter(chat).rewrite(question)
+    told = chat.messages[0]["content"]
+    assert words in told
+    assert ("language of the question" in told) == ("language of the question" in words)
 
 
 def test_recent_replies_forget_the_least_recently_used():

@@ -89,7 +89,7 @@ def test_failed_write_leaves_no_litter(cache, monkeypatch):
 
     monkeypatch.setattr(json, "dump", fail)
     with pytest.raises(OSError, match="disk full"):
-        cache_module._write(cache / "sha256.json", {})
+        cache_module.write_index(cache / "sha256.json", {})
     assert list(cache.iterdir()) == []
 
 

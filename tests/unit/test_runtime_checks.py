@@ -20,6 +20,7 @@ def test_what_is_allowed_passes():
     check_number("weight", 0, least=0)
     check_number("weight", np.float32(0.5), above=0, below=1)
     check_number("weight", None, least=0, or_none=True)
+    check_number("weight", -1.5)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,10 @@ def test_what_is_allowed_passes():
             lambda: check_number("weight", -1, least=0),
             "weight=-1; it must be a number of at least 0$",
         ),
+        (lambda: check_least("count", True, 1), "count=True; it must be an integer"),
+        (lambda: check_number("weight", True, least=0), "weight=True; it must be a number"),
+        (lambda: check_number("weight", "1"), "weight='1'; it must be a number$"),
+        (lambda: check_number("weight", "1", or_none=True), "it must be a number, or None$"),
         (lambda: check_number("weight", math.nan, least=0), "weight=nan"),
         (lambda: check_number("weight", "1", least=0), "weight='1'"),
         (lambda: check_number("weight", 0, above=0), "weight=0; it must be a number above 0$"),

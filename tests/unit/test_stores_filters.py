@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import uuid
 from datetime import UTC, date, datetime
+from itertools import count
 from typing import get_args
 
 import pytest
@@ -14,7 +15,7 @@ from qdrant_client import models
 from qdrant_client.local.payload_filters import check_filter
 
 from trivec.errors import FilterError
-from trivec.payloads.fields import metadata_field, tokens
+from trivec.payloads.fields import Field, metadata_field, tokens
 from trivec.stores.edge.filters import CONDITIONS, FIELD_TESTS, to_edge
 from trivec.stores.filters import all_of, as_filter
 
@@ -107,11 +108,165 @@ def test_the_shorthand_selects(shorthand, expected):
         ("lang", "str"),
         ([("a", 1)], "list"),
     ],
-    ids=repr,
+    ids=count(),
 )
 def test_what_cannot_be_understood_is_named(shorthand, named):
     with pytest.raises(FilterError, match=named):
         as_filter(shorthand, path)
+
+
+@pytest.mark.parametrize(
+    ("shorthand", "message"),
+    [
+        ({1: "a"}, "the filter has the key 1, allowed: text"),
+        (
+            "lang",
+            (
+                "the filter is a str, allowed: a dict over metadata keys, "
+                "qdrant_client.models.Filter, None"
+            ),
+        ),
+        ({"$eq": 1}, "unknown operator '$eq' in a key's place; allowed: $and, $or, $not"),
+        ({"$or": "ab"}, "'$or' takes a list of filters with at least one, got 'ab'"),
+        ({"$and": [None]}, "'$and' has an empty filter in it; leave it out"),
+        ({"a": {}}, "the condition on 'a' is empty; leave it out"),
+        ({"a": {"nin": 3}}, "'nin' of 'a' takes a list, got 3"),
+        ({"a": {"exists": 1}}, "'exists' of 'a' takes True or False, got 1"),
+        (
+            {"a": {"$x": 1}},
+            "unknown operator '$x' for 'a'; allowed: gt, gte, lt, lte, eq, ne, in, not_in, exists",
+        ),
+        ({"a": float("inf")}, "'a' is compared with inf; allowed: finite numbers"),
+        ({"a": 2**64}, f"'a' is compared with {2**64}; allowed: integers of 64 bits"),
+        (
+            {"a": b"x"},
+            (
+                "'a' is compared with a bytes, allowed: text, numbers, bool, dates, None, "
+                "lists of these, ranges"
+            ),
+        ),
+        (
+            {'a"b': {"gt": 1}},
+            (
+                "the key 'a\"b' takes no range: its values are kept as text; "
+                "compare it with eq, ne, in or not_in, or rename it"
+            ),
+        ),
+        (
+            {"a": {"gt": 1, "lt": "2024-01-01"}},
+            "the range of 'a' mixes numbers and dates: {'gt': 1, 'lt': '2024-01-01'}",
+        ),
+        (
+            {"a": {"gte": 2**53 + 1}},
+            (
+                f"the range of 'a' has the bound {2**53 + 1}; ranges compare as floats, which tell "
+                "integers apart up to 2**53; compare with eq or in, or store smaller numbers"
+            ),
+        ),
+        (
+            {"a": {"gte": "soon"}},
+            (
+                "the range of 'a' has the bound 'soon', allowed: finite numbers, dates, "
+                "dates as ISO 8601 text"
+            ),
+        ),
+    ],
+    ids=count(),
+)
+def test_a_message_says_what_was_given_and_what_is_allowed(shorthand, message):
+    with pytest.raises(FilterError) as caught:
+        as_filter(shorthand, path)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("value", [2**64 - 1, 2**63, -(2**63), -(2**63) + 1, 2**63 - 1])
+def test_integers_of_64_bits_are_compared(value):
+    for shorthand in ({"n": value}, {"n": [value]}, {"n": {"ne": value}}):
+        assert as_filter(shorthand, path) is not None
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1])
+def test_integers_of_more_bits_are_not(value):
+    with pytest.raises(FilterError, match="64 bits"):
+        as_filter({"n": value}, path)
+
+
+def found(shorthand, records, where=path):
+    """The numbers of the records that pass; each has its tokens."""
+    filter_ = as_filter(shorthand, where)
+    return [
+        number
+        for number, record in enumerate(records)
+        if check_filter(filter_, {"metadata": record, "tokens": tokens(record)}, number, {})
+    ]
+
+
+@pytest.mark.parametrize("count_", [2, 64, 65, 200])
+def test_a_list_of_integers_is_one_condition_however_long(count_):
+    """Few are compared each, so that a float counts; many in one condition."""
+    records = [{"n": count_}, {"n": 0}, {"n": [-5, count_ + 1]}, {}]
+    wanted = [*range(1, count_), count_ + 1]
+    assert found({"n": wanted}, records) == [2]
+    assert found({"n": {"not_in": wanted}}, records) == [0, 1, 3]
+    assert found({"n": [*wanted, "text", 0.0, None]}, records) == [1, 2, 3]
+    parts = as_filter({"n": wanted}, path).must[0]
+    assert (len(getattr(parts, "should", None) or []) > 1) is (count_ <= 64)
+
+
+@pytest.mark.parametrize("count_", [3, 100])
+def test_a_list_reaches_a_key_that_no_path_names(count_):
+    records = [{'a"b': count_}, {'a"b': ["x", 1]}, {'a"b': None}, {"a": 1}]
+    assert found({'a"b': list(range(count_))}, records) == [1]
+    assert found({'a"b': ["x", "y"]}, records) == [1]
+    assert found({'a"b': None}, records) == [2, 3]
+    assert found({'a"b': {"exists": True}}, records) == [0, 1]
+
+
+def bare(key):
+    """A field of a collection without tokens, as other programs write it."""
+    return Field(key, (f"metadata.{key}",))
+
+
+def test_without_tokens_values_are_compared_where_they_lie():
+    records = [{"n": 2}, {"n": 2.0}, {"n": 0.1 + 0.2}, {"n": "2"}, {"n": True}]
+    assert found({"n": 2}, records, bare) == [0, 1]
+    assert found({"n": 0.1 + 0.2}, records, bare) == [2]
+    assert found({"n": {"gte": 0.3, "lt": 2}}, records, bare) == [2]
+    assert found({"n": {"gt": 0.1, "lte": 2}}, records, bare) == [0, 1, 2]
+    assert found({"n": [2, "2"]}, records, bare) == [0, 1, 3]
+
+
+def with_fallback(key):
+    """A field that another stands in for where it has no value, as LlamaIndex's ``ref_doc_id``."""
+    return Field(key, (), ((key,),), "tokens", hidden=True, fallback=bare("other"))
+
+
+def test_a_fallback_counts_where_the_field_has_no_value():
+    def record(**given):
+        return {"metadata": {"other": given.get("other")}, "tokens": tokens(given, {"key"})}
+
+    payloads = [
+        record(key="a", other="b"),
+        record(other="a"),
+        record(key="c", other="a"),
+        record(),
+        record(key=7, other=65),
+        record(other=7),
+    ]
+
+    def passing_of(shorthand):
+        filter_ = as_filter(shorthand, with_fallback)
+        return [at for at, payload in enumerate(payloads) if check_filter(filter_, payload, at, {})]
+
+    assert passing_of({"key": "a"}) == [0, 1]
+    assert passing_of({"key": {"ne": "a"}}) == [2, 3, 4, 5]
+    assert passing_of({"key": ["a", "c"]}) == [0, 1, 2]
+    assert passing_of({"key": 7}) == [4, 5]
+    assert passing_of({"key": [7, 65]}) == [4, 5]
+    assert passing_of({"key": list(range(100))}) == [4, 5]
+    assert passing_of({"key": None}) == [3]
+    assert passing_of({"key": {"exists": True}}) == [0, 1, 2, 4, 5]
+    assert passing_of({"key": {"gte": 7}}) == [5]  # tokens tell no order
 
 
 def test_a_filter_of_qdrant_passes_through():

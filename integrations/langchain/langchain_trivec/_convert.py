@@ -66,7 +66,7 @@ def search_options(options: SearchOptions, overrides: Mapping[str, Any]) -> Sear
     """Return the options with those fields changed that one call names.
 
     Raises:
-        InputError: a name that is no field of ``SearchOptions``.
+        InputError: a name that is not a field of ``SearchOptions``.
     """
     allowed = [field.name for field in fields(SearchOptions)]
     if unknown := sorted(set(overrides) - set(allowed)):

@@ -244,8 +244,8 @@ class SearchMethods(VectorStore):
         arms = self._index.arms(options)
         if list(arms) != [DENSE.name] or options.colbert is not None:
             raise InputError(
-                f"the arms {list(arms)} give a fused score, which is no relevance between 0 and 1; "
-                "pass arms=['dense'] for relevance scores and score_threshold, or rerank "
+                f"the arms {list(arms)} give a fused score, which is not a relevance between "
+                "0 and 1; pass arms=['dense'] for relevance scores and score_threshold, or rerank "
                 "(CrossEncoderCompressor has a threshold)"
             )
 

@@ -58,8 +58,10 @@ class RagAnswer(TypedDict):
         claims: the answer's sentences as dicts of :class:`trivec.answers.Claim`, each with what it
             cites, how well that supports it, and whether well enough.
         refused: True when there is no answer.
-        reason: ``no_hits``, ``weak_evidence``, ``model_refused`` or ``unsupported`` of a refusal;
-            ``unsupported`` too on an answer of which no sentence is supported; else None.
+        reason: ``no_hits``, ``weak_evidence``, ``model_refused`` or ``unsupported`` of a refusal,
+            and where the model said nothing ``length``, ``content_filter``, ``tool_calls``,
+            ``error`` or ``empty``. ``unsupported`` too on an answer of which no sentence is
+            supported, and what else ended an answer early; else None.
     """
 
     question: str

@@ -11,20 +11,18 @@ from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.runnables import RunnableConfig
 
 from trivec.adapters import aending, ending
-from trivec.chat import response_format
-from trivec.types import ChatReply
+from trivec.chat import Listener, ending_of, reply_of, response_format, said, text_of
+from trivec.types import ChatReply, Ending
 
 __all__ = ["LLMChat"]
-
-CUT_OFF = frozenset({"length", "max_tokens", "MAX_TOKENS"})
-"""How providers say that an answer came to its limit of tokens."""
 
 
 class LLMChat:
     """A LangChain chat model as trivec's chat model, called and awaited.
 
     It is a :class:`trivec.protocols.ChatModel` and a :class:`trivec.protocols.AsyncChatModel`.
-    Token counts are those of ``usage_metadata``, where the model gives it.
+    Token counts are those of ``usage_metadata``, where the model gives it. Thoughts are left out,
+    as tags in the text and as blocks of their own.
 
     Args:
         llm: any chat model.
@@ -56,7 +54,7 @@ class LLMChat:
             for message in pieces:
                 if text := seen.text_of(message):
                     yield ChatReply(text)
-        yield seen.last()
+        yield from seen.last()
 
     def chat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
@@ -79,7 +77,8 @@ class LLMChat:
             async for message in pieces:
                 if text := seen.text_of(message):
                     yield ChatReply(text)
-        yield seen.last()
+        for reply in seen.last():
+            yield reply
 
     def _format(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         if schema is None or not self._structured:
@@ -88,20 +87,23 @@ class LLMChat:
 
 
 class _Seen:
-    """What the messages of a stream have said besides their text."""
+    """What the messages of a stream have said."""
 
     def __init__(self) -> None:
         self._usage: UsageMetadata | None = None
-        self._cut_off = False
+        self._ended: Ending | None = None
+        self._listener = Listener()
 
     def text_of(self, message: AIMessage) -> str:
         if message.usage_metadata is not None:
             self._usage = add_usage(self._usage, message.usage_metadata)
-        self._cut_off |= _cut_off(message)
-        return str(message.text)
+        self._ended = _ended(message) or self._ended
+        return self._listener.feed(text_of(message.content))
 
-    def last(self) -> ChatReply:
-        return _counted("", self._usage, truncated=self._cut_off)
+    def last(self) -> list[ChatReply]:
+        rest = self._listener.finish()
+        end = _counted("", self._usage, self._ended)
+        return [ChatReply(rest), end] if rest else [end]
 
 
 def _messages(messages: Sequence[Mapping[str, str]]) -> list[BaseMessage]:
@@ -109,16 +111,19 @@ def _messages(messages: Sequence[Mapping[str, str]]) -> list[BaseMessage]:
 
 
 def _reply(message: AIMessage) -> ChatReply:
-    return _counted(str(message.text), message.usage_metadata, truncated=_cut_off(message))
+    return _counted(said(text_of(message.content)), message.usage_metadata, _ended(message))
 
 
-def _counted(text: str, usage: UsageMetadata | None, *, truncated: bool) -> ChatReply:
-    if usage is None:
-        return ChatReply(text, truncated=truncated)
-    return ChatReply(text, usage["input_tokens"], usage["output_tokens"], truncated)
+def _counted(text: str, usage: UsageMetadata | None, ended: Ending | None) -> ChatReply:
+    read, wrote = (None, None) if usage is None else (usage["input_tokens"], usage["output_tokens"])
+    return reply_of(text, ended, read, wrote)
 
 
-def _cut_off(message: AIMessage) -> bool:
-    said = message.response_metadata
-    keys = ("finish_reason", "stop_reason", "done_reason")
-    return any(said.get(key) in CUT_OFF for key in keys)
+def _ended(message: AIMessage) -> Ending | None:
+    """Return what ended a message, by any provider's name for it."""
+    told = message.response_metadata
+    reasons = (
+        told.get(key) for key in ("finish_reason", "stop_reason", "done_reason", "stopReason")
+    )
+    ended = next((known for reason in reasons if (known := ending_of(reason))), None)
+    return ended or ("tool_calls" if message.tool_calls and not message.content else None)

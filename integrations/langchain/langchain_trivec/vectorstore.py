@@ -28,7 +28,7 @@ __all__ = ["TrivecVectorStore"]
 
 logger = logging.getLogger(__name__)
 
-LANGCHAIN_LAYOUT = IndexConfig(codec="langchain")
+LANGCHAIN_LAYOUT = IndexConfig(codec="langchain", scoped_ids=False)  # an id is a document's alone
 
 
 class TrivecVectorStore(SearchMethods):
@@ -98,7 +98,7 @@ class TrivecVectorStore(SearchMethods):
 
         Args:
             location: a folder (embedded engine), a ``QdrantClient``, or a trivec store.
-            embedding: a trivec encoder, or any LangChain embeddings, which are dense alone.
+            embedding: a trivec encoder, or any LangChain embeddings, which are only dense.
             collection_name: name of the collection on a server.
             config: what a new collection stores; by default every arm that the encoder can fill,
                 in langchain-qdrant's payload layout.
@@ -129,7 +129,9 @@ class TrivecVectorStore(SearchMethods):
                 raise InputError("async_client goes with a QdrantClient and a collection_name")
             from trivec.stores import AsyncServerStore
 
-            async_index = AsyncHybridIndex(index, AsyncServerStore(async_client, collection_name))
+            on_demand = config is None or config.index_on_demand
+            async_store = AsyncServerStore(async_client, collection_name, index_on_demand=on_demand)
+            async_index = AsyncHybridIndex(index, async_store)
         return cls(index, options=options, async_index=async_index, on_report=on_report)
 
     @classmethod
@@ -319,6 +321,14 @@ class TrivecVectorStore(SearchMethods):
         scope = filter_of(_everything(ids, filter), None, self._index)
         await self._async_index.delete(ids=ids, filter=scope)
         return True
+
+    def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata; see :meth:`trivec.HybridIndex.ensure_payload_index`."""
+        return self._index.ensure_payload_index(key, kind)
+
+    async def aensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata; see :meth:`ensure_payload_index`."""
+        return await self._async_index.ensure_payload_index(key, kind)
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Return the documents with these ids, in the order given; unknown ids are left out."""

@@ -290,8 +290,7 @@ def _scope(query: VectorStoreQuery, index: HybridIndex) -> models.Filter | None:
         parts.append(models.FieldCondition(key=index.codec.own_path("source"), match=source))
     if query.node_ids:
         require_ids(query.node_ids)
-        points = map(index.point_id, query.node_ids)
-        parts.append(models.HasIdCondition(has_id=list(points)))
+        parts.append(index.id_filter(query.node_ids))
     return models.Filter(must=parts) if parts else None
 
 

@@ -43,6 +43,7 @@ from llama_index.core.workflow import Event, StartEvent, StopEvent, Workflow, st
 
 from llama_index_trivec._convert import chat_messages
 from llama_index_trivec.retriever import TrivecRetriever
+from llama_index_trivec.rewriting import ModelText
 from trivec.adapters import aending, ending
 from trivec.answers import AnswerEnd, Answerer, AnswerOptions, AnswerPiece, Evidence, Outcome, Turn
 from trivec.chat import (
@@ -152,7 +153,7 @@ class CitedSynthesizer(BaseSynthesizer):
         messages = self._messages(query_str, text_chunks)
         if self._streaming:
             return _deltas(self._llm.stream_chat(messages, **response_kwargs))
-        return self._llm.chat(messages, **response_kwargs).message.content or ""
+        return ModelText.of(self._llm.chat(messages, **response_kwargs))
 
     async def aget_response(
         self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any
@@ -161,7 +162,7 @@ class CitedSynthesizer(BaseSynthesizer):
         messages = self._messages(query_str, text_chunks)
         if self._streaming:
             return _adeltas(await self._llm.astream_chat(messages, **response_kwargs))
-        return (await self._llm.achat(messages, **response_kwargs)).message.content or ""
+        return ModelText.of(await self._llm.achat(messages, **response_kwargs))
 
     def synthesize(
         self,
@@ -326,8 +327,8 @@ def create_query_engine(
         A ``RetrieverQueryEngine`` with a :class:`CitedSynthesizer`.
 
     Raises:
-        InputError: ``min_relevance`` without a postprocessor: a fused score is no relevance; or a
-            threshold in the options, and no encoder to measure with.
+        InputError: ``min_relevance`` without a postprocessor: a fused score is not a relevance; or
+            a threshold in the options, and no encoder to measure with.
 
     Example:
         >>> engine = create_query_engine(TrivecRetriever(index), llm)  # doctest: +SKIP
@@ -336,8 +337,8 @@ def create_query_engine(
     """
     if min_relevance is not None and not node_postprocessors:
         raise InputError(
-            f"min_relevance={min_relevance} without a reranker: a retrieval score is no relevance; "
-            "pass node_postprocessors=[TrivecRerank(...)], or leave min_relevance out"
+            f"min_relevance={min_relevance} without a reranker: a retrieval score is not a "
+            "relevance; pass node_postprocessors=[TrivecRerank(...)], or leave min_relevance out"
         )
     synthesizer = CitedSynthesizer(
         llm,
@@ -415,26 +416,31 @@ def _texts(nodes: Sequence[NodeWithScore]) -> list[str]:
 
 def _replies(response: RESPONSE_TEXT_TYPE) -> Iterator[ChatReply]:
     """Yield what :meth:`CitedSynthesizer.get_response` gives as a model's reply."""
-    with ending(response if isinstance(response, Generator) else [str(response)]) as pieces:
-        yield from map(ChatReply, pieces)
+    with ending(response if isinstance(response, Generator) else [response]) as pieces:
+        yield from map(_reply, pieces)
 
 
 async def _areplies(response: RESPONSE_TEXT_TYPE) -> AsyncIterator[ChatReply]:
     if not isinstance(response, AsyncGenerator):
-        yield ChatReply(str(response))
+        yield _reply(response)
         return
     async with aending(response) as pieces:
         async for piece in pieces:
-            yield ChatReply(piece)
+            yield _reply(piece)
+
+
+def _reply(text: object) -> ChatReply:
+    """Return what a synthesizer's own or an overridden ``get_response`` gives as a reply."""
+    return text.reply if isinstance(text, ModelText) else ChatReply(str(text))
 
 
 def _deltas(responses: ChatResponseGen) -> TokenGen:
     with ending(responses) as pieces:
         for response in pieces:
-            yield response.delta or ""
+            yield ModelText.of(response, delta=True)
 
 
 async def _adeltas(responses: ChatResponseAsyncGen) -> TokenAsyncGen:
     async with aending(responses) as pieces:
         async for response in pieces:
-            yield response.delta or ""
+            yield ModelText.of(response, delta=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.callbacks.token_counting import get_tokens_from_response
@@ -17,25 +17,27 @@ from llama_index.core.settings import Settings
 from llama_index_trivec._convert import chat_messages
 from llama_index_trivec._searching import RewrittenQuery, query_texts
 from trivec.adapters import aending, ending
-from trivec.chat import Language, response_format
+from trivec.chat import Language, Listener, ending_of, reply_of, response_format, said
 from trivec.rewriting import (
     DEFAULT_WEIGHTS,
     KEYWORD_INSTRUCTIONS,
     CorpusVocabulary,
     KeywordRewriter,
+    RewriteErrorMode,
     RewriteExample,
     RewriteWeights,
 )
-from trivec.types import ChatReply
+from trivec.types import ChatReply, Ending
 
-__all__ = ["KeywordQueryTransform", "LLMChat"]
+__all__ = ["KeywordQueryTransform", "LLMChat", "ModelText"]
 
 
 class LLMChat:
     """A LlamaIndex LLM as trivec's chat model, called and awaited.
 
     It is a :class:`trivec.protocols.ChatModel` and a :class:`trivec.protocols.AsyncChatModel`.
-    Token counts are those of the provider's raw response, where the LLM hands it on.
+    Token counts are those of the provider's raw response, where the LLM hands it on. Thoughts are
+    left out, as tags in the text and as blocks of their own.
 
     Args:
         llm: any LlamaIndex LLM.
@@ -52,15 +54,18 @@ class LLMChat:
     ) -> ChatReply:
         """Return the whole answer."""
         response = self._llm.chat(chat_messages(messages), **self._options(schema))
-        return _reply(response.message.content or "", response)
+        return _reply(said(response.message.content or ""), response)
 
     def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
         """Yield the answer piece by piece."""
         response: ChatResponse | None = None
+        listener = Listener()
         with ending(self._llm.stream_chat(chat_messages(messages))) as responses:
             for response in responses:
-                if response.delta:
-                    yield ChatReply(response.delta)
+                if text := listener.feed(response.delta or ""):
+                    yield ChatReply(text)
+        if rest := listener.finish():
+            yield ChatReply(rest)
         yield _reply("", response)
 
     async def achat(
@@ -68,40 +73,86 @@ class LLMChat:
     ) -> ChatReply:
         """Return the whole answer."""
         response = await self._llm.achat(chat_messages(messages), **self._options(schema))
-        return _reply(response.message.content or "", response)
+        return _reply(said(response.message.content or ""), response)
 
     async def astream(self, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[ChatReply]:
         """Yield the answer piece by piece."""
         response: ChatResponse | None = None
+        listener = Listener()
         async with aending(await self._llm.astream_chat(chat_messages(messages))) as responses:
             async for response in responses:
-                if response.delta:
-                    yield ChatReply(response.delta)
+                if text := listener.feed(response.delta or ""):
+                    yield ChatReply(text)
+        if rest := listener.finish():
+            yield ChatReply(rest)
         yield _reply("", response)
 
     def _options(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"response_format": response_format(schema)} if schema and self._structured else {}
 
 
+class ModelText(str):
+    """What a model wrote, or a piece of it, and what ended it, where a text is asked for.
+
+    Attributes:
+        ended: what ended the response early; None where nothing did, or it goes on.
+    """
+
+    __slots__ = ("ended",)
+    ended: Ending | None
+
+    @classmethod
+    def of(cls, response: ChatResponse, *, delta: bool = False) -> ModelText:
+        """Return the text of a response, or what this piece adds to it."""
+        text = cls((response.delta if delta else response.message.content) or "")
+        text.ended = _ended(response)
+        return text
+
+    @property
+    def reply(self) -> ChatReply:
+        """The same as a reply of a chat model."""
+        return reply_of(str(self), self.ended)
+
+
 def _reply(text: str, response: ChatResponse | None) -> ChatReply:
     """Return a reply with what the last response says of the whole answer."""
     if response is None:
         return ChatReply(text)
+    ended = _ended(response)
     try:
         read, wrote = get_tokens_from_response(response)
     except (TypeError, ValueError):  # a raw response in a form that LlamaIndex does not know
-        return ChatReply(text)
-    return ChatReply(text, read or None, wrote or None, truncated=_cut_off(response.raw))
+        read, wrote = 0, 0
+    return reply_of(text, ended, read or None, wrote or None)
 
 
-def _cut_off(raw: Any) -> bool:
-    """Say whether an OpenAI-compatible response came to its limit of tokens."""
-    choices = raw.get("choices") if isinstance(raw, Mapping) else getattr(raw, "choices", None)
-    if not isinstance(choices, Sequence) or not choices:
-        return False
-    first = choices[0]
-    named = isinstance(first, Mapping)
-    return bool((first.get("finish_reason") if named else first.finish_reason) == "length")
+def _ended(response: ChatResponse) -> Ending | None:
+    """Return what ended a response, by any provider's name for it, wherever it stands."""
+    holders = [
+        response.raw,
+        *_listed(response.raw, "choices"),
+        *_listed(response.raw, "candidates"),
+    ]
+    holders += [response.additional_kwargs, response.message.additional_kwargs]
+    keys = ("finish_reason", "stop_reason", "done_reason", "stopReason", "finishReason")
+    reasons = (_get(holder, key) for holder in holders for key in keys)
+    ended = next((known for reason in reasons if (known := ending_of(reason))), None)
+    return ended or ("tool_calls" if _asks_for_tools(response) else None)
+
+
+def _asks_for_tools(response: ChatResponse) -> bool:
+    asked = response.message.additional_kwargs.get("tool_calls")
+    return bool(asked) and not (response.message.content or "").strip()
+
+
+def _listed(raw: Any, name: str) -> list[Any]:
+    """Return the first of the choices in a raw response."""
+    choices = _get(raw, name)
+    return [choices[0]] if isinstance(choices, Sequence) and choices else []
+
+
+def _get(holder: Any, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
 
 
 class KeywordQueryTransform(BaseQueryTransform):
@@ -140,7 +191,7 @@ class KeywordQueryTransform(BaseQueryTransform):
         vocabulary: CorpusVocabulary | None = None,
         weights: RewriteWeights = DEFAULT_WEIGHTS,
         language: Language | None = None,
-        on_error: Literal["raise", "question"] = "raise",
+        on_error: RewriteErrorMode = "raise",
         structured: bool = False,
     ) -> None:
         super().__init__()

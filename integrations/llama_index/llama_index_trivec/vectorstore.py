@@ -195,6 +195,10 @@ class TrivecVectorStore(BasePydanticVectorStore):
         """Delete every node; the collection stays."""
         await self._async_index.delete(filter=_everything())
 
+    def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata; see :meth:`trivec.HybridIndex.ensure_payload_index`."""
+        return self._index.ensure_payload_index(key, kind)
+
     def get_nodes(
         self,
         node_ids: list[str] | None = None,
@@ -221,6 +225,10 @@ class TrivecVectorStore(BasePydanticVectorStore):
     ) -> list[BaseNode]:
         """Return nodes; see :meth:`get_nodes`."""
         return await asyncio.to_thread(self.get_nodes, node_ids, filters)
+
+    async def aensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the nodes' metadata; see :meth:`ensure_payload_index`."""
+        return await self._async_index.ensure_payload_index(key, kind)
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """Find nodes.

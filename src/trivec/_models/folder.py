@@ -83,7 +83,7 @@ def _download(name: str, hub: HubOptions) -> Path:
     # the hub's own errors are OSErrors; HTTPError is what escapes it from the wire
     except (OSError, HFValidationError, httpx.HTTPError) as err:
         raise ModelError(
-            f"{name!r} is neither a folder here nor could it be had from the Hugging Face hub "
+            f"{name!r} is not a folder here, and the Hugging Face hub did not give it "
             f"({type(err).__name__}: {err}); check the name and the connection, set HF_ENDPOINT "
             "to a mirror, or give the path of a downloaded folder"
         ) from err

@@ -135,7 +135,7 @@ def open_export(path: Path, kind: ExportKind) -> OnnxFolder:
         )
     manifest = _read_manifest(folder / MANIFEST)
     if manifest.kind != kind:
-        raise ModelError(f"{folder} holds an exported {manifest.kind}, needed is a {kind}")
+        raise ModelError(f"{folder} holds an exported {manifest.kind}; give an exported {kind}")
     for name, (size, digest) in manifest.files.items():
         _check_file(folder / name, size, digest)
     return OnnxFolder(folder, manifest)

@@ -1,38 +1,25 @@
-"""An ONNX Runtime session: which threads, which provider, which of a folder's precisions."""
+"""An ONNX Runtime session: which threads, which provider, which layout of 8-bit weights."""
 
 from __future__ import annotations
 
 import logging
-import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from trivec._models.onnx_measuring import Layout
+from trivec._models.onnx_unsigned import UnsignedGraph
 from trivec.errors import InputError, MissingDependencyError, ModelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "OnnxPrecision",
-    "Session",
-    "SessionOptions",
-    "choose_precision",
-    "execution_provider",
-    "has_int8_dot_product",
-]
+__all__ = ["Session", "SessionOptions", "execution_provider"]
 
 logger = logging.getLogger(__name__)
 
-OnnxPrecision: TypeAlias = Literal["auto", "fp32", "int8"]
-"""Which graph of an exported folder is run; ``auto`` chooses by the folder and the CPU."""
-
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_CPU_INFO = Path("/proc/cpuinfo")
-#: instructions that multiply bytes and add into 32 bits; without them int8 is no faster and, on
-#: x86-64, saturates in 16 bits
-_DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +29,7 @@ class SessionOptions:
     threads: int
     provider: str
     spinning: bool
+    int8_weights: Layout = "signed"  # as they are in the file
 
 
 class Session:
@@ -78,15 +66,33 @@ class Session:
             "session.intra_op.allow_spinning", "1" if options.spinning else "0"
         )
         logger.info("loading %s", graph)
+        self._weights: list[NDArray[Any]] = []
         try:
+            unsigned = options.int8_weights == "unsigned"
+            model = self._flip(graph, settings) if unsigned else str(graph)
             self._session = onnxruntime.InferenceSession(
-                str(graph), settings, providers=[options.provider]
+                model, settings, providers=[options.provider]
             )
         except Exception as err:  # onnxruntime's errors have no common base but Exception
             raise ModelError(
                 f"onnxruntime cannot load {graph} ({type(err).__name__}: {err}); update "
                 "onnxruntime, or export the model again"
             ) from err
+
+    def _flip(self, graph: Path, settings: Any) -> bytes:
+        """Hand over the matrices as unsigned bytes; return the graph that takes them."""
+        from onnxruntime import OrtValue
+
+        unsigned = UnsignedGraph(graph)
+        weights = unsigned.weights()
+        self._weights = list(weights.values())  # onnxruntime reads them where they are
+        settings.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(unsigned.folder)
+        )
+        settings.add_external_initializers(
+            list(weights), [OrtValue.ortvalue_from_numpy(weight) for weight in self._weights]
+        )
+        return unsigned.model
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Run the graph once and return the named outputs.
@@ -113,39 +119,3 @@ def execution_provider(device: str) -> str:
     if device not in _PROVIDERS:
         raise InputError(f"device={device!r}; an exported model runs on {', '.join(_PROVIDERS)}")
     return _PROVIDERS[device]
-
-
-def choose_precision(asked: OnnxPrecision, held: Collection[str], place: Path) -> str:
-    """Return the precision to load.
-
-    ``auto`` is int8 where the folder holds it and the CPU multiplies bytes, else fp32, else
-    whatever there is.
-
-    Raises:
-        InputError: the folder does not hold what was asked for.
-    """
-    if asked != "auto":
-        if asked not in held:
-            raise InputError(
-                f"precision={asked!r}, but {place} holds {', '.join(sorted(held))}; export it "
-                f"again with --precision {asked}"
-            )
-        if asked == "int8" and not has_int8_dot_product():
-            logger.warning("this CPU has no 8-bit dot product: int8 is slow and less precise here")
-        return asked
-    fast = has_int8_dot_product()
-    order = ("int8", "fp32") if fast else ("fp32", "int8")
-    chosen = next(name for name in order if name in held)
-    reason = "an" if fast else "no"
-    logger.info("precision='auto' is %r: this CPU has %s 8-bit dot product", chosen, reason)
-    return chosen
-
-
-def has_int8_dot_product() -> bool:
-    """Say whether the CPU has an instruction that int8 is fast with."""
-    try:
-        lines = _CPU_INFO.read_text("ascii", "replace").splitlines()
-    except OSError:  # not Linux: every Apple processor that Python 3.11 runs on has it
-        return platform.machine() == "arm64"
-    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return bool(_DOT_PRODUCTS & set(flags.partition(":")[2].split()))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["cache_folder", "combined_digest", "file_digest"]
+__all__ = ["cache_folder", "combined_digest", "file_digest", "read_index", "write_index"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def file_digest(file: Path) -> str:
     # the folder's entry is resolved: a hub snapshot links to a blob that never changes
     key, stamp = str(resolved), [status.st_size, status.st_mtime_ns]
     index = cache_folder() / "sha256.json"
-    known = _read(index)
+    known = read_index(index)
     match known.get(key):
         case [size, modified, str(digest)] if [size, modified] == stamp:
             return digest
@@ -57,13 +57,14 @@ def file_digest(file: Path) -> str:
     with resolved.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     try:
-        _write(index, {**_read(index), key: [*stamp, digest]})
+        write_index(index, {**read_index(index), key: [*stamp, digest]})
     except OSError as err:
         logger.warning("cannot remember digests in %s: %s", index, err)
     return digest
 
 
-def _read(index: Path) -> dict[str, object]:
+def read_index(index: Path) -> dict[str, object]:
+    """Return what a JSON file of the cache folder remembers; nothing if it is not whole."""
     try:
         data = json.loads(index.read_text("utf-8"))
     except (OSError, ValueError):  # absent, unreadable, or damaged: as good as empty
@@ -71,7 +72,12 @@ def _read(index: Path) -> dict[str, object]:
     return data if isinstance(data, dict) else {}
 
 
-def _write(index: Path, data: dict[str, object]) -> None:
+def write_index(index: Path, data: dict[str, object]) -> None:
+    """Replace such a file at once: whoever reads it meanwhile reads the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     index.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=index.parent, prefix=index.name, suffix=".part")
     try:

@@ -34,7 +34,7 @@ def check_least(name: str, value: object, least: int, *, or_none: bool = False) 
     """
     if value is None and or_none:
         return
-    if not isinstance(value, Integral) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         none = ", or None" if or_none else ""
         raise InputError(f"{name}={value!r}; it must be an integer of at least {least}{none}")
 
@@ -49,7 +49,7 @@ def check_number(
     below: float | None = None,
     or_none: bool = False,
 ) -> None:
-    """Refuse what is not a number within these bounds; NaN is within none.
+    """Refuse what is not a number within these bounds; NaN and True are within none.
 
     Raises:
         InputError: it is not.
@@ -63,12 +63,13 @@ def check_number(
         ("below", below, operator.lt),
     )
     bounds = [(words, bound, holds) for words, bound, holds in stated if bound is not None]
-    if isinstance(value, Real) and all(holds(value, bound) for _, bound, holds in bounds):
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if is_number and all(holds(value, bound) for _, bound, holds in bounds):
         return
     allowed = " and ".join(f"{words} {bound:g}" for words, bound, _ in bounds)
-    allowed = f"of {allowed}" if allowed.startswith("at") else allowed
+    allowed = f" of {allowed}" if allowed.startswith("at") else f" {allowed}".rstrip()
     none = ", or None" if or_none else ""
-    raise InputError(f"{name}={value!r}; it must be a number {allowed}{none}")
+    raise InputError(f"{name}={value!r}; it must be a number{allowed}{none}")
 
 
 def check_texts(name: str, value: object) -> None:

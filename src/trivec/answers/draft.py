@@ -121,4 +121,6 @@ class Draft:
         unsupported = all(claim.supported is False for claim in claims)
         if unsupported and self._options.refuse_unsupported:
             return replace(refusal("unsupported", self.language), claims=claims)
+        if outcome.reason not in (None, "unsupported"):  # how the reply ended says more
+            return replace(outcome, claims=claims)
         return replace(outcome, claims=claims, reason="unsupported" if unsupported else None)

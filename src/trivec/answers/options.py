@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from trivec._runtime.checks import check_choice, check_least
 from trivec.chat.prompts import Language
 from trivec.errors import InputError
 
@@ -47,14 +48,12 @@ class AnswerOptions:
     instructions: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("max_passages", "max_context_tokens"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)!r}; it must be at least 1")
+        check_least("max_passages", self.max_passages, 1)
+        check_least("max_context_tokens", self.max_context_tokens, 1)
         for name in ("min_evidence", "min_support"):
             value = getattr(self, name)
             if isinstance(value, str) and value != "measured":
                 raise InputError(f"{name}={value!r}; allowed: a number, 'measured', None")
         if not isinstance(self.instructions, str):
             raise InputError(f"instructions={self.instructions!r}; it must be a text")
-        if self.language not in (None, "en", "zh"):
-            raise InputError(f"language={self.language!r}; allowed: 'en', 'zh', None")
+        check_choice("language", self.language, Language, or_none=True)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import regex
 
 from trivec._runtime.checks import check_least
+from trivec.chat.citations import CITATION_AFTER
 from trivec.chat.prompts import passage_block
 from trivec.errors import InputError
 from trivec.protocols import Encoder
@@ -21,7 +22,6 @@ TokenCounter: TypeAlias = Callable[[str], int]
 """Returns how many tokens a text has."""
 
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
-_CITATION = r"(?:[ \t]*[\[【][\d\s,，、;；\-–]+[\]】])"
 _CLOSING = r"[\"'”’»」』）)\]】》〉*_]*"
 _ABBREVIATIONS = (
     r"(?<!\b(?:Mr|Mrs|Ms|Dr|Prof|Sr|Jr|St|vs|No|Nos|Fig|Figs|Eq|Vol|pp|cf|approx|ca|al|Inc|Ltd|Co|Corp"
@@ -31,9 +31,9 @@ _ABBREVIATIONS = (
 # or a line end that is not a mere wrapping of the line.
 _END = regex.compile(
     rf"""
-    (?: [。！？｡]+ {_CLOSING} {_CITATION}* [^\S\n]*
-      | (?: [!?…]+ | {_ABBREVIATIONS} \.+ (?!\d) )
-        {_CLOSING} {_CITATION}*
+    (?: [。！？｡]+ {_CLOSING} {CITATION_AFTER}*+ [^\S\n]*
+      | (?: (?<![!?…]) [!?…]++ | {_ABBREVIATIONS} (?<!\.) \.++ (?!\d) )
+        {_CLOSING} {CITATION_AFTER}*+
         (?: [^\S\n]+ (?!\p{{Ll}}) | (?=[{_CJK}\n]) | \Z )
       | \n+ (?: [^\S\n]* \n+ | (?!\p{{Ll}}) )
     )

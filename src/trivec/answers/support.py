@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from trivec.answers.citations import CITATION, cited_numbers
 from trivec.answers.evidence import Judge
 from trivec.answers.packing import sentences
+from trivec.chat.citations import cited_numbers, without_citations
 
 __all__ = ["Claim", "check_claims"]
 
@@ -59,7 +59,7 @@ def check_claims(
         A claim for every sentence that has words, in their order.
     """
     claims = [_claim(span.text, len(passages)) for span in sentences(answer)]
-    claims = [claim for claim in claims if _WORD.search(_bare(claim.sentence))]
+    claims = [claim for claim in claims if _WORD.search(without_citations(claim.sentence))]
     supports = {} if judge is None else _supports(claims, passages, judge)
     return tuple(_judged(claim, supports.get(claim.sentence), threshold) for claim in claims)
 
@@ -86,12 +86,7 @@ def _supports(
     if not citing:
         return {}
     cited = [
-        (_bare(claim.sentence), [passages[number - 1] for number in claim.citations])
+        (without_citations(claim.sentence), [passages[number - 1] for number in claim.citations])
         for claim in citing
     ]
     return dict(zip((claim.sentence for claim in citing), judge.support(cited), strict=True))
-
-
-def _bare(sentence: str) -> str:
-    """Return a sentence without its citations, which no passage has."""
-    return CITATION.sub("", sentence)

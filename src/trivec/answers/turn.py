@@ -256,7 +256,7 @@ def listen_steps(turn: Turn, reader: AnswerReader) -> Generator[NextReply | Answ
         if reply is None:
             return
         _count(turn, reply)
-        if shown := reader.feed(reply.text):
+        if shown := reader.hear(reply):
             yield AnswerPiece(shown)
 
 

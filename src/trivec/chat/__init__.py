@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from trivec.chat.openai import ChatOptions, OpenAIChat, SchemaForm, SchemaRefused, response_format
+from trivec.chat.listening import Listener, ending_of, reply_of, said, text_of
+from trivec.chat.openai import (
+    ChatOptions,
+    OpenAIChat,
+    ParametersRefused,
+    SchemaForm,
+    SchemaRefused,
+    response_format,
+)
 from trivec.chat.prompts import (
     INSTRUCTIONS,
     Language,
@@ -15,11 +23,17 @@ __all__ = [
     "INSTRUCTIONS",
     "ChatOptions",
     "Language",
+    "Listener",
     "OpenAIChat",
+    "ParametersRefused",
     "SchemaForm",
     "SchemaRefused",
     "answer_messages",
+    "ending_of",
     "passages_block",
     "quoted_question",
+    "reply_of",
     "response_format",
+    "said",
+    "text_of",
 ]

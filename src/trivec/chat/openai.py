@@ -6,63 +6,37 @@ messages into its requests, and its answers and errors into trivec's.
 
 from __future__ import annotations
 
-import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
-from trivec.chat.openai_errors import model_errors, refuses_format
-from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec._runtime.secrets import Key
+from trivec.chat.listening import Listener
+from trivec.chat.openai_client import built
+from trivec.chat.openai_errors import Failures
+from trivec.chat.openai_events import Events, whole_reply
+from trivec.chat.openai_options import ChatOptions, ParametersRefused, SchemaForm, SchemaRefused
+from trivec.chat.openai_requests import Asking, Requests, response_format
+from trivec.errors import InputError
 from trivec.protocols import Secret
 from trivec.types import ChatReply
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
-__all__ = ["ChatOptions", "OpenAIChat", "SchemaForm", "SchemaRefused", "response_format"]
+__all__ = [
+    "ChatOptions",
+    "OpenAIChat",
+    "ParametersRefused",
+    "SchemaForm",
+    "SchemaRefused",
+    "response_format",
+]
 
-logger = logging.getLogger(__name__)
-
-SchemaForm: TypeAlias = Literal["json_schema", "json_object", "none"]
-"""How a JSON schema is handed to the server; see :class:`ChatOptions`."""
-
-"""How a JSON schema is asked for."""
-SchemaRefused: TypeAlias = Literal["raise", "ask_without"]
-"""What becomes of an answer whose schema the server refuses."""
 Client = TypeVar("Client")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatOptions:
-    """What a server is asked for besides the answer.
-
-    Attributes:
-        temperature: 0 for the likeliest answer; None leaves it to the server, as some demand.
-        max_tokens: where an answer is cut off; None leaves it to the server.
-        seed: for servers that can repeat an answer.
-        schema_form: how a JSON schema is asked for. ``json_schema``: OpenAI's structured outputs,
-            which vLLM, llama.cpp and Ollama take too; ``json_object``: ``{"type": "json_object",
-            "schema": ...}``, as the server of llama-cpp-python wants it; ``none``: never.
-        schema_refused: what becomes of an answer whose schema the server refuses with status 400
-            or 422: ``raise``, or ``ask_without`` asks again without one and logs a warning.
-        stream_usage: ask for token counts at the end of a stream; False for servers that refuse it.
-        extra_body: fields that this server takes besides, sent as they are.
-    """
-
-    temperature: float | None = 0.0
-    max_tokens: int | None = None
-    seed: int | None = None
-    schema_form: SchemaForm = "json_schema"
-    schema_refused: SchemaRefused = "raise"
-    stream_usage: bool = True
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_choice("schema_form", self.schema_form, SchemaForm)
-        check_choice("schema_refused", self.schema_refused, SchemaRefused)
-        check_least("max_tokens", self.max_tokens, 1, or_none=True)
+_THINKERS = re.compile(r"(?:^|[^a-z])(?:r1|qwq)(?:[^a-z]|$)|think|reason", re.IGNORECASE)
 
 
 DEFAULT_OPTIONS = ChatOptions()
@@ -107,6 +81,10 @@ class OpenAIChat:
         self._async_client = _lazy(async_client)
         self._model = model
         self._options = options
+        self._requests = Requests(model, options)
+        self._thinks_first = options.thinks_first
+        if options.thinks_first is None and _THINKERS.search(model):
+            self._thinks_first = True
 
     @classmethod
     def connect(
@@ -132,9 +110,11 @@ class OpenAIChat:
             options: what is asked for besides.
         """
         settings = {"base_url": base_url, "timeout": timeout, "max_retries": max_retries}
+        key = Key(api_key)
+        del api_key  # no frame holds it
         return cls(
-            lambda: _built("OpenAI", api_key, settings),
-            lambda: _built("AsyncOpenAI", api_key, settings),
+            lambda: built("OpenAI", key, settings),
+            lambda: built("AsyncOpenAI", key, settings),
             model=model,
             options=options,
         )
@@ -156,57 +136,71 @@ class OpenAIChat:
                 the client's retries.
             ModelError: it refused the key or the request, or its answer cannot be read.
         """
-        create = self._synchronous().chat.completions.create
-        for request in self._requests(messages, schema):
-            with model_errors(self._model):
-                try:
-                    return _whole(create(**request))
-                except Exception as err:
-                    if not self._may_ask_without(request, err):
-                        raise
-        raise AssertionError  # the last request has no schema to be refused
+        create, failures = self._synchronous()
+        asking = Asking(self._requests.whole(messages, schema), self._requests, failures)
+        return self._read(_begun(create, asking), asking)
 
     def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
         """Yield the answer piece by piece; the last piece is empty and has the token counts.
+
+        Thoughts are left out.
 
         Raises:
             ModelUnavailableError: as :meth:`chat`, and where the stream breaks off.
             ModelError: as :meth:`chat`.
         """
-        create = self._synchronous().chat.completions.create
-        pieces = _Pieces()
-        with model_errors(self._model), create(**self._stream_request(messages)) as events:
-            for event in events:
-                if text := pieces.read(event):
-                    yield ChatReply(text)
-            last = pieces.last()
-        yield last
+        create, failures = self._synchronous()
+        asking = Asking(self._requests.streamed(messages), self._requests, failures)
+        stream = _begun(create, asking)
+        events = self._events(stream, asking)
+        try:
+            while not events.is_over:
+                failure, pieces = None, []
+                try:
+                    if events.is_whole:
+                        pieces = events.read_whole(stream.response.read())
+                    else:
+                        pieces = events.read(next(stream, None))
+                except Exception as err:  # noqa: BLE001  # whatever the client raises
+                    failure = asking.failed(err)
+                if failure is not None:
+                    raise failure
+                yield from pieces
+        finally:
+            stream.close()
+            self._learn(events.listener)
 
     async def achat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
         """Return the whole answer; see :meth:`chat`."""
-        create = self._asynchronous().chat.completions.create
-        for request in self._requests(messages, schema):
-            with model_errors(self._model):
-                try:
-                    return _whole(await create(**request))
-                except Exception as err:
-                    if not self._may_ask_without(request, err):
-                        raise
-        raise AssertionError  # the last request has no schema to be refused
+        create, failures = self._asynchronous()
+        asking = Asking(self._requests.whole(messages, schema), self._requests, failures)
+        return self._read(await _abegun(create, asking), asking)
 
     async def astream(self, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[ChatReply]:
         """Yield the answer piece by piece; see :meth:`stream`."""
-        create = self._asynchronous().chat.completions.create
-        pieces = _Pieces()
-        with model_errors(self._model):
-            async with await create(**self._stream_request(messages)) as events:
-                async for event in events:
-                    if text := pieces.read(event):
-                        yield ChatReply(text)
-                last = pieces.last()
-        yield last
+        create, failures = self._asynchronous()
+        asking = Asking(self._requests.streamed(messages), self._requests, failures)
+        stream = await _abegun(create, asking)
+        events = self._events(stream, asking)
+        try:
+            while not events.is_over:
+                failure, pieces = None, []
+                try:
+                    if events.is_whole:
+                        pieces = events.read_whole(await stream.response.aread())
+                    else:
+                        pieces = events.read(await anext(stream, None))
+                except Exception as err:  # noqa: BLE001  # whatever the client raises
+                    failure = asking.failed(err)
+                if failure is not None:
+                    raise failure
+                for piece in pieces:
+                    yield piece
+        finally:
+            await stream.close()
+            self._learn(events.listener)
 
     def close(self) -> None:
         """Close the connections of the client for ``chat`` and ``stream``."""
@@ -221,100 +215,53 @@ class OpenAIChat:
     def __repr__(self) -> str:
         return f"OpenAIChat(model={self._model!r})"
 
-    def _synchronous(self) -> Any:
+    def _synchronous(self) -> tuple[Callable[..., Any], Failures]:
         # Any: the client's overloads cannot be matched by a request that is a dict
-        return _required(self._client, "client", "chat and stream")
+        client: Any = _required(self._client, "client", "chat and stream")
+        return client.chat.completions.create, self._failures(client)
 
-    def _asynchronous(self) -> Any:
-        return _required(self._async_client, "async_client", "achat and astream")
+    def _asynchronous(self) -> tuple[Callable[..., Any], Failures]:
+        client: Any = _required(self._async_client, "async_client", "achat and astream")
+        return client.chat.completions.create, self._failures(client)
 
-    def _requests(
-        self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any] | None
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the request, and where it has a schema the same without."""
-        plain = self._request(messages)
-        form = self._options.schema_form
-        if schema is not None and form == "json_schema":
-            yield {**plain, "response_format": response_format(schema)}
-        elif schema is not None and form == "json_object":
-            yield {**plain, "response_format": {"type": form, "schema": dict(schema)}}
-        yield plain
+    def _failures(self, client: Any) -> Failures:
+        return Failures(self._model, Key(getattr(client, "api_key", None)))
 
-    def _may_ask_without(self, request: Mapping[str, Any], error: Exception) -> bool:
-        if self._options.schema_refused == "raise" or not refuses_format(request, error):
-            return False
-        logger.warning("%s refuses a JSON schema; asking without one", self._model)
-        return True
+    def _events(self, stream: Any, asking: Asking) -> Events:
+        listener = Listener(thinks_first=self._thinks_first)
+        return Events(getattr(stream, "response", None), listener, asking.failures, asking.request)
 
-    def _stream_request(self, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-        usage = {"stream_options": {"include_usage": True}} if self._options.stream_usage else {}
-        return {**self._request(messages), "stream": True, **usage}
+    def _read(self, answer: Any, asking: Asking) -> ChatReply:
+        listener = Listener(thinks_first=self._thinks_first)
+        reply = whole_reply(answer, listener, asking.failures, asking.request)
+        self._learn(listener)
+        return reply
 
-    def _request(self, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-        options = self._options
-        given = {
-            "temperature": options.temperature,
-            "max_tokens": options.max_tokens,
-            "seed": options.seed,
-            "extra_body": dict(options.extra_body) or None,
-        }
-        return {
-            "model": self._model,
-            "messages": [dict(message) for message in messages],
-            **{name: value for name, value in given.items() if value is not None},
-        }
+    def _learn(self, listener: Listener) -> None:
+        """Remember that this model's thoughts have no opening tag."""
+        if listener.lone_close and self._options.thinks_first is None:
+            self._thinks_first = True
 
 
-def response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``response_format`` that asks for a JSON schema, as OpenAI defines it."""
-    named = {"name": "reply", "schema": dict(schema), "strict": True}
-    return {"type": "json_schema", "json_schema": named}
+def _begun(create: Callable[..., Any], asking: Asking) -> Any:
+    """Send a request, again where the server refused a part of it that can be changed."""
+    while True:
+        try:
+            return create(**asking.request)
+        except Exception as err:  # noqa: BLE001  # whatever the client raises
+            failure = asking.failed(err)
+        if failure is not None:
+            raise failure
 
 
-class _Pieces:
-    """Reads the events of a stream."""
-
-    def __init__(self) -> None:
-        self._usage: Any = None
-        self._ended: str | None = None
-
-    def read(self, event: Any) -> str:
-        """Return what an event adds to the answer."""
-        self._usage = getattr(event, "usage", None) or self._usage
-        if not event.choices:  # the event that only counts tokens
-            return ""
-        self._ended = event.choices[0].finish_reason or self._ended
-        return event.choices[0].delta.content or ""
-
-    def last(self) -> ChatReply:
-        """Return the last piece.
-
-        Raises:
-            ConnectionError: the server never said that the answer is whole.
-        """
-        if self._ended is None:
-            raise ConnectionError
-        return _reply("", self._usage, self._ended)
-
-
-def _whole(completion: Any) -> ChatReply:
-    choices = getattr(completion, "choices", None)
-    if not choices:
-        raise ModelError(
-            "the server's answer is no chat completion; is base_url right, with its /v1?"
-        )
-    message = choices[0].message
-    text = message.content or getattr(message, "refusal", None) or ""
-    return _reply(text, completion.usage, choices[0].finish_reason)
-
-
-def _reply(text: str, usage: Any, finish_reason: str) -> ChatReply:
-    return ChatReply(
-        text,
-        input_tokens=getattr(usage, "prompt_tokens", None),
-        output_tokens=getattr(usage, "completion_tokens", None),
-        truncated=finish_reason == "length",
-    )
+async def _abegun(create: Callable[..., Any], asking: Asking) -> Any:
+    while True:
+        try:
+            return await create(**asking.request)
+        except Exception as err:  # noqa: BLE001  # whatever the client raises
+            failure = asking.failed(err)
+        if failure is not None:
+            raise failure
 
 
 def _lazy(client: Client | Callable[[], Client] | None) -> Lazy[Client] | None:
@@ -328,19 +275,3 @@ def _required(client: Lazy[Client] | None, name: str, used_by: str) -> Client:
     if client is None:
         raise InputError(f"{used_by} need {name}; give it, or use OpenAIChat.connect(model, ...)")
     return client()
-
-
-def _built(kind: str, api_key: str | Secret | None, settings: Mapping[str, Any]) -> Any:
-    try:
-        import openai
-    except ImportError as err:
-        raise MissingDependencyError(err.name or "openai", "openai") from err
-    key = api_key if api_key is None or isinstance(api_key, str) else api_key.get_secret_value()
-    make: Callable[..., Any] = getattr(openai, kind)
-    try:
-        return make(api_key=key, **settings)
-    except openai.OpenAIError as err:
-        raise InputError(
-            "there is no API key; give api_key, or set the variable OPENAI_API_KEY "
-            "(any text for a server without keys)"
-        ) from err

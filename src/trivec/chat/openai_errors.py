@@ -2,95 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-from trivec._runtime.quoting import quoted
-from trivec.errors import ModelError, ModelUnavailableError, TrivecError
+from trivec._runtime.retrying import TRANSIENT_STATUS
+from trivec._runtime.secrets import Key, original, server_words
+from trivec.errors import ModelError, ModelUnavailableError
 
-__all__ = ["model_errors", "refuses_format"]
+__all__ = ["REDIRECTED", "Failures", "error_in"]
+
+REDIRECTED = "x-trivec-redirected-to"
+"""A header of ours on an answer: the host that it would have sent the request to."""
 
 
-@contextmanager
-def model_errors(model: str) -> Iterator[None]:
-    """Turn whatever a call of the client raises into trivec's errors.
+class Failures:
+    """Turns errors of the client into trivec's.
 
-    Raises:
-        ModelUnavailableError: trying again later may help.
-        ModelError: it will not.
+    Args:
+        model: what the server calls the model.
+        key: which must not be repeated.
     """
-    try:
-        yield
-    except TrivecError:
-        raise
-    except Exception as err:
-        raise _translated(model, err) from err
 
+    def __init__(self, model: str, key: Key) -> None:
+        self._model = model
+        self._key = key
 
-def refuses_format(request: Mapping[str, Any], error: Exception) -> bool:
-    """Say whether a server may have refused a request for the schema in it."""
-    return "response_format" in request and _status(error) in (400, 422)
+    def of(self, error: Exception, request: Mapping[str, Any]) -> ModelError:
+        """Return the error to raise, whose cause holds nothing of the request.
 
+        Raise it outside the ``except`` block, so that the client's error is not its context.
+        """
+        failure = self._translated(error, request)
+        failure.__cause__ = original(error)
+        return failure
 
-def _translated(model: str, error: Exception) -> ModelError:
-    import openai
+    def in_body(self, body: Mapping[str, Any], request: Mapping[str, Any]) -> ModelError:
+        """Return the error to raise for one that came with status 200, with its code."""
+        held = body.get("error")
+        inner = held if isinstance(held, Mapping) else body
+        code = next((inner[name] for name in ("code", "status", "type") if inner.get(name)), None)
+        named = "" if code is None else f" (code {self._key.removed_from(str(code))[:40]})"
+        words = self.words(body, request)
+        said = f"the server of the model {self._model!r} answered with an error{named}: {words}"
+        if code in TRANSIENT_STATUS or str(code) in map(str, TRANSIENT_STATUS):
+            return ModelUnavailableError(f"{said}; try again later")
+        return ModelError(said)
 
-    if isinstance(error, openai.APITimeoutError):
-        return ModelUnavailableError(
-            f"the model {model!r} did not answer in time; raise the timeout, or ask for less"
+    def words(self, body: object, request: Mapping[str, Any]) -> str:
+        """Return the server's own words in a body."""
+        return server_words(body, self._key, _texts(request))
+
+    def _translated(self, error: Exception, request: Mapping[str, Any]) -> ModelError:
+        import openai
+
+        model = self._model
+        if isinstance(error, openai.APITimeoutError) or _is_a(error, "TimeoutException"):
+            return ModelUnavailableError(
+                f"the model {model!r} did not answer in time; raise the timeout, or ask for less"
+            )
+        if isinstance(error, openai.APIConnectionError):
+            if _is_a(error.__cause__, "AnswerTooLargeError"):
+                return ModelError(f"the answer of the model {model!r} is too large to be one")
+            return ModelUnavailableError(
+                f"the server of the model {model!r} cannot be reached, or broke off the "
+                "connection; is it running, is base_url right?"
+            )
+        if isinstance(error, openai.APIStatusError):
+            return self._of_status(error, self.words(error.body, request), request)
+        if isinstance(error, openai.APIError):
+            words = self.words(error.body or error.message, request)
+            return ModelUnavailableError(
+                f"the model {model!r} failed in the middle of its answer: {words}"
+            )
+        return self._unread(error)
+
+    def _unread(self, error: Exception) -> ModelError:
+        if isinstance(error, ConnectionError) or _is_a(error, "TransportError"):
+            return ModelUnavailableError(
+                f"the answer of the model {self._model!r} broke off; try again"
+            )
+        if _is_a(error, "AnswerTooLargeError"):
+            return ModelError(f"the answer of the model {self._model!r} is too large to be one")
+        return ModelError(
+            f"the answer of the model {self._model!r} cannot be read ({type(error).__name__}); is "
+            "base_url that of an OpenAI-compatible server, with its /v1?"
         )
-    if isinstance(error, openai.APIConnectionError):
-        return ModelUnavailableError(
-            f"the server of the model {model!r} cannot be reached, or broke off the connection; "
-            "is it running, is base_url right?"
+
+    def _of_status(self, error: Any, said: str, request: Mapping[str, Any]) -> ModelError:
+        model, status = self._model, error.status_code
+        if status in (401, 403):  # these echo the key
+            return ModelError(
+                f"the server refuses the API key for the model {model!r} (status {status}); "
+                "check api_key, or the variable OPENAI_API_KEY"
+            )
+        if status == 404:
+            return ModelError(
+                f"the server knows no model {model!r}, or has no chat at this address (status "
+                f"404); check model and base_url: {said}"
+            )
+        if 300 <= status < 400:
+            host = error.response.headers.get(REDIRECTED, "another address")
+            return ModelError(
+                f"the server of the model {model!r} redirects to {host} (status {status}), and "
+                "nothing is sent there; where it is to be trusted, give it as base_url"
+            )
+        if status == 429:
+            return ModelUnavailableError(
+                f"the server of the model {model!r} has too many requests (status 429), after all "
+                f"retries; ask less often, or raise max_retries: {said}"
+            )
+        if status == 408 or status >= 500:
+            return ModelUnavailableError(
+                f"the server of the model {model!r} failed (status {status}), after all retries; "
+                f"try again later: {said}"
+            )
+        return ModelError(
+            f"the model {model!r} refuses the request (status {status}): {said}{_remedy(request)}"
         )
-    if isinstance(error, openai.APIStatusError):
-        return _of_status(model, error.status_code, _said(error.body))
-    if isinstance(error, openai.APIError):
-        return ModelUnavailableError(f"the model {model!r} failed in the middle of its answer")
-    if isinstance(error, ConnectionError) or _broke_off(error):
-        return ModelUnavailableError(f"the answer of the model {model!r} broke off; try again")
-    return ModelError(
-        f"the answer of the model {model!r} cannot be read ({type(error).__name__}); is base_url "
-        "that of an OpenAI-compatible server, with its /v1?"
+
+
+def error_in(body: object) -> Mapping[str, Any] | None:
+    """Return a body that is an error although its status was 200; None where it is an answer."""
+    if not isinstance(body, Mapping) or body.get("choices"):
+        return None
+    names = ("error", "message", "msg", "detail")
+    return body if any(body.get(name) for name in names) else None
+
+
+def _remedy(request: Mapping[str, Any]) -> str:
+    """Return what may be done about a refused request."""
+    if "response_format" not in request:
+        return ""
+    return (
+        "; where it is the JSON schema that it refuses, the chat option schema_refused=ask_without "
+        "asks in another form"
     )
 
 
-def _said(body: object) -> str:
-    message = body.get("message") if isinstance(body, Mapping) else None
-    return quoted(message) if isinstance(message, str) else "it does not say why"
+def _texts(request: Mapping[str, Any]) -> list[str]:
+    return [str(message.get("content")) for message in request.get("messages", ())]
 
 
-def _of_status(model: str, status: int, said: str) -> ModelError:
-    if status in (401, 403):  # these echo the key
-        return ModelError(
-            f"the server refuses the API key for the model {model!r} (status {status}); "
-            "check api_key, or the variable OPENAI_API_KEY"
-        )
-    if status == 404:
-        return ModelError(
-            f"the server knows no model {model!r}, or has no chat at this address (status 404); "
-            f"check model and base_url: {said}"
-        )
-    if status == 429:
-        return ModelUnavailableError(
-            f"the server of the model {model!r} has too many requests (status 429), after all "
-            "retries; ask less often, or raise max_retries"
-        )
-    if status == 408 or status >= 500:
-        return ModelUnavailableError(
-            f"the server of the model {model!r} failed (status {status}), after all retries; "
-            "try again later"
-        )
-    return ModelError(f"the model {model!r} refuses the request (status {status}): {said}")
-
-
-def _status(error: Exception) -> int | None:
-    status = getattr(error, "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def _broke_off(error: Exception) -> bool:
-    """Say whether an error of the transport came through; clients before 3 let those of streams."""
-    return any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
+def _is_a(error: BaseException | None, name: str) -> bool:
+    """Say whether an error is of a class of this name, of whichever of the two HTTP clients."""
+    return any(kind.__name__ == name for kind in type(error).__mro__)

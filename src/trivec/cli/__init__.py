@@ -1,49 +1,55 @@
-"""The command line: ``trivec index``, ``search``, ``ask``, ``questions``, ``feedback``, ``info``.
+"""The command line: ``trivec index``, ``sync``, ``search``, ``ask``, ``info`` and others.
 
 Results go to stdout, progress and warnings to stderr; with ``--json`` stdout is one JSON document.
-The exit code is 0, 1 for an error (one line on stderr), 2 for wrong usage, or 3 where a part was
-left out and the rest was done.
+The exit code is 0, 1 for an error (one line on stderr) or where ``questions`` could not write some,
+2 for wrong usage, or 3 where a part was left out and the rest was done.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from time import perf_counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trivec.arms import arm_names
 from trivec.cli.arguments import (
+    LISTED,
     CollectionOption,
     DeviceOption,
     JsonOption,
+    OptionalPlaceArgument,
     PlaceArgument,
     complain,
     metadata_filter,
     print_json,
 )
 from trivec.cli.ask import ask
+from trivec.cli.changing import add_arm, copy, delete
 from trivec.cli.export import export
+from trivec.cli.files import index, sync
 from trivec.cli.place import chosen_encoder, open_place
-from trivec.cli.progress import passages_counted
 from trivec.cli.questions import feedback, questions, searched
-from trivec.cli.rendering import hit_table, hits_json, left_out_json, schema_table, summary
+from trivec.cli.rendering import (
+    hit_table,
+    hits_json,
+    rows_table,
+    schema_table,
+)
 from trivec.cli.reranking import CANDIDATES, RerankOption, reranked
-from trivec.errors import InputError, TrivecError
+from trivec.cli.wording import in_options
+from trivec.errors import TrivecError
 from trivec.fusion import FusionName
 from trivec.types import ColbertMode, SearchOptions
 
-__all__ = ["app", "main"]
+if TYPE_CHECKING:
+    from trivec.schema import Schema
+
+__all__ = ["LISTED", "app", "main"]
 
 DEFAULTS = SearchOptions()
-LISTED = 20
-INCOMPLETE = 3
-"""Status where the rest was stored."""
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
 
 app = typer.Typer(
@@ -63,7 +69,7 @@ def main() -> None:
         if logging.getLogger("trivec").isEnabledFor(logging.DEBUG):
             raise
         if isinstance(err, TrivecError):
-            complain("error", str(err))
+            complain("error", in_options(str(err)))
             sys.exit(1)
         complain("error", f"{type(err).__name__}: {err} (unexpected; 'trivec --debug' shows more)")
         sys.exit(UNEXPECTED)
@@ -79,99 +85,6 @@ def configure(
     """Index text into Qdrant with BGE-M3, and find it again."""
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s")
     logging.getLogger("trivec").setLevel(logging.DEBUG if debug else logging.WARNING)
-
-
-@app.command()
-def index(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(exists=True, help="Files and folders; docs/files.md has formats."),
-    ],
-    *,
-    to: Annotated[str, typer.Option(help="The index folder, or a Qdrant server's URL.")],
-    collection: CollectionOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="mini, a folder or a hub id. Default: the index's own; for a new one BAAI/bge-m3."
-        ),
-    ] = None,
-    device: DeviceOption = "cpu",
-    colbert: Annotated[bool, typer.Option(help="Store ColBERT vectors in a new index.")] = False,
-    chunk_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a passage.")] = 256,
-    overlap: Annotated[int, typer.Option(min=0, help="Tokens repeated of the one before.")] = 0,
-    late_chunking: Annotated[
-        bool, typer.Option(help="Let every passage's vectors know its whole file (experimental).")
-    ] = False,
-    root: Annotated[
-        Path | None, typer.Option(help="What sources are relative to. Default: this folder.")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Of text files. Default: found by itself, or left out.")
-    ] = None,
-    text_columns: Annotated[
-        list[str] | None,
-        typer.Option("--text-column", help="Column or key that is searched; may be repeated."),
-    ] = None,
-    follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Follow links that stay inside their folder.")
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail (status 1) where anything was left out.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Add files to an index, or create it. Unchanged passages are not encoded again.
-
-    Ends with status 3 where files, pages or records were left out and the rest was stored.
-    """
-    from trivec.index import IndexConfig
-    from trivec.ingest import LeftOut, ReadOptions, chunks
-
-    start = perf_counter()
-    options = ReadOptions(
-        encoding=encoding, text_columns=tuple(text_columns) if text_columns else None
-    )
-    left_out: list[LeftOut] = []
-    with open_place(to, collection) as place:
-        encoder = chosen_encoder(place.schema(), model, device)
-        config = IndexConfig(arms=arm_names() if colbert else None)
-        with (
-            place.open(encoder, config=config) as target,
-            passages_counted(quiet=quiet) as progress,
-        ):
-            report = target.add(
-                chunks(
-                    paths,
-                    encoder.tokenizer,
-                    max_tokens=chunk_tokens,
-                    overlap=overlap,
-                    root=root,
-                    options=options,
-                    follow_links=follow_links,
-                    on_left_out=left_out.append,
-                ),
-                replace_sources=True,
-                late_chunking=late_chunking,
-                progress=progress,
-            )
-            target.optimize()
-    seconds = perf_counter() - start
-    if as_json:
-        listing = [left_out_json(one) for one in left_out]
-        print_json({"place": to, **asdict(report), "left_out": listing, "seconds": seconds})
-    else:
-        _complain_each("left out", [str(one) for one in left_out])
-        _complain_each("refused", [f"{one.id}: {one.reason}" for one in report.refused])
-        _complain_each("truncated to what the model reads", report.truncated)
-        if not quiet:
-            _print(summary(report, to, seconds))
-    missed = sum(not one.expected for one in left_out) + len(report.refused)
-    if missed and strict:
-        raise InputError(f"{missed} left out, the rest is stored; mend them, or omit --strict")
-    if missed:
-        raise typer.Exit(INCOMPLETE)
 
 
 @app.command()
@@ -237,25 +150,61 @@ def search(
 
 @app.command()
 def info(
-    place: PlaceArgument,
+    place: OptionalPlaceArgument = None,
     *,
     collection: CollectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what an index holds and which model wrote it."""
+    """Say what an index holds and which model wrote it; without one, how this machine computes.
+
+    That is which precision of an exported model runs here, and why. It is said of an index too
+    that such a model wrote.
+    """
+    if place is None:
+        from trivec._models.onnx_choice import describe
+
+        said = describe()
+        print_json({"machine": said}) if as_json else _print(rows_table(said))
+        return
     with open_place(place, collection) as where:
         schema = where.require_schema()
         passages = where.count()
+    machine = _machine_of(schema)
     if as_json:
-        print_json({"place": place, "passages": passages, "schema": schema.to_json()})
+        report = {"place": place, "passages": passages, "schema": schema.to_json()}
+        print_json(report if machine is None else {**report, "machine": machine})
     else:
         _print(schema_table(place, passages, schema))
+        if machine is not None:
+            _print(rows_table(machine))
 
 
+app.command()(index)
+app.command()(sync)
+app.command()(delete)
+app.command()(copy)
+app.command()(add_arm)
 app.command()(ask)
 app.command()(questions)
 app.command()(feedback)
 app.command()(export)
+
+
+def _machine_of(schema: Schema) -> dict[str, Any] | None:
+    """Return how this machine runs the exported model of an index; None for other models."""
+    from trivec._models.onnx_folder import MANIFEST
+
+    if schema.fingerprint is None:
+        return None
+    if not Path(schema.fingerprint.encoder.model).joinpath(MANIFEST).is_file():
+        return None
+    from trivec._models.onnx_choice import describe
+
+    try:
+        return describe()
+    except TrivecError as err:  # the index is there all the same
+        complain("note", str(err))
+        return None
 
 
 def _arms(text: str | None) -> dict[str, float] | None:
@@ -269,13 +218,6 @@ def _arms(text: str | None) -> dict[str, float] | None:
         except ValueError as err:
             raise typer.BadParameter(f"--arms: {part!r} is not NAME or NAME=WEIGHT") from err
     return arms
-
-
-def _complain_each(label: str, listing: Sequence[str]) -> None:
-    for line in listing[:LISTED]:
-        complain(label, line)
-    if len(listing) > LISTED:
-        complain(label, f"{len(listing) - LISTED} more; --json lists all")
 
 
 def _print(what: Any) -> None:

@@ -18,7 +18,7 @@ from trivec.cli.arguments import (
     metadata_filter,
     print_json,
 )
-from trivec.cli.chat import BaseUrlOption, ChatModelOption, connected
+from trivec.cli.chat import BaseUrlOption, ChatModelOption, ChatOption, connected
 from trivec.cli.place import chosen_encoder, open_place
 from trivec.cli.reranking import RerankOption, ranking_by
 from trivec.text import clean
@@ -36,6 +36,17 @@ NO_MODEL = (
     "--base-url URL unless it is OpenAI's, and its key in OPENAI_API_KEY), or --evidence to see "
     "the best sentences without one"
 )
+ENDED_EARLY = {
+    "content_filter": "a content filter stopped the model; the answer is not whole",
+    "tool_calls": "the model asked for a tool; the answer is not whole",
+    "error": "the model failed in the middle; the answer is not whole",
+}
+REMEDIES = {
+    "length": ": the model thought up to its limit; --chat-option max_tokens=4000 raises it",
+    "tool_calls": ": the model asked for a tool; use one that answers in words",
+    "content_filter": ": a filter of the model's server stopped the answer",
+    "error": ": the model's server failed; try again",
+}
 
 
 def ask(
@@ -44,6 +55,7 @@ def ask(
     *,
     model: ChatModelOption = None,
     base_url: BaseUrlOption = None,
+    chat_option: ChatOption = None,
     evidence: Annotated[
         bool, typer.Option("--evidence", help="No language model: the sentences that come nearest.")
     ] = False,
@@ -83,7 +95,7 @@ def ask(
     if rerank is not None:
         reranker, ranking = ranking_by(rerank, device)
         options = replace(options, ranking=ranking)
-    chat = None if evidence or model is None else connected(model, base_url)
+    chat = None if evidence or model is None else connected(model, base_url, chat_option)
     rewriter = KeywordRewriter(chat) if rewrite and chat is not None else None
     with open_place(place, collection) as where:
         schema = where.require_schema()
@@ -127,10 +139,12 @@ def _remarks(answer: Answer) -> Iterable[str]:
     if answer.refused:
         score, least = answer.evidence.score, answer.evidence.threshold
         weak = f" ({score:.3f}, at least {least:.3f} is wanted)" if answer.evidence.is_weak else ""
-        yield f"refused: {answer.reason}{weak}"
+        yield f"refused: {answer.reason}{weak}{REMEDIES.get(str(answer.reason), '')}"
         return
     if answer.truncated:
         yield "the model stopped at its limit of tokens; the answer is not whole"
+    if answer.reason in ENDED_EARLY:
+        yield ENDED_EARLY[answer.reason]
     if answer.unknown:
         yield f"cited, but there is no such passage: {list(answer.unknown)}"
     for claim in answer.claims:

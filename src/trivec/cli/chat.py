@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from trivec.chat.openai import OpenAIChat
 
-__all__ = ["BaseUrlOption", "ChatModelOption", "connected"]
+__all__ = ["BaseUrlOption", "ChatModelOption", "ChatOption", "connected"]
+
+CONNECTION = ("timeout", "max_retries")
+"""Options of the connection, besides those of ``ChatOptions``."""
 
 ChatModelOption = Annotated[
     str | None, typer.Option(help="The language model, as its server calls it.")
@@ -17,10 +23,53 @@ ChatModelOption = Annotated[
 BaseUrlOption = Annotated[
     str | None, typer.Option(help="Its server, with /v1. Default: OPENAI_BASE_URL, else OpenAI.")
 ]
+ChatOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--chat-option",
+        metavar="KEY=VALUE",
+        help="How it is asked, may be repeated; values as JSON: temperature=null, max_tokens=500, "
+        "schema_refused=ask_without, timeout=120.",
+    ),
+]
 
 
-def connected(model: str, base_url: str | None) -> OpenAIChat:
-    """Return the chat model; nothing is sent yet. The key is read from ``OPENAI_API_KEY``."""
-    from trivec.chat.openai import OpenAIChat
+def connected(model: str, base_url: str | None, given: Sequence[str] | None = None) -> OpenAIChat:
+    """Return the chat model; nothing is sent yet. The key is read from ``OPENAI_API_KEY``.
 
-    return OpenAIChat.connect(model, base_url=base_url)
+    Args:
+        model: what its server calls it.
+        base_url: where that is.
+        given: ``KEY=VALUE`` each: the fields of ``ChatOptions``, ``timeout`` and ``max_retries``.
+
+    Raises:
+        typer.BadParameter: an option that there is none of, or a value of the wrong type.
+    """
+    from trivec.chat.openai import ChatOptions, OpenAIChat
+    from trivec.errors import InputError
+
+    known = [field.name for field in fields(ChatOptions)]
+    options = dict(_parsed(each, [*known, *CONNECTION]) for each in given or ())
+    connection = {name: options.pop(name) for name in CONNECTION if name in options}
+    for name, value in connection.items():
+        if not isinstance(value, int | float) or value < 0:
+            raise typer.BadParameter(f"--chat-option {name}={value}: it must be a number")
+    try:
+        chosen = ChatOptions(**options)
+    except InputError as err:
+        raise typer.BadParameter(f"--chat-option: {err}") from err
+    return OpenAIChat.connect(model, base_url=base_url, options=chosen, **connection)
+
+
+def _parsed(given: str, known: Sequence[str]) -> tuple[str, Any]:
+    """Return the name and value of one ``KEY=VALUE``; a value that is not JSON is a text."""
+    name, equals, value = given.partition("=")
+    name = name.strip().replace("-", "_")
+    if not equals or name not in known:
+        raise typer.BadParameter(
+            f"--chat-option {given!r} is not KEY=VALUE with a KEY of: {', '.join(known)}"
+        )
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value.strip()

@@ -78,9 +78,9 @@ def export(
 
 def _precisions(text: str) -> tuple[ExportPrecision, ...]:
     if text == "auto":
-        from trivec._models.onnx_session import has_int8_dot_product
+        from trivec._models.onnx_choice import best_precision, measured
 
-        return ("int8",) if has_int8_dot_product() else ("fp32",)
+        return (best_precision(measured()),)
     return cast("tuple[ExportPrecision, ...]", tuple(part.strip() for part in text.split(",")))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from trivec.errors import CollectionNotFoundError
+from trivec.errors import CollectionError, CollectionNotFoundError, ModelError
+from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from trivec.protocols import Encoder, Store
     from trivec.schema import Schema
 
-__all__ = ["Place", "chosen_encoder", "open_place"]
+__all__ = ["Place", "StoredModel", "chosen_encoder", "open_place"]
 
 NEW_INDEX_MODEL = "BAAI/bge-m3"
 
@@ -48,7 +49,7 @@ class Place:
         if schema is None:
             name = self.collection or f"folder {str(self.location)!r}"
             raise CollectionNotFoundError(
-                f"there is no index at {name}; make one with: trivec index PATHS --to PLACE"
+                f"there is no index at {name}; make one with: trivec sync PLACE PATHS"
             )
         return schema
 
@@ -56,6 +57,12 @@ class Place:
         """Return the number of passages."""
         with closing(self._store()) as store:
             return store.count()
+
+    def create(self, schema: Schema) -> None:
+        """Create an index that holds nothing yet, unless there is one."""
+        with closing(self._store()) as store:
+            if store.schema is None:
+                store.create(schema)
 
     def open(self, encoder: Encoder, **settings: Any) -> HybridIndex:
         """Open the index, with the arguments of :meth:`trivec.HybridIndex.open`."""
@@ -71,24 +78,81 @@ class Place:
         return ServerStore(self.location, self.collection or "")
 
 
+class StoredModel:
+    """Stands for the model that wrote an index, where a command encodes nothing."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+
+    @property
+    def info(self) -> EncoderInfo:
+        """What identifies the model."""
+        if self._schema.fingerprint is None:
+            raise CollectionError(
+                "this collection was not written by trivec; adopt it in Python first"
+            )
+        return self._schema.fingerprint.encoder
+
+    def encode_documents(
+        self,
+        texts: Sequence[str],
+        *,
+        heads: Sequence[Head] = ALL_HEADS,  # noqa: ARG002  # the protocol's
+    ) -> list[Encoding]:
+        """Encode no texts.
+
+        Raises:
+            ModelError: there are some.
+        """
+        return self._nothing(texts)
+
+    def encode_queries(
+        self,
+        texts: Sequence[str],
+        *,
+        heads: Sequence[Head] = ALL_HEADS,  # noqa: ARG002  # the protocol's
+    ) -> list[Encoding]:
+        """Encode no texts; see ``encode_documents``."""
+        return self._nothing(texts)
+
+    def decode_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Decode no tokens; see ``encode_documents``."""
+        self._nothing(ids)
+        return []
+
+    @staticmethod
+    def _nothing(given: Sequence[object]) -> list[Encoding]:
+        if given:
+            raise ModelError("this command loads no model, so it cannot encode")
+        return []
+
+
 @contextmanager
-def open_place(text: str, collection: str | None) -> Iterator[Place]:
+def open_place(
+    text: str, collection: str | None, *, key: str | None = None, option: str = "--collection"
+) -> Iterator[Place]:
     """Yield the place that the command line names; a client to a server is closed afterwards.
+
+    Args:
+        text: a folder, or a URL.
+        collection: on a server.
+        key: of the server; None takes ``QDRANT_API_KEY``.
+        option: the option that names the collection.
 
     Raises:
         typer.BadParameter: a URL without a collection, or a folder with one.
     """
     if "://" not in text:
         if collection is not None:
-            raise typer.BadParameter("--collection goes with a server's URL, not with a folder")
+            raise typer.BadParameter(f"{option} goes with a server's URL, not with a folder")
         yield Place(Path(text), None)
         return
     if not collection:
-        raise typer.BadParameter("a server's URL needs --collection")
+        raise typer.BadParameter(f"a server's URL needs {option}")
     from qdrant_client import QdrantClient
 
     # the version check at construction would only warn where the first request fails
-    key = os.environ.get("QDRANT_API_KEY")
+    key = key or os.environ.get("QDRANT_API_KEY")
     with closing(QdrantClient(url=text, api_key=key, check_compatibility=False)) as client:
         yield Place(client, collection)
 

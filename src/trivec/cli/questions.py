@@ -18,7 +18,7 @@ from trivec.cli.arguments import (
     metadata_filter,
     print_json,
 )
-from trivec.cli.chat import BaseUrlOption, ChatModelOption, connected
+from trivec.cli.chat import BaseUrlOption, ChatModelOption, ChatOption, connected
 from trivec.cli.place import chosen_encoder, open_place
 from trivec.cli.progress import passages_counted
 
@@ -45,6 +45,7 @@ def questions(
     *,
     model: ChatModelOption = None,
     base_url: BaseUrlOption = None,
+    chat_option: ChatOption = None,
     per_chunk: Annotated[int, typer.Option(min=1, help="Most questions of a passage.")] = 5,
     refine: Annotated[
         bool, typer.Option(help="A second call that makes the set to keep from the first.")
@@ -67,7 +68,8 @@ def questions(
     """Let a language model write the questions that each passage answers.
 
     'trivec search --questions' then finds passages by them. Run this again after a stop, or when
-    there are new passages: questions that are there are not written again.
+    there are new passages: questions that are there are not written again. The exit code is 1
+    where the model failed on a passage.
     """
     from trivec.errors import InputError
     from trivec.questions.index import QuestionReport
@@ -81,9 +83,10 @@ def questions(
     with _opened(place, collection, encoder, device, create=model is not None) as index:
         pruned = index.prune() if prune else 0
         if model is not None:
-            with passages_counted(quiet=quiet) as progress:
+            total = index.index.count(conditions)
+            with passages_counted(quiet=quiet, total=total) as progress:
                 report = index.generate(
-                    connected(model, base_url),
+                    connected(model, base_url, chat_option),
                     model=model,
                     prompts=prompts,
                     filter=conditions,
@@ -93,13 +96,15 @@ def questions(
         index.optimize()
     if as_json:
         print_json({"place": place, **asdict(report), "pruned": pruned})
-        return
-    for refusal in report.failed[:LISTED]:
-        complain("failed", f"{refusal.id}: {refusal.reason}")
-    if len(report.failed) > LISTED:
-        complain("failed", f"{len(report.failed) - LISTED} more; --json lists all")
-    if not quiet:
-        typer.echo(_summary(place, report, pruned))
+    else:
+        for refusal in report.failed[:LISTED]:
+            complain("failed", f"{refusal.id}: {refusal.reason}")
+        if len(report.failed) > LISTED:
+            complain("failed", f"{len(report.failed) - LISTED} more; --json lists all")
+        if not quiet:
+            typer.echo(_summary(place, report, pruned))
+    if report.failed:
+        raise typer.Exit(1)
 
 
 def feedback(
@@ -115,6 +120,9 @@ def feedback(
     forget: Annotated[
         list[str] | None, typer.Option(help="Id of a passage whose verdict is taken back.")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Of the passages, where several sources have these ids.")
+    ] = None,
     encoder: EncoderOption = None,
     device: DeviceOption = "cpu",
     collection: CollectionOption = None,
@@ -126,11 +134,11 @@ def feedback(
         raise InputError(NO_VERDICT)
     with _opened(place, collection, encoder, device, create=True) as index:
         for identity in good or ():
-            index.add_feedback(question, identity, "good")
+            index.add_feedback(question, identity, "good", source=source)
         for identity in bad or ():
-            index.add_feedback(question, identity, "bad")
+            index.add_feedback(question, identity, "bad", source=source)
         for identity in forget or ():
-            if not index.remove_feedback(question, identity):
+            if not index.remove_feedback(question, identity, source=source):
                 complain("note", f"{identity}: there was no verdict on it for this question")
 
 

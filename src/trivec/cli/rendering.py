@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from trivec.ingest import LeftOut
     from trivec.schema import Schema
 
-__all__ = ["hit_table", "hits_json", "left_out_json", "schema_table", "summary"]
+__all__ = ["hit_table", "hits_json", "left_out_json", "rows_table", "schema_table", "summary"]
 
 EXCERPT = 240
 MATCHES = 20
 
 
-def summary(report: AddReport, place: str, seconds: float) -> str:
-    """Return what became of the passages, in one line."""
+def summary(report: AddReport, place: str, seconds: float, *, dry_run: bool = False) -> str:
+    """Return what became of the passages, or would, in one line."""
     counts = {
         "added": report.added,
         "updated": report.updated,
@@ -32,7 +32,11 @@ def summary(report: AddReport, place: str, seconds: float) -> str:
         "refused": len(report.refused),
         "truncated": len(report.truncated),
     }
+    if report.reused:
+        counts["moved without encoding"] = report.reused
     listing = ", ".join(f"{count} {name}" for name, count in counts.items())
+    if dry_run:
+        return f"{place}: nothing was written; it would be {listing}"
     return f"{place}: {listing} in {seconds:.1f} s"
 
 
@@ -104,9 +108,6 @@ def _passage(hit: Hit) -> RenderableType:
 
 def schema_table(place: str, passages: int, schema: Schema) -> Table:
     """Return what an index holds and which model wrote it."""
-    from rich.table import Table
-    from rich.text import Text
-
     rows: dict[str, Any] = {"place": place, "passages": passages}
     for arm, spec in schema.vectors.items():
         size = "" if spec.size is None else f", {spec.size} dims"
@@ -117,6 +118,14 @@ def schema_table(place: str, passages: int, schema: Schema) -> Table:
         rows |= asdict(schema.fingerprint.encoder)
         rows |= _prefixed(f"{BM25.name} ", schema.fingerprint.analyzer or {})
     rows |= _prefixed("payload index ", schema.payload_indexes)
+    return rows_table(rows)
+
+
+def rows_table(rows: Mapping[str, Any]) -> Table:
+    """Return names and what they stand for."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trivec._models.onnx_session import OnnxPrecision
+from trivec._models.onnx_choice import Int8Weights, OnnxPrecision
 from trivec._runtime.checks import Precision
 from trivec.encoders.flag import FlagEncoder, FlagOptions, Pooling
 from trivec.encoders.memo import MemoEncoder
@@ -13,6 +13,7 @@ from trivec.encoders.similarity import Similarity
 __all__ = [
     "FlagEncoder",
     "FlagOptions",
+    "Int8Weights",
     "MemoEncoder",
     "NumberFormat",
     "OnnxEncoder",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 from trivec._runtime.checks import check_least
-from trivec.errors import InputError
+from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
@@ -156,10 +156,10 @@ class MemoEncoder:
         if not mine:
             return
         try:
-            encodings = compute(list(mine), heads=self._heads)
+            encodings = _one_each(compute(list(mine), heads=self._heads), len(mine))
         except BaseException as err:
             for future in mine.values():
-                future.set_exception(err)
+                future.set_exception(_for_waiters(err))
             raise
         for future, encoding in zip(mine.values(), encodings, strict=True):
             future.set_result(encoding)
@@ -172,6 +172,30 @@ class MemoEncoder:
                 self._known.move_to_end((role, text))
             while len(self._known) > self._size:
                 self._known.popitem(last=False)
+
+
+def _one_each(encodings: Iterable[Encoding], count: int) -> list[Encoding]:
+    """Return the encodings.
+
+    Raises:
+        ModelError: they are not as many as the texts.
+    """
+    listed = list(encodings)
+    if len(listed) != count:
+        raise ModelError(
+            f"the encoder returned {len(listed)} encodings for {count} texts; it must return one "
+            "for each"
+        )
+    return listed
+
+
+def _for_waiters(err: BaseException) -> Exception:
+    """Return what those are told who wait for the texts of another thread."""
+    if isinstance(err, Exception):
+        return err
+    return ModelError(
+        f"the thread that was encoding this text was stopped by {type(err).__name__}; try again"
+    )
 
 
 _SHARED: WeakValueDictionary[int, MemoEncoder] = WeakValueDictionary()

@@ -89,7 +89,7 @@ def _check_head(file: Path, size: int, *, rows: int | None) -> int:
     expected = {"weight": (outputs, size), "bias": (outputs,)}
     if outputs < 1 or shapes != expected:
         raise MissingHeadError(
-            f"{file} holds {shapes}, needed is a linear layer of {size} inputs, "
+            f"{file} holds {shapes}; it must hold a linear layer of {size} inputs, "
             f"{ {'weight': (rows or 'n', size), 'bias': (rows or 'n',)} }: it belongs to another "
             "model"
         )

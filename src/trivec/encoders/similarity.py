@@ -10,9 +10,10 @@ import numpy as np
 from trivec.colbert import max_sim
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
+from trivec.text import is_blank
 from trivec.types import Encoding, FloatArray, MatchedTerm, SparseVector
 
-__all__ = ["Similarity", "explain", "matched_terms", "similarity", "sparse_scores"]
+__all__ = ["Similarity", "explain", "matched_terms", "shows", "similarity", "sparse_scores"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +87,7 @@ def similarity(
 def explain(encoder: Encoder, query: str, passage: str) -> tuple[MatchedTerm, ...]:
     """Return the tokens that query and passage share in the sparse head, heaviest first.
 
-    The scores sum to the sparse similarity.
+    The scores sum to the sparse similarity, but for tokens that show nothing, such as a space.
     """
     asked = encoder.encode_queries([query], heads=("sparse",))[0]
     found = encoder.encode_documents([passage], heads=("sparse",))[0]
@@ -96,7 +97,10 @@ def explain(encoder: Encoder, query: str, passage: str) -> tuple[MatchedTerm, ..
 def matched_terms(
     encoder: Encoder, query: SparseVector, passage: SparseVector
 ) -> tuple[MatchedTerm, ...]:
-    """Return what two sparse vectors of an encoder share, heaviest first."""
+    """Return what two sparse vectors of an encoder share, heaviest first.
+
+    Tokens that show nothing are left out.
+    """
     shared, mine, theirs = np.intersect1d(
         query.indices, passage.indices, assume_unique=True, return_indices=True
     )
@@ -106,7 +110,13 @@ def matched_terms(
     return tuple(
         MatchedTerm("sparse", text, score)
         for text, score in zip(texts, scores[order].tolist(), strict=True)
+        if shows(text)
     )
+
+
+def shows(token: str) -> bool:
+    """Say whether a token has anything to see: a space, which is written ``▁``, has not."""
+    return not is_blank(token.replace("▁", ""))
 
 
 def sparse_scores(queries: Sequence[SparseVector], passages: Sequence[SparseVector]) -> FloatArray:

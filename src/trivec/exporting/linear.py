@@ -85,7 +85,8 @@ class Int8:
     ONNX Runtime's own dynamic quantisation takes one scale for all tokens of a batch: then a long
     word in one text changes the vectors of its neighbours. With a scale of its own a token is
     independent of the batch, and keeps more of its precision. Weights are symmetric, activations
-    unsigned with their zero at 128, which is the combination that AVX-512 VNNI multiplies.
+    unsigned with their zero at 128, which is the combination that AVX-512 VNNI multiplies. Where a
+    CPU would saturate on it, the weights are made unsigned when the graph is loaded.
     """
 
     _zeros = "token_zeros"

@@ -90,8 +90,8 @@ def _recognised(sample: list[StoredPoint], place: str) -> Codec:
     if codec is None:
         keys = sorted({key for point in sample for key in point.payload})
         raise CollectionError(
-            f"{place} has payloads with the keys {keys}, which are no known layout; name one with "
-            f"IndexConfig(codec=...): {', '.join(CODECS)}, or PayloadCodec(text_key=..., "
+            f"{place} has payloads with the keys {keys}, and trivec knows no such layout; name "
+            f"one with IndexConfig(codec=...): {', '.join(CODECS)}, or PayloadCodec(text_key=..., "
             "metadata_key=...)"
         )
     return codec

@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from trivec.errors import InputError
-from trivec.index.adding import Progress, add_steps, delete_steps
+from trivec.index.adding import Progress, add_steps
 from trivec.index.copying import copy_steps, page_steps
 from trivec.index.hybrid import HybridIndex, IndexConfig, add_options, arm_steps, binding_of
 from trivec.index.opening import async_store
 from trivec.index.options import DEFAULT_SEARCH, merged_options
 from trivec.index.performing import arun
+from trivec.index.pruning import delete_steps
 from trivec.index.searching import get_steps, search_steps, vector_steps
 from trivec.index.steps import Steps, compute, read
 from trivec.protocols import AsyncStore, Encoder, Store
@@ -101,7 +102,7 @@ class AsyncHybridIndex:
         if clients is not None and isinstance(location, clients.AsyncQdrantClient):
             if not collection:
                 raise InputError("an AsyncQdrantClient needs collection='...', its name")
-            store = async_store(location, collection)
+            store = async_store(location, collection, config or IndexConfig())
             place, named = store.for_threads(), None
         index = await asyncio.to_thread(
             HybridIndex.open,
@@ -167,9 +168,9 @@ class AsyncHybridIndex:
         options = merged_options(options, overrides)
         return await self._run(vector_steps(binding_of(self._index), vector, k, filter, options))
 
-    async def get(self, ids: Sequence[str]) -> list[Chunk]:
+    async def get(self, ids: Sequence[str], *, source: str | None = None) -> list[Chunk]:
         """Return the passages with these ids; see :meth:`trivec.HybridIndex.get`."""
-        return await self._run(get_steps(binding_of(self._index), ids))
+        return await self._run(get_steps(binding_of(self._index), ids, source))
 
     async def delete(
         self,
@@ -211,6 +212,13 @@ class AsyncHybridIndex:
     async def add_arm(self, arm: str, *, progress: Progress | None = None) -> int:
         """Add an arm to the collection in place; see :meth:`trivec.HybridIndex.add_arm`."""
         return await self._run(arm_steps(self._index, arm, progress))
+
+    async def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata; see :meth:`trivec.HybridIndex.ensure_payload_index`.
+
+        It is made through the synchronous index, in a worker thread.
+        """
+        return await asyncio.to_thread(self._index.ensure_payload_index, key, kind)
 
     async def optimize(self) -> None:
         """Build the engine's indexes now; see :meth:`trivec.HybridIndex.optimize`."""

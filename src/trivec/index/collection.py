@@ -11,15 +11,15 @@ from trivec.arms import heads_of, vectors_by_arm
 from trivec.bm25 import Bm25Analyzer
 from trivec.errors import InputError
 from trivec.payloads.fields import Field
-from trivec.payloads.trivec import TOKENS, Codec, content_digest, point_id
+from trivec.payloads.trivec import IDENTITY, TOKENS, Codec, content_digest, point_id
 from trivec.protocols import Encoder, Store
 from trivec.query import Filter
 from trivec.schema import Schema
 from trivec.stores.filters import all_of, as_filter
 from trivec.text import clean
-from trivec.types import Encoding, Head, PointId, StoredPoint, Vector
+from trivec.types import Chunk, Encoding, Head, PointId, StoredPoint, Vector
 
-__all__ = ["NO_HEADS", "Binding"]
+__all__ = ["NO_HEADS", "Binding", "listed_ids"]
 
 NO_HEADS = Encoding()
 
@@ -49,26 +49,21 @@ class Binding:
         """The encoder's heads that the collection stores."""
         return heads_of(self.schema.written)
 
-    def point_id(self, identity: str) -> PointId:
-        """Return the point id of a caller's id.
+    def point_id(self, identity: str, source: str | None = None) -> PointId:
+        """Return the point id of a caller's id, within a source where ids are scoped.
 
         In an adopted collection whose points are numbered, digits are such a number.
         """
-        if self.tenant is not None:
-            return point_id(identity, self.tenant)
+        scoped = self.schema.scoped_ids and source is not None
+        if self.tenant is not None or scoped:
+            return point_id(identity, self.tenant, source if scoped else None)
         if self.schema.integer_ids and (number := _number(identity)) is not None:
             return number
         return self.codec.point_id(identity)
 
-    def point_ids(self, ids: Sequence[str]) -> list[PointId]:
-        """Return the point ids of callers' ids.
-
-        Raises:
-            InputError: it is one text, or holds something else than texts.
-        """
-        listed = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else ids
-        check_texts("ids", listed)
-        return [self.point_id(identity) for identity in listed]
+    def point_of(self, chunk: Chunk) -> PointId:
+        """Return the point id of an identified chunk."""
+        return self.point_id(str(chunk.id), chunk.source)
 
     def scope(self, *filters: Filter | Mapping[str, Any] | None) -> Filter | None:
         """AND the filters with the tenant's own, which none of them can widen."""
@@ -87,11 +82,27 @@ class Binding:
         indexed = self.codec.own_path(TOKENS) in self.schema.payload_indexes
         return field if indexed or field.hidden else replace(field, tokens=None)
 
-    def of_ids(self, ids: Sequence[PointId]) -> Filter:
+    def of_points(self, points: Sequence[PointId]) -> Filter:
         """Return a filter for these points."""
         from qdrant_client import models
 
-        return models.Filter(must=[models.HasIdCondition(has_id=list(ids))])
+        return models.Filter(must=[models.HasIdCondition(has_id=list(points))])
+
+    def of_ids(self, ids: Sequence[str]) -> Filter:
+        """Return a filter for the passages with these ids, of whatever source.
+
+        Raises:
+            InputError: it is one text, or holds something else than texts.
+        """
+        from qdrant_client import models
+
+        names = listed_ids(ids)
+        points = models.HasIdCondition(has_id=[self.point_id(name) for name in names])
+        if not (self.schema.scoped_ids and names):
+            return models.Filter(must=[points])
+        match = models.MatchAny(any=[clean(name) for name in names])
+        own = models.FieldCondition(key=self.codec.own_path(IDENTITY), match=match)
+        return models.Filter(should=[points, own])
 
     def of_source(self, source: str) -> Filter:
         """Return a filter for the points of a source."""
@@ -120,7 +131,7 @@ class Binding:
             raise InputError("delete() was given nothing; give ids, source or filter")
         parts: list[Filter | Mapping[str, Any] | None] = [filter]
         if ids is not None:
-            parts.append(self.of_ids(self.point_ids(ids)))
+            parts.append(self.of_ids(ids))
         if source is not None:
             parts.append(self.of_source(source))
         return self.scope(*parts)
@@ -141,12 +152,6 @@ class Binding:
                 yield points
             if offset is None:
                 return
-
-    def owns(self, point: StoredPoint) -> bool:
-        """Say whether a point read by its id belongs to the tenant."""
-        if self.tenant is None:
-            return True
-        return bool(self.codec.own(point.payload).get("tenant") == self.tenant)
 
     def holds_text(self, payload: Mapping[str, Any], text: str, context: str | None = None) -> bool:
         """Say whether a stored payload's vectors are of this text; of a foreign one, never sure.
@@ -170,6 +175,17 @@ class Binding:
         """Return a query's vectors by arm; empty ones are left out."""
         analyzed = None if self.analyzer is None else self.analyzer.query(text)
         return vectors_by_arm(encoding, analyzed)
+
+
+def listed_ids(ids: Iterable[str]) -> list[str]:
+    """Return ids as a list.
+
+    Raises:
+        InputError: it is one text, or holds something else than texts.
+    """
+    names = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str | bytes) else ids
+    check_texts("ids", names)
+    return list(names)
 
 
 def _number(identity: str) -> int | None:

@@ -64,7 +64,7 @@ def _moved(point: StoredPoint, mine: Binding, theirs: Binding, names: Mapping[st
     """Return a point as another collection stores it: its own ids, payload and vector names."""
     chunk = mine.codec.decode(point)
     return Point(
-        theirs.point_id(str(chunk.id)),
+        theirs.point_of(chunk),
         {names[name]: vector for name, vector in point.vectors.items()},
         theirs.codec.encode(chunk, theirs.tenant, mine.codec.own(point.payload).get("context")),
     )

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
-from trivec.errors import CollectionError, CollectionNotFoundError
+from trivec.errors import CollectionError, CollectionExistsError, CollectionNotFoundError
 from trivec.index.add_arm import begin_arm, fill_steps, finish_arm
-from trivec.index.adding import AddOptions, Progress, add_steps, delete_steps
+from trivec.index.adding import AddOptions, Progress, add_steps
 from trivec.index.adopting import adopted_schema
 from trivec.index.collection import Binding
 from trivec.index.copying import copy_steps
+from trivec.index.indexing import ensure_payload_index
 from trivec.index.mixed_precision import query_encoder
 from trivec.index.opening import (
     IndexConfig,
@@ -23,10 +24,13 @@ from trivec.index.opening import (
     require_tenant,
     resolve_store,
     stored_analyzer,
+    wanted_indexes,
+    with_indexes,
 )
 from trivec.index.options import DEFAULT_SEARCH, merged_options
 from trivec.index.performing import run
 from trivec.index.planning import choose_arms
+from trivec.index.pruning import delete_steps
 from trivec.index.searching import get_steps, search_steps, vector_steps
 from trivec.index.steps import Steps, compute
 from trivec.payloads import Codec, Field
@@ -48,7 +52,14 @@ from trivec.types import (
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-__all__ = ["HybridIndex", "IndexConfig", "add_options", "arm_steps", "binding_of"]
+__all__ = [
+    "HybridIndex",
+    "IndexConfig",
+    "add_options",
+    "arm_steps",
+    "binding_of",
+    "remember_root",
+]
 
 T = TypeVar("T")
 
@@ -104,26 +115,25 @@ class HybridIndex:
             CollectionNotFoundError: nothing is there and ``create`` is False.
             FingerprintMismatchError: another model wrote it; both sides are printed.
             CollectionLockedError: another process has the folder open.
-            CollectionError: the folder is no index, or its vectors do not fit the encoder.
+            CollectionError: the folder is not an index, or its vectors do not fit the encoder.
             StoreUnavailableError: the server cannot be reached.
         """
         config = config or IndexConfig()
         require_tenant(tenant)
         place = place_name(location, collection)
-        store = resolve_store(location, collection)
+        store = resolve_store(location, collection, config)
         schema = store.schema
-        adopting = schema is not None and schema.fingerprint is None and adopt
+        existed = schema is not None
+        if schema is None and create:
+            schema = _created(store, new_schema(encoder.info, config, tenant))
+        if schema is None:
+            raise CollectionNotFoundError(f"there is no index at {place}")
+        adopting = schema.fingerprint is None and adopt
         if adopting:
             schema = adopted_schema(store, encoder.info, config, place)
-        if schema is not None:
-            if mixed_precision:
-                encoder = query_encoder(encoder, schema, place)
-            require_fitting(schema, encoder, config, place)
-        elif create:
-            schema = new_schema(encoder.info, config, tenant)
-            store.create(schema)
-        else:
-            raise CollectionNotFoundError(f"there is no index at {place}")
+        if mixed_precision and existed:
+            encoder = query_encoder(encoder, schema, place)
+        require_fitting(schema, encoder, config, place)
         if tenant is not None and schema.tenant_key is None:
             raise CollectionError(
                 f"{place} was created without tenants; "
@@ -135,6 +145,8 @@ class HybridIndex:
         if adopting:
             store.describe(schema)
         store.scroll(limit=1)  # takes the lock, so that a second process fails here
+        wanted = wanted_indexes(codec, config, scoped_ids=schema.scoped_ids)
+        schema = with_indexes(store, schema, wanted)
         binding = Binding(store, schema, encoder, stored_analyzer(schema), codec, tenant)
         return cls(binding, config)
 
@@ -162,9 +174,17 @@ class HybridIndex:
         """Return where a metadata key lies in a point, for filters."""
         return self._binding.field(key)
 
-    def point_id(self, identity: str) -> PointId:
-        """Return the id that Qdrant knows a passage by, from the caller's id of it."""
-        return self._binding.point_id(identity)
+    def point_id(self, identity: str, source: str | None = None) -> PointId:
+        """Return the id that Qdrant knows a passage by, from the caller's id and the source."""
+        return self._binding.point_id(identity, source)
+
+    def id_filter(self, ids: Sequence[str]) -> Filter:
+        """Return a filter for the passages with these ids, of whatever source.
+
+        Raises:
+            InputError: ``ids`` is one text, or holds something else than texts.
+        """
+        return self._binding.of_ids(ids)
 
     def with_encoder(self, encoder: Encoder) -> Self:
         """Return this index with another object for the same model: a memo, an observer.
@@ -190,7 +210,12 @@ class HybridIndex:
 
         The iterable is streamed. One forward pass encodes each batch while the last is written.
         Every batch is durable once its progress was reported: after a crash, add the same chunks
-        again. Of several chunks with one id in a batch the last counts, the others are skipped.
+        again.
+
+        An id belongs to its source: two sources may both have a "1" (see
+        ``IndexConfig.scoped_ids``). Of two chunks with one id in one source the first is stored.
+        The second is skipped where it is equal, else refused. The same holds for two chunks
+        without id at one position.
 
         Args:
             chunks: the passages.
@@ -203,7 +228,8 @@ class HybridIndex:
             progress: called with the number of chunks dealt with.
 
         Returns:
-            What was added, updated, skipped, deleted, truncated and refused, and why.
+            What was added, updated, skipped, deleted, truncated and refused, and why. Every
+            chunk is added, updated, skipped or refused.
 
         Raises:
             StoreError: the engine failed; what was stored before stays.
@@ -284,9 +310,14 @@ class HybridIndex:
         options = merged_options(options, overrides)
         return self._run(vector_steps(self._binding, vector, k, filter, options))
 
-    def get(self, ids: Sequence[str]) -> list[Chunk]:
-        """Return the passages with these ids, in the order given; unknown ids are left out."""
-        return self._run(get_steps(self._binding, ids))
+    def get(self, ids: Sequence[str], *, source: str | None = None) -> list[Chunk]:
+        """Return the passages with these ids, in the order given; unknown ids are left out.
+
+        Args:
+            ids: an id that several sources have gives a passage of each.
+            source: of this source alone.
+        """
+        return self._run(get_steps(self._binding, ids, source))
 
     def delete(
         self,
@@ -296,6 +327,8 @@ class HybridIndex:
         filter: Filter | Mapping[str, Any] | None = None,
     ) -> int:
         """Delete passages by id, by source or by filter; those given together are AND-ed.
+
+        An id that several sources have is deleted in each, unless ``source`` names one.
 
         Returns:
             How many were deleted.
@@ -367,6 +400,27 @@ class HybridIndex:
         """
         return self._run(arm_steps(self, arm, progress))
 
+    def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
+        """Index a key of the metadata, so that filters on it are fast, and allowed in strict mode.
+
+        An index may be added at any time; where it is there already, nothing changes.
+
+        Args:
+            key: as filters name it.
+            kind: ``keyword``, ``integer``, ``float``, ``bool``, ``datetime``, ``text``, ``uuid`` or
+                ``geo``. None: by the values of the first passages that have the key.
+
+        Returns:
+            The index type.
+
+        Raises:
+            InputError: no such type; or none was given, and no passage has the key.
+            StoreError: the server refused it, or the client's key may not make indexes.
+        """
+        schema, indexed = ensure_payload_index(self._binding, key, kind)
+        self._binding = replace(self._binding, schema=schema)
+        return indexed
+
     def optimize(self) -> None:
         """Build the engine's indexes now; worth it after adding many passages (embedded only)."""
         self._binding.store.optimize()
@@ -399,6 +453,18 @@ class HybridIndex:
         return f"HybridIndex({self._binding.store!r}, arms={list(self.schema.vectors)})"
 
 
+def _created(store: Store, schema: Schema) -> Schema:
+    """Create a collection; return its schema, or the one that another has made just now."""
+    try:
+        store.create(schema)
+    except CollectionExistsError:
+        made = store.schema
+        if made is None:
+            raise
+        return made
+    return schema
+
+
 def binding_of(index: HybridIndex) -> Binding:
     """Return what an index is bound to: the door for trivec's other rooms, not for programs."""
     return index._binding  # noqa: SLF001  # this module made it
@@ -413,6 +479,14 @@ def arm_steps(index: HybridIndex, arm: str, progress: Progress | None) -> Steps[
     filled = yield from fill_steps(marked, arm, options, progress)
     index._binding = yield from compute(lambda: finish_arm(marked, arm))  # noqa: SLF001  # the same
     return filled
+
+
+def remember_root(index: HybridIndex, root: str) -> None:
+    """Let the collection remember which folder its sources are relative to; see ``binding_of``."""
+    binding = binding_of(index)
+    schema = replace(binding.schema, root=root)
+    binding.store.describe(schema)
+    index._binding = replace(binding, schema=schema)  # noqa: SLF001  # the same
 
 
 def add_options(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
 from trivec.payloads.trivec import content_digest
-from trivec.types import Chunk
+from trivec.types import Chunk, PointId
 
 __all__ = ["Context", "contexts", "whole_documents"]
 
@@ -43,20 +43,20 @@ def whole_documents(chunks: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]
         yield batch
 
 
-def contexts(chunks: Sequence[Chunk]) -> dict[str, Context]:
-    """Return every chunk's context by its id: the texts of its source, in the order given.
+def contexts(chunks: Mapping[PointId, Chunk]) -> dict[PointId, Context]:
+    """Return every chunk's context by its point: the texts of its source, in the order given.
 
     A chunk without source is a document of its own.
     """
-    found: dict[str, Context] = {}
-    for _, group in groupby(chunks, key=_source):
+    found: dict[PointId, Context] = {}
+    for _, group in groupby(chunks.items(), key=lambda item: _source(item[1])):
         members = list(group)
-        document = SEPARATOR.join(chunk.text for chunk in members)
+        document = SEPARATOR.join(chunk.text for _, chunk in members)
         digest = content_digest(document)
         start = 0
-        for chunk in members:
+        for key, chunk in members:
             end = start + len(chunk.text)
-            found[str(chunk.id)] = Context(document, start, end, digest)
+            found[key] = Context(document, start, end, digest)
             start = end + len(SEPARATOR)
     return found
 

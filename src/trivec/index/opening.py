@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trivec._runtime.checks import check_choice, check_least
+from trivec.analysis import RULES
 from trivec.arms import ARMS, Arm, arm_names, arms_among
 from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
 from trivec.errors import CollectionError, InputError
 from trivec.index.adding import ColbertOverflow
 from trivec.payloads.codecs import CODECS, codec_keys
-from trivec.payloads.trivec import TOKENS, Codec, PayloadCodec
+from trivec.payloads.haystack import HaystackCodec
+from trivec.payloads.trivec import IDENTITY, TOKENS, Codec, PayloadCodec
 from trivec.protocols import Encoder, Store
 from trivec.schema import Fingerprint, Schema
 from trivec.types import EncoderInfo
@@ -33,6 +35,8 @@ __all__ = [
     "require_tenant",
     "resolve_store",
     "stored_analyzer",
+    "wanted_indexes",
+    "with_indexes",
 ]
 
 
@@ -43,9 +47,13 @@ class IndexConfig:
     Attributes:
         arms: of ``dense``, ``sparse``, ``bm25``, ``colbert``. None: all but ``colbert`` (which
             takes a row for every token) that the encoder has heads for.
-        analyzer: the BM25 analyser; None means the defaults, or the collection's own.
+        analyzer: the BM25 analyser; None means the defaults, or the collection's own. The newest
+            rules stand for the collection's own, too.
         payload_indexes: metadata keys to index types: ``keyword``, ``integer``, ``float``,
-            ``bool``, ``datetime``, ``text``, ``uuid``. Filters on indexed keys are fast.
+            ``bool``, ``datetime``, ``text``, ``uuid``. Filters on indexed keys are fast. An
+            existing collection is given those that it lacks.
+        index_on_demand: on a server that refuses filters on keys without an index (strict mode,
+            as in Qdrant Cloud), the first filter on a key makes the index. False: FilterError.
         codec: the payload layout: ``trivec``, ``langchain``, ``llama_index`` or ``haystack``, or a
             :class:`trivec.payloads.PayloadCodec` with keys of its own. None: trivec's in a new
             collection, in an adopted one whatever its payloads show (an empty one gets trivec's).
@@ -55,6 +63,9 @@ class IndexConfig:
         batch_size: chunks that are encoded together and written together.
         colbert_overflow: what becomes of more ColBERT rows than Qdrant takes (1,023 at 1,024
             dims): ``pool`` averages neighbouring rows, ``refuse`` reports the chunk.
+        scoped_ids: whether an id that is no UUID belongs to its source in a new collection, so
+            that two sources may both have a "1". False: ids are one for the whole collection, and
+            a passage replaces the one of its id in another source. Haystack's are always so.
     """
 
     arms: tuple[str, ...] | None = None
@@ -64,6 +75,8 @@ class IndexConfig:
     vectors: Mapping[str, str] = field(default_factory=dict)
     batch_size: int = 128
     colbert_overflow: ColbertOverflow = "pool"
+    scoped_ids: bool = True
+    index_on_demand: bool = True
 
     def __post_init__(self) -> None:
         known = list(arm_names())
@@ -85,13 +98,15 @@ class IndexConfig:
         return CODECS[self.codec] if isinstance(self.codec, str) else self.codec
 
 
-def resolve_store(location: str | Path | QdrantClient | Store, collection: str | None) -> Store:
+def resolve_store(
+    location: str | Path | QdrantClient | Store, collection: str | None, config: IndexConfig
+) -> Store:
     """Return the store for a folder, a client, or the store itself."""
     if isinstance(location, (str, Path)):
         text = str(location)
         if text == ":memory:" or "://" in text:
             raise InputError(
-                f"location={text!r} is no folder; pass QdrantClient({text!r}) and a collection"
+                f"location={text!r} is not a folder; pass QdrantClient({text!r}) and a collection"
             )
         if collection is not None:
             raise InputError(f"collection={collection!r} with a folder; a folder is one collection")
@@ -104,7 +119,7 @@ def resolve_store(location: str | Path | QdrantClient | Store, collection: str |
             raise InputError("a QdrantClient needs collection='...', the collection's name")
         from trivec.stores.server.store import ServerStore
 
-        return ServerStore(location, collection)
+        return ServerStore(location, collection, index_on_demand=config.index_on_demand)
     if clients is not None and isinstance(location, clients.AsyncQdrantClient):
         raise InputError(
             "location is an AsyncQdrantClient, allowed: a folder, a QdrantClient or a Store; "
@@ -117,11 +132,13 @@ def resolve_store(location: str | Path | QdrantClient | Store, collection: str |
     return location  # type: ignore[return-value]  # a client was ruled out above
 
 
-def async_store(client: AsyncQdrantClient, collection: str) -> AsyncServerStore:
+def async_store(
+    client: AsyncQdrantClient, collection: str, config: IndexConfig
+) -> AsyncServerStore:
     """Return the store of a collection that is awaited."""
     from trivec.stores.server.store_async import AsyncServerStore
 
-    return AsyncServerStore(client, collection)
+    return AsyncServerStore(client, collection, index_on_demand=config.index_on_demand)
 
 
 def place_name(location: object, collection: str | None) -> str:
@@ -138,9 +155,8 @@ def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Sc
     arms = _chosen(info, config)
     vectors = {arm.name: arm.spec(config.vectors.get(arm.name, arm.name), info) for arm in arms}
     codec = config.layout or CODECS["trivec"]
-    indexes = {codec.own_path("source"): "keyword", codec.own_path(TOKENS): "keyword"}
-    for key, kind in config.payload_indexes.items():
-        indexes |= dict.fromkeys(codec.metadata_field(key).paths, kind)
+    scoped = config.scoped_ids and not isinstance(codec, HaystackCodec)
+    indexes = wanted_indexes(codec, config, scoped_ids=scoped)
     analyzer = None
     if any(arm.head is None for arm in arms):
         analyzer = (config.analyzer or AnalyzerConfig()).to_json()
@@ -152,7 +168,33 @@ def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Sc
         tenant_key,
         codec=codec.name,
         codec_keys=codec_keys(codec),
+        scoped_ids=scoped,
     )
+
+
+def wanted_indexes(codec: Codec, config: IndexConfig, *, scoped_ids: bool) -> dict[str, str]:
+    """Return the payload indexes of a collection, path to type: trivec's own and those asked."""
+    own = ("source", TOKENS, *((IDENTITY,) if scoped_ids else ()))
+    indexes = {codec.own_path(field): "keyword" for field in own}
+    for key, kind in config.payload_indexes.items():
+        indexes |= dict.fromkeys(codec.metadata_field(key).paths, kind)
+    return indexes
+
+
+def with_indexes(store: Store, schema: Schema, indexes: Mapping[str, str]) -> Schema:
+    """Make the payload indexes that a collection lacks; return what it holds then.
+
+    Also where the description lists them: whoever made the collection may have been interrupted,
+    or somebody has dropped one.
+    """
+    if not store.ensure_payload_indexes(indexes):
+        return schema
+    complete = {**schema.payload_indexes, **indexes}
+    if complete == schema.payload_indexes:
+        return schema
+    schema = replace(schema, payload_indexes=complete)
+    store.describe(schema)
+    return schema
 
 
 def _chosen(info: EncoderInfo, config: IndexConfig) -> list[Arm]:
@@ -181,8 +223,7 @@ def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place
             trivec.
     """
     info = encoder.info
-    analyzer = None if config.analyzer is None else config.analyzer.to_json()
-    stored.require_same_writer(Fingerprint(info, analyzer), place)
+    stored.require_same_writer(Fingerprint(info, _asked_settings(config, stored)), place)
     if unknown := sorted(set(stored.written) - set(arm_names())):
         raise CollectionError(
             f"{place} stores the arms {unknown}, this trivec knows {list(arm_names())}; "
@@ -217,10 +258,24 @@ def require_tenant(tenant: object) -> None:
         raise InputError(f"tenant={tenant!r}; allowed: a text that is not blank, or None")
 
 
+def _asked_settings(config: IndexConfig, stored: Schema) -> dict[str, Any] | None:
+    """Return the analyser that was asked for, with the rules of the collection where any will do.
+
+    A program that sets a stop word and no rules goes on with the collections it has.
+    """
+    asked = config.analyzer
+    if asked is None:
+        return None
+    settings = stored.fingerprint.analyzer if stored.fingerprint else None
+    if settings is not None and asked.rules == RULES[-1]:
+        return {**asked.to_json(), "rules": settings.get("rules", RULES[0])}
+    return asked.to_json()
+
+
 def stored_analyzer(schema: Schema) -> Bm25Analyzer | None:
     """Return the analyser that a collection was written with; None where it has no BM25."""
     if all(arm.head is not None for arm in arms_among(schema.written)):
         return None
     settings = schema.fingerprint.analyzer if schema.fingerprint else None
-    config = AnalyzerConfig() if settings is None else AnalyzerConfig.from_json(settings)
+    config = AnalyzerConfig.from_json(settings or {"rules": RULES[0]})
     return Bm25Analyzer(config)

@@ -19,7 +19,7 @@ def merged_options(options: SearchOptions, overrides: Mapping[str, Any]) -> Sear
     """Return the options of a search with the fields that the call names besides.
 
     Raises:
-        InputError: a name that is no field, or a field that both give, with different values.
+        InputError: a name that is not a field, or a field that both give, with different values.
     """
     allowed = [field.name for field in fields(SearchOptions)]
     if unknown := sorted(set(overrides) - set(allowed)):

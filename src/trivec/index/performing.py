@@ -1,8 +1,8 @@
 """What the steps of the index mean: in the thread of the caller, and on an event loop.
 
-Of both kinds holds: an operation that fails still writes the group that runs in the background;
-one that is interrupted or cancelled ends with the write that is under way. Neither leaves anything
-running behind the caller's back.
+Of both kinds holds: an operation that fails still writes the groups that run in the background;
+one that is interrupted or cancelled ends with the writes that are under way. Neither leaves
+anything running behind the caller's back.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -24,6 +25,8 @@ __all__ = ["arun", "run"]
 
 T = TypeVar("T")
 
+MOST_AHEAD = 8
+"""Groups of background writes that can run at a time; the steps say how many do."""
 LAST_SECONDS = 10.0
 """How long a cancelled operation waits for the call that is under way."""
 _CUT_SECONDS = 1.0  # for a call to end that was cut off after that
@@ -32,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(steps: Steps[T], store: Store) -> T:
-    """Carry out an operation in this thread; background writes run in one other."""
+    """Carry out an operation in this thread; background writes run in others."""
     with _InThread(store) as perform:
         return drive(steps, perform)
 
@@ -53,12 +56,12 @@ async def arun(steps: Steps[T], store: Store, awaited: AsyncStore | None) -> T:
 
 
 class _InThread:
-    """Performs steps in the calling thread; one other thread, made when needed, writes behind."""
+    """Performs steps in the calling thread; other threads, made when needed, write behind."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pool: ThreadPoolExecutor | None = None
-        self._pending: Future[None] | None = None
+        self._pending: deque[Future[None]] = deque()
         self._stopping = False
 
     def __call__(self, step: Step) -> Any:
@@ -68,8 +71,8 @@ class _InThread:
             case Compute():
                 return step.function()
             case InBackground():
-                self._join()
-                self._pending = self._start(step)
+                self._join(leaving=step.ahead - 1)
+                self._pending.append(self._start(step))
             case Join():
                 self._join()
             case _:
@@ -78,7 +81,7 @@ class _InThread:
 
     def _start(self, group: InBackground) -> Future[None]:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="trivec-write")
+            self._pool = ThreadPoolExecutor(MOST_AHEAD, thread_name_prefix="trivec-write")
         return self._pool.submit(contextvars.copy_context().run, self._write, group)
 
     def _write(self, group: InBackground) -> None:
@@ -87,10 +90,10 @@ class _InThread:
                 return
             write.call(self._store)
 
-    def _join(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.result()
+    def _join(self, leaving: int = 0) -> None:
+        """Wait for the oldest groups, until no more than so many are left."""
+        while len(self._pending) > leaving:
+            self._pending.popleft().result()
 
     def __enter__(self) -> Self:
         return self
@@ -106,8 +109,9 @@ class _InThread:
             self._pool.shutdown(wait=True)
         if error is None:
             self._join()
-        elif self._pending is not None:
-            _note(error, self._pending.exception())
+            return
+        for pending in self._pending:
+            _note(error, pending.exception())
 
 
 class _OnLoop:
@@ -117,7 +121,7 @@ class _OnLoop:
         self._store = store
         self._awaited = awaited
         self._running: set[asyncio.Future[Any]] = set()
-        self._pending: asyncio.Future[None] | None = None
+        self._pending: deque[asyncio.Future[None]] = deque()
         self._stopping = False
 
     async def __call__(self, step: Step) -> Any:
@@ -129,8 +133,8 @@ class _OnLoop:
             case Compute():
                 return await self._finished(self._in_thread(step.function))
             case InBackground():
-                await self._join()
-                self._pending = self._watched(self._write(step))
+                await self._join(leaving=step.ahead - 1)
+                self._pending.append(self._watched(self._write(step)))
             case Join():
                 await self._join()
             case _:
@@ -176,10 +180,10 @@ class _OnLoop:
             name = type(failure).__name__
             logger.warning("what was under way when an operation was cancelled failed: %s", name)
 
-    async def _join(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            await _outcome(pending)
+    async def _join(self, leaving: int = 0) -> None:
+        """Wait for the oldest groups, until no more than so many are left."""
+        while len(self._pending) > leaving:
+            await _outcome(self._pending.popleft())
 
     async def __aenter__(self) -> Self:
         return self
@@ -193,9 +197,10 @@ class _OnLoop:
         try:
             if error is None:
                 await self._join()
-            elif isinstance(error, Exception) and self._pending is not None:
-                await asyncio.wait({self._pending})
-                _note(error, self._pending.exception())
+            elif isinstance(error, Exception) and self._pending:
+                await asyncio.wait(self._pending)
+                for pending in self._pending:
+                    _note(error, pending.exception())
         finally:
             self._stopping = True
             await self._settle()

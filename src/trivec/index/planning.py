@@ -28,10 +28,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """A query text with its vector for every arm; an arm that it has no vector for is absent."""
+    """A query text with its vector for every arm; an arm that it has no vector for is absent.
+
+    Attributes:
+        text: as it was given.
+        vectors: by arm.
+        cut: whether the text was longer than the model reads.
+    """
 
     text: QueryText
     vectors: Mapping[str, Vector]
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ def choose_arms(options: SearchOptions, schema: Schema) -> dict[str, float]:
         raise InputError(f"weights {negative}; they must be 0 or more")
     arms = {arm: weight for arm, weight in weights.items() if weight > 0}
     if not arms:
-        raise InputError(f"no arm is left to search; choose of {sorted(schema.vectors)}")
+        raise InputError(f"no arm is left to search; choose from {sorted(schema.vectors)}")
     return arms
 
 

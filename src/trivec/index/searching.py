@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -11,9 +12,10 @@ import numpy as np
 
 from trivec._runtime.checks import check_least
 from trivec.arms import COLBERT, DENSE, Arm, arms_among, heads_of
+from trivec.encoders.similarity import shows
 from trivec.errors import InputError
 from trivec.fusion import maximal_marginal_relevance
-from trivec.index.collection import NO_HEADS, Binding
+from trivec.index.collection import NO_HEADS, Binding, listed_ids
 from trivec.index.planning import (
     EncodedText,
     SearchPlan,
@@ -25,10 +27,13 @@ from trivec.index.planning import (
     required_arms,
     rows_of,
 )
+from trivec.index.pruning import page_steps
 from trivec.index.steps import Steps, compute, read
 from trivec.query import Filter, Prefetch, StoreQuery
+from trivec.text import clean
 from trivec.types import (
     Chunk,
+    Encoding,
     FloatArray,
     Hit,
     MatchedTerm,
@@ -40,9 +45,12 @@ from trivec.types import (
     Vector,
 )
 
-__all__ = ["get_steps", "search_steps", "vector_steps"]
+__all__ = ["get_steps", "search_steps", "vector_steps", "warn_of_cut_queries"]
 
 logger = logging.getLogger(__name__)
+
+READ_AT_ONCE = 256
+"""Ids that are looked up in one request."""
 
 
 def search_steps(
@@ -73,7 +81,8 @@ def search_steps(
     for texts, plan in zip(encoded, plans, strict=True):
         points = [] if plan is None else next(answers)
         points = _diversified(points, texts, binding, options, k)
-        hits = [_hit(point, binding, plan) for point in points]
+        cut = any(text.cut for text in texts)
+        hits = [_hit(point, binding, plan, cut=cut) for point in points]
         if options.explain and hits:
             ids = [point.id for point in points]
             hits = yield from _explained(hits, ids, texts[0], explained, binding)
@@ -97,12 +106,38 @@ def vector_steps(
     return (yield from search_steps(binding, [text], k, filter, options))[0]
 
 
-def get_steps(binding: Binding, ids: Sequence[str]) -> Steps[list[Chunk]]:
+def get_steps(
+    binding: Binding, ids: Sequence[str], source: str | None = None
+) -> Steps[list[Chunk]]:
     """Read passages by id; see :meth:`trivec.HybridIndex.get`."""
-    keys = binding.point_ids(ids)
-    points = (yield from read(lambda store: store.retrieve(keys))) if keys else []
-    chunks = {point.id: binding.codec.decode(point) for point in points if binding.owns(point)}
-    return [chunks[key] for key in keys if key in chunks]
+    names = listed_ids(ids)
+    narrowed = None if source is None else binding.of_source(source)
+    chunks: defaultdict[str | PointId, dict[PointId, Chunk]] = defaultdict(dict)
+    for at in range(0, len(names), READ_AT_ONCE):
+        scope = binding.scope(binding.of_ids(names[at : at + READ_AT_ONCE]), narrowed)
+        for point in (yield from _all_points(scope)):
+            chunk = binding.codec.decode(point)
+            chunks[str(chunk.id)][point.id] = chunk
+            chunks[point.id][point.id] = chunk  # the id that others know it by
+    return [
+        chunk
+        for name in names
+        for chunk in sorted(
+            {**chunks[clean(name)], **chunks[binding.point_id(name)]}.values(),
+            key=lambda chunk: (chunk.source or "", chunk.position),
+        )
+    ]
+
+
+def _all_points(scope: Filter | None) -> Steps[list[StoredPoint]]:
+    """Read every point that matches."""
+    points: list[StoredPoint] = []
+    offset: PointId | None = None
+    while True:
+        page, offset = yield from page_steps(scope, offset)
+        points += page
+        if offset is None:
+            return points
 
 
 def _encode(
@@ -119,9 +154,8 @@ def _encode(
     asked = [text for search in searches for text in search]
     texts = list(dict.fromkeys(text.text for text in asked if lacks_encoding(text, needed)))
     encodings = binding.encoder.encode_queries(texts, heads=heads_of(needed)) if texts else []
-    if cut := sum(encoding.truncated for encoding in encodings):
-        logger.warning("%d of %d query texts are longer than the model reads", cut, len(texts))
     encoded = dict(zip(texts, encodings, strict=True))
+    warn_of_cut_queries(encodings)
 
     def vectors(text: QueryText) -> dict[str, Vector]:
         computed = {}
@@ -129,7 +163,24 @@ def _encode(
             computed = binding.query_vectors(text.text, encoded.get(text.text, NO_HEADS))
         return {**computed, **require_vectors(text, binding.schema)}
 
-    return [[EncodedText(text, vectors(text)) for text in search] for search in searches]
+    cut = {text for text, encoding in encoded.items() if encoding.truncated}
+    return [
+        [EncodedText(text, vectors(text), text.text in cut) for text in search]
+        for search in searches
+    ]
+
+
+def warn_of_cut_queries(encodings: Sequence[Encoding]) -> None:
+    """Write one warning that counts the queries of which the model read a part."""
+    cut = [encoding.tokens for encoding in encodings if encoding.truncated]
+    if cut:
+        logger.warning(
+            "%d of %d queries are longer than the %d tokens that the model reads of one; the rest "
+            "of each counts for BM25 alone, and its hits have query_cut=True. Ask in fewer words",
+            len(cut),
+            len(encodings),
+            max(cut),
+        )
 
 
 def _diversified(
@@ -152,9 +203,9 @@ def _diversified(
     return [points[at] for at in chosen[options.offset :]]
 
 
-def _hit(point: StoredPoint, binding: Binding, plan: SearchPlan | None) -> Hit:
+def _hit(point: StoredPoint, binding: Binding, plan: SearchPlan | None, *, cut: bool) -> Hit:
     scale = 1.0 if plan is None else plan.score_scale
-    return Hit(binding.codec.decode(point), point.score / scale)
+    return Hit(binding.codec.decode(point), point.score / scale, query_cut=cut)
 
 
 def _explained(
@@ -166,7 +217,7 @@ def _explained(
 ) -> Steps[list[Hit]]:
     """Give every hit the exact score of each arm for the first text, and the terms they share."""
     names = [arm for arm in arms if arm in text.vectors]
-    scope = binding.scope(binding.of_ids(ids))
+    scope = binding.scope(binding.of_points(ids))
     requests = [_exact(binding, arm, text.vectors[arm], len(ids), scope) for arm in names]
     answers = yield from read(lambda store: store.query(requests))
     scores: dict[PointId, dict[str, float]] = {key: {} for key in ids}
@@ -206,6 +257,8 @@ def _matches(
         terms = _names(arm, query, text.text.text, binding)
         for key, products in shared.items():
             for index, product in products.items():
+                if not shows(terms[index]):
+                    continue
                 score = product * factors.get(index, 1.0)
                 matched[key].append(MatchedTerm(arm.name, terms[index], score))
     return {
@@ -242,7 +295,7 @@ def _inverse_frequencies(
         StoreQuery(
             (Prefetch(name, SparseVector.from_mapping({index: 1.0}), 1),),
             1,
-            filter=binding.scope(binding.of_ids([key])),
+            filter=binding.scope(binding.of_points([key])),
             exact=True,
         )
         for index, key in witness.items()

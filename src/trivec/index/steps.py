@@ -55,10 +55,14 @@ class Compute(Generic[T]):
 class InBackground:
     """Make these writes, one after another, while the operation goes on.
 
-    One group runs at a time: the one before is waited for first, and its error is raised here.
+    Attributes:
+        writes: a group; at a time at most ``ahead`` groups run. The oldest are waited for first,
+            and their errors are raised here.
+        ahead: how many.
     """
 
     writes: tuple[StoreCall[None], ...]
+    ahead: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +92,9 @@ def compute(function: Callable[[], T]) -> Steps[T]:
     return result
 
 
-def in_background(*writes: Write) -> Steps[None]:
+def in_background(*writes: Write, ahead: int = 1) -> Steps[None]:
     """Write while the operation goes on; see ``InBackground``."""
-    yield InBackground(tuple(StoreCall(call, write=True) for call in writes))
+    yield InBackground(tuple(StoreCall(call, write=True) for call in writes), ahead)
 
 
 def join() -> Steps[None]:

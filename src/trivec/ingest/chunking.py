@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,14 @@ from trivec.types import Chunk
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["chunks"]
+__all__ = [
+    "absolute",
+    "chunks",
+    "file_chunks",
+    "left_out_summary",
+    "passage_splitter",
+    "source_of",
+]
 
 NAMED = 5
 """How many of the things left out the error of ``strict`` names."""
@@ -66,9 +73,8 @@ def chunks(
         InputError: a path does not exist, a limit cannot be used, or something was left out and
             ``strict`` is True.
     """
-    split("", tokenizer, max_tokens=max_tokens, overlap=overlap)  # bad numbers are no file's fault
-    splitter = PassageSplitter(token_counter(tokenizer), max_tokens, overlap)
-    base = _absolute(root or ".")
+    splitter = passage_splitter(tokenizer, max_tokens, overlap)
+    base = absolute(root or ".")
     missed: list[LeftOut] = []
 
     def report(left_out: LeftOut) -> None:
@@ -77,11 +83,34 @@ def chunks(
         (on_left_out or log_left_out)(left_out)
 
     for path in find_files(paths, follow_links=follow_links, on_left_out=report):
-        source = _source(path, base)
-        for position, chunk in enumerate(_of_file(path, splitter, options, report)):
-            yield replace(chunk, source=source, position=position)
+        yield from file_chunks(path, splitter, base, options, report)
     if strict and missed:
-        raise InputError(_summary(missed))
+        raise InputError(left_out_summary(missed))
+
+
+def passage_splitter(
+    tokenizer: Tokenizer | Callable[[str], int], max_tokens: int, overlap: int
+) -> PassageSplitter:
+    """Return what splits documents.
+
+    Raises:
+        InputError: a limit cannot be used.
+    """
+    split("", tokenizer, max_tokens=max_tokens, overlap=overlap)  # bad numbers are no file's fault
+    return PassageSplitter(token_counter(tokenizer), max_tokens, overlap)
+
+
+def file_chunks(
+    path: Path,
+    splitter: PassageSplitter,
+    base: Path,
+    options: ReadOptions | None,
+    report: OnLeftOut,
+) -> Iterator[Chunk]:
+    """Yield the passages of one file, with its source and their positions."""
+    source = source_of(path, base)
+    for position, chunk in enumerate(_of_file(path, splitter, options, report)):
+        yield replace(chunk, source=source, position=position)
 
 
 def _of_file(
@@ -107,17 +136,19 @@ def _of_file(
         report(LeftOut(path, "it holds no text"))
 
 
-def _source(path: Path, base: Path) -> str:
-    absolute = _absolute(path)
-    inside = absolute.is_relative_to(base)
-    return (absolute.relative_to(base) if inside else absolute).as_posix()
+def source_of(path: Path, base: Path) -> str:
+    """Return what a file's passages have as source: its path, relative where it is inside."""
+    place = absolute(path)
+    return (place.relative_to(base) if place.is_relative_to(base) else place).as_posix()
 
 
-def _absolute(path: str | Path) -> Path:
+def absolute(path: str | Path) -> Path:
+    """Return an absolute path; links stay what they are."""
     return Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links out of root
 
 
-def _summary(missed: list[LeftOut]) -> str:
+def left_out_summary(missed: Sequence[LeftOut]) -> str:
+    """Return one sentence on what was left out."""
     named = "; ".join(str(one) for one in missed[:NAMED])
     more = f"; and {len(missed) - NAMED} more" if len(missed) > NAMED else ""
     return f"{len(missed)} left out, the rest was read: {named}{more}"

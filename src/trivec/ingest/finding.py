@@ -9,6 +9,7 @@ from pathlib import Path
 from trivec.errors import InputError
 from trivec.ingest.documents import LeftOut, OnLeftOut, log_left_out
 from trivec.ingest.readers import SUFFIXES
+from trivec.stores.edge.folder import IndexFolder
 
 __all__ = ["find_files"]
 
@@ -23,7 +24,7 @@ def find_files(
 
     Folders are walked in sorted order; each file comes once. Names that begin with a dot are
     passed over. Whatever else is left out is reported: files that no reader knows, links, pipes,
-    sockets and devices, folders that cannot be listed or hold nothing to read.
+    sockets and devices, folders of an index, folders that cannot be listed or hold nothing to read.
 
     Args:
         paths: files and folders.
@@ -74,6 +75,9 @@ class _Walk:
         waiting = [self._folder]
         while waiting:
             folder = waiting.pop()
+            if IndexFolder(folder).exists():
+                self._leave_out(folder, "it is an index of trivec")
+                continue
             folders: list[Path] = []
             for entry in self._listed(folder):
                 path = folder / entry.name

@@ -46,7 +46,7 @@ class MiniReranker:
     Query and passage go through the encoder of ``mini`` apart. Every query token then takes its
     best token of the whole passage and of each stretch of 32 tokens, at the 10th layer and at the
     last; the learned sparse weights say how much each query token counts. No layer reads the two
-    together, so it is no cross-encoder. It is meant to be mixed with the order of the retrieval:
+    together, so it is not a cross-encoder. It is meant to be mixed with the order of the retrieval:
     ``rank(..., RankingOptions(retrieval_weight=0.75), retrieved=scores)``. So mixed, it beats the
     hybrid order on questions about one place of a passage, and leaves others as they were
     (benchmarks/README.md has the figures, ``scripts/train_mini_reranker.py`` makes them).
@@ -92,7 +92,7 @@ class MiniReranker:
             passages: any texts; one that stands twice is read once.
 
         Raises:
-            InputError: ``passages`` is one text, or something is no text.
+            InputError: ``passages`` is one text, or something is not a text.
             ModelError: the model cannot be made or loaded, or a window does not fit into memory.
             MissingDependencyError: the extra ``mini`` is not installed.
         """

@@ -16,6 +16,7 @@ from trivec.text import clean
 from trivec.types import Chunk, PointId, StoredPoint
 
 __all__ = [
+    "IDENTITY",
     "NAMESPACE",
     "Codec",
     "PayloadCodec",
@@ -29,6 +30,12 @@ __all__ = [
 
 NAMESPACE = uuid.UUID("5c0cf3a5-3c0e-5c8e-9a54-1d2f6f2f7b1e")
 """The uuid5 namespace of ids that Qdrant cannot take as they are. It never changes."""
+
+SCOPED_NAMESPACE = uuid.UUID("9e1f4c52-6f0a-5a86-8a7e-3d4b8c1d2e90")
+"""The uuid5 namespace of ids that belong to a source. It never changes."""
+
+IDENTITY = "id"
+"""Which of trivec's own fields holds the caller's id."""
 
 TOKENS = "tokens"
 """Which of trivec's own fields holds the tokens of ``trivec.payloads.fields``."""
@@ -227,17 +234,26 @@ def identify(chunk: Chunk) -> Chunk:
     )
 
 
-def point_id(identity: str, tenant: str | None = None) -> PointId:
+def point_id(identity: str, tenant: str | None = None, source: str | None = None) -> PointId:
     """Return the Qdrant id of a caller's id: a UUID stays itself, anything else becomes uuid5.
 
     With a tenant every id becomes a uuid5 of both, so no tenant can write over another's points.
+    With a source, an id that is no UUID belongs to the source: two files may both have a "1".
     """
-    if tenant is None:
-        try:
-            return str(uuid.UUID(identity))
-        except ValueError:
-            return str(uuid.uuid5(NAMESPACE, clean(identity)))
-    return str(uuid.uuid5(NAMESPACE, json.dumps([tenant, clean(identity)])))
+    unique = _canonical_uuid(identity)
+    if source is not None and unique is None:
+        scope = json.dumps([tenant, source, clean(identity)])
+        return str(uuid.uuid5(SCOPED_NAMESPACE, scope))
+    if tenant is not None:
+        return str(uuid.uuid5(NAMESPACE, json.dumps([tenant, clean(identity)])))
+    return unique or str(uuid.uuid5(NAMESPACE, clean(identity)))
+
+
+def _canonical_uuid(identity: str) -> str | None:
+    try:
+        return str(uuid.UUID(identity))
+    except ValueError:
+        return None
 
 
 def json_values(value: Any, path: str = "metadata") -> Any:

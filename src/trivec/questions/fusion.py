@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -16,6 +16,8 @@ from trivec.types import Chunk, Hit, MatchedTerm
 __all__ = ["QuestionOptions", "Scored", "least_cosine", "merge", "score_part"]
 
 Scored: TypeAlias = tuple[QuestionRecord, float]
+Key: TypeAlias = tuple[str | None, str]
+"""What tells chunks apart: source and id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def score_part(record: QuestionRecord, cosine: float, options: QuestionOptions) 
 def merge(
     passages: Sequence[Hit],
     questions: Sequence[Scored],
-    chunks: Mapping[str, Chunk],
+    chunks: Iterable[Chunk],
     options: QuestionOptions,
 ) -> list[Hit]:
     """Fuse what was found into one list of hits.
@@ -88,30 +90,31 @@ def merge(
     Args:
         passages: hits of the ordinary search.
         questions: records of questions and verdicts, each with the dense cosine of its question.
-        chunks: every chunk that a record belongs to, by id.
+        chunks: every chunk that a record belongs to.
         options: how much each counts.
 
     Returns:
         Hits, best first. ``matches`` names the questions and verdicts that had a part in a score,
         ``arms`` how large a part.
     """
-    hits = {hit.id: hit for hit in passages}
-    scores = dict(distribution_based_fusion([[(hit.id, hit.score) for hit in passages]]))
+    hits = {_key(hit.chunk): hit for hit in passages}
+    named = {_key(chunk): chunk for chunk in chunks}
+    scores = dict(distribution_based_fusion([[(key, hit.score) for key, hit in hits.items()]]))
     merged = []
     terms = _strongest(questions, options)
-    for identity in dict.fromkeys([*hits, *terms]):
-        mine = terms.get(identity, [])
+    for key in dict.fromkeys([*hits, *terms]):
+        mine = terms.get(key, [])
         parts: defaultdict[str, float] = defaultdict(float)
         for term in mine:
             parts[term.arm] += term.score
         added = sum(parts.values())
-        if identity not in hits and added <= 0:
+        if key not in hits and added <= 0:
             continue  # a verdict against it is no reason to show a chunk
-        hit = hits.get(identity) or Hit(chunks[identity], 0.0)
+        hit = hits.get(key) or Hit(named[key], 0.0)
         merged.append(
             replace(
                 hit,
-                score=scores.get(identity, 0.0) + added,
+                score=scores.get(key, 0.0) + added,
                 arms={**hit.arms, **parts},
                 matches=(*mine, *hit.matches),
             )
@@ -121,15 +124,19 @@ def merge(
 
 def _strongest(
     questions: Sequence[Scored], options: QuestionOptions
-) -> dict[str, list[MatchedTerm]]:
+) -> dict[Key, list[MatchedTerm]]:
     """Return what adds to the score of each chunk: of each kind and verdict the strongest."""
-    strongest: dict[tuple[str, str, str | None], MatchedTerm] = {}
+    strongest: dict[tuple[Key, str, str | None], MatchedTerm] = {}
     for record, cosine in questions:
         term = MatchedTerm(record.kind, record.text, score_part(record, cosine, options))
-        key = (record.chunk, record.kind, record.verdict)
+        key = ((record.source, record.chunk), record.kind, record.verdict)
         if term.score and (key not in strongest or abs(term.score) > abs(strongest[key].score)):
             strongest[key] = term
-    found: defaultdict[str, list[MatchedTerm]] = defaultdict(list)
-    for (identity, *_), term in strongest.items():
-        found[identity].append(term)
+    found: defaultdict[Key, list[MatchedTerm]] = defaultdict(list)
+    for (chunk, *_), term in strongest.items():
+        found[chunk].append(term)
     return dict(found)
+
+
+def _key(chunk: Chunk) -> Key:
+    return chunk.source, str(chunk.id)

@@ -18,7 +18,7 @@ from trivec.index.adding import Progress
 from trivec.index.hybrid import binding_of
 from trivec.questions.records import QuestionRecord
 from trivec.questions.writing import QuestionWriter, WrittenQuestions
-from trivec.types import Chunk, Point, Refusal
+from trivec.types import Chunk, Point, PointId, Refusal
 
 __all__ = ["GenerationRun", "QuestionReport", "recipe_of"]
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 PAGE = 128
 """Chunks whose questions are looked up in one request."""
 
-Known: TypeAlias = Mapping[str, list[tuple[str, QuestionRecord]]]
+Known: TypeAlias = Mapping[str, list[tuple[PointId, QuestionRecord]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class GenerationRun:
             ModelError: the model failed ``max_failures`` times in a row.
         """
         tally = _Tally()
-        pending: dict[Future[WrittenQuestions], tuple[Chunk, list[str]]] = {}
+        pending: dict[Future[WrittenQuestions], tuple[Chunk, list[PointId]]] = {}
         pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="trivec-questions")
         try:
             for chunk, outdated in self._missing(chunks, tally):
@@ -121,18 +121,23 @@ class GenerationRun:
             pool.shutdown(wait=True, cancel_futures=True)
         return tally.report()
 
-    def _missing(self, chunks: Iterable[Chunk], tally: _Tally) -> Iterator[tuple[Chunk, list[str]]]:
-        """Yield the chunks that lack questions, each with the ids of its outdated ones."""
+    def _missing(
+        self, chunks: Iterable[Chunk], tally: _Tally
+    ) -> Iterator[tuple[Chunk, list[PointId]]]:
+        """Yield the chunks that lack questions, each with the points of its outdated ones."""
         stream = iter(chunks)
         while page := list(islice(stream, PAGE)):
             known = self._known([str(chunk.id) for chunk in page])
             for chunk in page:
-                written = known.get(str(chunk.id), [])
-                made = QuestionRecord.of(chunk, "", recipe=self.recipe)
+                written = [
+                    (point, record)
+                    for point, record in known.get(str(chunk.id), [])
+                    if record.belongs_to(chunk)
+                ]
                 outdated = [
-                    identity
-                    for identity, record in written
-                    if (record.digest, record.recipe) != (made.digest, made.recipe)
+                    point
+                    for point, record in written
+                    if not record.is_current(chunk) or record.recipe != self.recipe
                 ]
                 if len(outdated) < len(written):
                     tally.skipped += 1
@@ -142,15 +147,16 @@ class GenerationRun:
 
     def _known(self, ids: list[str]) -> Known:
         """Return what was written for chunks before; questions of the user's own stay out of it."""
-        known: dict[str, list[tuple[str, QuestionRecord]]] = {}
+        known: dict[str, list[tuple[PointId, QuestionRecord]]] = {}
+        binding = binding_of(self.questions)
         for stored in self.questions.chunks({"chunk": ids, "kind": ["question", "none"]}):
             record = QuestionRecord.from_chunk(stored)
             if record.recipe is not None:
-                known.setdefault(record.chunk, []).append((str(stored.id), record))
+                known.setdefault(record.chunk, []).append((binding.point_of(stored), record))
         return known
 
     def _collect(
-        self, pending: dict[Future[WrittenQuestions], tuple[Chunk, list[str]]], tally: _Tally
+        self, pending: dict[Future[WrittenQuestions], tuple[Chunk, list[PointId]]], tally: _Tally
     ) -> None:
         """Wait for the next answers and store them."""
         done, _ = wait(pending, return_when=FIRST_COMPLETED)
@@ -164,7 +170,7 @@ class GenerationRun:
             self._advance()
 
     def _store(
-        self, chunk: Chunk, written: WrittenQuestions, outdated: list[str], tally: _Tally
+        self, chunk: Chunk, written: WrittenQuestions, outdated: list[PointId], tally: _Tally
     ) -> None:
         """Store a chunk's questions in one write, then delete what they replace."""
         records = [
@@ -177,9 +183,10 @@ class GenerationRun:
         else:
             fresh = [self._mark_empty(chunk)]
             tally.empty += 1
-        kept = {each.id for each in fresh}
-        if gone := [identity for identity in outdated if identity not in kept]:
-            tally.deleted += self.questions.delete(ids=gone)
+        binding = binding_of(self.questions)
+        kept = {binding.point_of(each) for each in fresh}
+        if gone := [point for point in outdated if point not in kept]:
+            tally.deleted += self.questions.delete(filter=binding.of_points(gone))
         tally.questions += len(records)
         tally.dropped += written.dropped
         tally.input_tokens += written.input_tokens
@@ -191,7 +198,7 @@ class GenerationRun:
         mark = QuestionRecord.of(chunk, str(chunk.id), kind="none", recipe=self.recipe).to_chunk()
         binding = binding_of(self.questions)
         payload = binding.codec.encode(mark, binding.tenant)
-        binding.store.upsert([Point(binding.point_id(str(mark.id)), {}, payload)])
+        binding.store.upsert([Point(binding.point_of(mark), {}, payload)])
         return mark
 
     def _note_failure(self, chunk: Chunk, error: BaseException, tally: _Tally) -> None:

@@ -10,6 +10,7 @@ have few words and share those that say nothing (measured in benchmarks/README.m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -26,7 +27,7 @@ from trivec.query import Filter
 from trivec.questions.fusion import QuestionOptions
 from trivec.questions.generating import GenerationRun, QuestionReport, recipe_of
 from trivec.questions.records import PAYLOAD_INDEXES, QuestionRecord, Verdict
-from trivec.questions.searching import QuestionEncoder, QuestionSearch, is_current
+from trivec.questions.searching import QuestionEncoder, QuestionSearch, current_chunks
 from trivec.questions.writing import QuestionPrompts, QuestionWriter
 from trivec.text import clean, is_blank
 from trivec.types import Chunk, Hit, QueryText, SearchOptions, SearchOverrides
@@ -148,19 +149,20 @@ class QuestionIndex:
         )
         return run.over(self._index.chunks(filter))
 
-    def add(self, questions: Mapping[str, Sequence[str]]) -> int:
+    def add(self, questions: Mapping[str, Sequence[str]], *, source: str | None = None) -> int:
         """Add questions of your own to chunks, beside those that were generated.
 
         Args:
             questions: by the id of the chunk that answers them.
+            source: of the chunks, where several sources have these ids.
 
         Returns:
             How many were not there before.
 
         Raises:
-            InputError: a blank question, or no such chunk.
+            InputError: a blank question, no such chunk, or several.
         """
-        chunks = self._require_chunks(list(questions))
+        chunks = self._require_chunks(list(questions), source)
         records = [
             QuestionRecord.of(chunks[identity], _cleaned(text))
             for identity, texts in questions.items()
@@ -170,31 +172,57 @@ class QuestionIndex:
         report.require_complete()
         return report.added
 
-    def add_feedback(self, question: str, chunk_id: str, verdict: Verdict) -> None:
+    def add_feedback(
+        self, question: str, chunk_id: str, verdict: Verdict, *, source: str | None = None
+    ) -> None:
         """Remember whether a chunk was a good answer to a question; the last verdict counts.
 
+        Args:
+            question: what was asked.
+            chunk_id: the chunk's id.
+            verdict: ``good`` or ``bad``.
+            source: the chunk's source, where several sources have this id.
+
         Raises:
-            InputError: a blank question, no such chunk, or another verdict than good or bad.
+            InputError: a blank question, no such chunk or several, or another verdict than good
+                or bad.
         """
         check_choice("verdict", verdict, Verdict)
-        record = self._feedback(question, chunk_id, verdict)
+        record = self._feedback(question, chunk_id, verdict, source)
         self._questions.add([record.to_chunk()]).require_complete()
 
-    def remove_feedback(self, question: str, chunk_id: str) -> bool:
+    def remove_feedback(self, question: str, chunk_id: str, *, source: str | None = None) -> bool:
         """Forget a verdict; return whether there was one.
 
-        Raises:
-            InputError: a blank question, or no such chunk.
-        """
-        identity = self._feedback(question, chunk_id, "good").to_chunk().id
-        return bool(self._questions.delete(ids=[str(identity)]))
+        Args:
+            question: what was asked.
+            chunk_id: the chunk's id.
+            source: the chunk's source, where several sources have this id.
 
-    def questions(self, chunk_id: str) -> list[str]:
-        """Return the questions of a chunk as it is now, feedback left out, in no promised order."""
-        chunks = self._search.chunks([chunk_id])
+        Raises:
+            InputError: a blank question, no such chunk, or several.
+        """
+        stored = self._feedback(question, chunk_id, "good", source).to_chunk()
+        binding = binding_of(self._questions)
+        twins = [stored, replace(stored, source=None)]  # as records were before ids had a source
+        points = [binding.point_of(each) for each in twins]
+        return bool(self._questions.delete(filter=binding.of_points(points)))
+
+    def questions(self, chunk_id: str, *, source: str | None = None) -> list[str]:
+        """Return the questions of a chunk as it is now, feedback left out, in no promised order.
+
+        Args:
+            chunk_id: the chunk's id; several sources may have it.
+            source: of this source alone.
+        """
+        found = self._search.chunks([chunk_id])
+        chunks = {
+            identity: [chunk for chunk in those if source in (None, chunk.source)]
+            for identity, those in found.items()
+        }
         stored = self._questions.chunks({"chunk": chunk_id, "kind": "question"})
         records = map(QuestionRecord.from_chunk, stored)
-        return [record.text for record in records if is_current(record, chunks)]
+        return [record.text for record in records if current_chunks(record, chunks)]
 
     def count(self) -> int:
         """Return how many questions are stored, feedback left out."""
@@ -263,12 +291,12 @@ class QuestionIndex:
             records = [QuestionRecord.from_chunk(each) for each in stored]
             chunks = self._search.chunks(list({record.chunk for record in records}))
             stale = [
-                str(each.id)
-                for each, record in zip(stored, records, strict=True)
-                if not is_current(record, chunks)
+                point.id
+                for point, record in zip(points, records, strict=True)
+                if not current_chunks(record, chunks)
             ]
             if stale:
-                deleted += self._questions.delete(ids=stale)
+                deleted += self._questions.delete(filter=binding.of_points(stale))
         return deleted
 
     def copy_to(self, other: QuestionIndex, *, progress: Progress | None = None) -> int:
@@ -300,12 +328,26 @@ class QuestionIndex:
     def __repr__(self) -> str:
         return f"QuestionIndex({self._questions!r})"
 
-    def _feedback(self, question: str, chunk_id: str, verdict: Verdict) -> QuestionRecord:
-        chunk = self._require_chunks([chunk_id])[chunk_id]
+    def _feedback(
+        self, question: str, chunk_id: str, verdict: Verdict, source: str | None
+    ) -> QuestionRecord:
+        chunk = self._require_chunks([chunk_id], source)[chunk_id]
         return QuestionRecord.of(chunk, _cleaned(question), kind="feedback", verdict=verdict)
 
-    def _require_chunks(self, ids: Sequence[str]) -> dict[str, Chunk]:
-        chunks = self._search.chunks(ids)
+    def _require_chunks(self, ids: Sequence[str], source: str | None) -> dict[str, Chunk]:
+        """Return the one chunk that each id means."""
+        found = self._search.chunks(ids)
+        chunks: dict[str, Chunk] = {}
+        for identity in ids:
+            those = [chunk for chunk in found.get(identity, ()) if source in (None, chunk.source)]
+            if len(those) > 1:
+                sources = sorted(str(chunk.source) for chunk in those)
+                raise InputError(
+                    f"the id {identity!r} is that of {len(those)} chunks, of the sources "
+                    f"{sources}; say which with source=..."
+                )
+            if those:
+                chunks[identity] = those[0]
         if missing := sorted(set(ids) - set(chunks)):
             raise InputError(f"the index has no chunks {missing}; add them first, or give others")
         return chunks

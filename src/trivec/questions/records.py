@@ -26,6 +26,7 @@ class QuestionRecord:
     Attributes:
         text: the question; the chunk's id where the kind is ``none``.
         chunk: the chunk's id.
+        source: the chunk's source; None also in records that were made before ids had one.
         digest: sha256 of the chunk's text when the record was made; another text makes it stale.
         kind: ``question`` was generated, ``feedback`` was asked by a user, ``none`` says that the
             model found no question.
@@ -39,11 +40,23 @@ class QuestionRecord:
     kind: Kind = "question"
     recipe: str | None = None
     verdict: Verdict | None = None
+    source: str | None = None
 
     @classmethod
     def of(cls, chunk: Chunk, text: str, **fields: Any) -> QuestionRecord:
         """Return a record that belongs to a chunk as it is now."""
-        return cls(text, str(chunk.id), content_digest(chunk.text), **fields)
+        digest = content_digest(chunk.text)
+        return cls(text, str(chunk.id), digest, source=chunk.source, **fields)
+
+    def belongs_to(self, chunk: Chunk) -> bool:
+        """Say whether this was made for a chunk, as it is or as it was."""
+        if self.chunk != chunk.id:
+            return False
+        return self.source == chunk.source or (self.source is None and self.is_current(chunk))
+
+    def is_current(self, chunk: Chunk) -> bool:
+        """Say whether a chunk has the text that this was made for."""
+        return self.digest == content_digest(chunk.text)
 
     @classmethod
     def from_chunk(cls, stored: Chunk) -> QuestionRecord:
@@ -56,6 +69,7 @@ class QuestionRecord:
             noted["kind"],
             noted.get("recipe"),
             noted.get("verdict"),
+            stored.source,
         )
 
     def to_chunk(self) -> Chunk:
@@ -71,5 +85,6 @@ class QuestionRecord:
         return Chunk(
             self.text,
             id=identity,
+            source=self.source,
             metadata={key: value for key, value in noted.items() if value is not None},
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import chain
+from typing import Any, TypeAlias
 
 from trivec.arms import DENSE, heads_of, vectors_by_arm
 from trivec.index import HybridIndex
 from trivec.index.hybrid import binding_of
 from trivec.index.planning import choose_arms, lacks_encoding, required_arms
-from trivec.payloads.trivec import content_digest
+from trivec.index.searching import warn_of_cut_queries
 from trivec.protocols import Encoder
 from trivec.query import Filter
 from trivec.questions.fusion import QuestionOptions, Scored, least_cosine, merge
@@ -26,8 +28,9 @@ from trivec.types import (
     SearchOptions,
 )
 
-__all__ = ["QuestionEncoder", "QuestionSearch", "is_current"]
+__all__ = ["ChunksById", "QuestionEncoder", "QuestionSearch", "current_chunks"]
 
+ChunksById: TypeAlias = Mapping[str, Sequence[Chunk]]
 Searches = Sequence[Sequence[QueryText]]
 
 
@@ -91,7 +94,7 @@ class QuestionSearch:
     ) -> list[list[Hit]]:
         """Return the hits of each search; see :meth:`trivec.QuestionIndex.search_batch`."""
         depth = max(how.candidates, k + options.offset) if k else 0
-        searches = self._encoded(searches, options, how)
+        searches, cut = self._encoded(searches, options, how)
         hits: list[list[Hit]] = [[] for _ in searches]
         if how.use_passages:
             whole = replace(options, offset=0)
@@ -105,31 +108,36 @@ class QuestionSearch:
         named = dict.fromkeys(record.chunk for pairs in found for record, _ in pairs)
         chunks = self.chunks(list(named), filter)
         results = []
-        for each, pairs in zip(hits, found, strict=True):
-            current = [pair for pair in pairs if is_current(pair[0], chunks)]
-            merged = merge(each, current, chunks, how)
-            results.append(merged[options.offset : options.offset + k])
+        for texts, each, pairs in zip(searches, hits, found, strict=True):
+            current = [
+                (replace(record, source=chunk.source), cosine)
+                for record, cosine in pairs
+                for chunk in current_chunks(record, chunks)
+            ]
+            merged = merge(each, current, chain.from_iterable(chunks.values()), how)
+            shown = merged[options.offset : options.offset + k]
+            if not cut.isdisjoint(text.text for text in texts):
+                shown = [replace(hit, query_cut=True) for hit in shown]
+            results.append(shown)
         return results
 
     def chunks(
         self, ids: Sequence[str], filter: Filter | Mapping[str, Any] | None = None
-    ) -> dict[str, Chunk]:
-        """Return the chunks with these ids that pass a filter, by id."""
+    ) -> ChunksById:
+        """Return the chunks with these ids that pass a filter, by id; sources may share one."""
         if not ids:
             return {}
         binding = binding_of(self.passages)
-        those = binding.of_ids([binding.point_id(identity) for identity in ids])
-        chunks = (
-            binding.codec.decode(point)
-            for points in binding.pages(binding.scope(those, filter))
-            for point in points
-        )
-        return {str(chunk.id): chunk for chunk in chunks}
+        chunks: defaultdict[str, list[Chunk]] = defaultdict(list)
+        for points in binding.pages(binding.scope(binding.of_ids(ids), filter)):
+            for chunk in map(binding.codec.decode, points):
+                chunks[str(chunk.id)].append(chunk)
+        return chunks
 
     def _encoded(
         self, searches: Searches, options: SearchOptions, how: QuestionOptions
-    ) -> list[list[QueryText]]:
-        """Encode every text once, for all that is searched with it."""
+    ) -> tuple[list[list[QueryText]], set[str]]:
+        """Encode every text once, for all that is searched with it; return what was cut, too."""
         needed = {DENSE.name}
         if how.use_passages:
             arms = choose_arms(options, self.passages.schema)
@@ -139,14 +147,19 @@ class QuestionSearch:
         )
         encoder = self.passages.encoder
         encodings = encoder.encode_queries(list(lacking), heads=heads_of(needed)) if lacking else []
+        warn_of_cut_queries(encodings)
+        cut = {
+            text for text, encoding in zip(lacking, encodings, strict=True) if encoding.truncated
+        }
         computed = dict(zip(lacking, map(vectors_by_arm, encodings), strict=True))
-        return [
+        encoded = [
             [
                 replace(text, vectors={**computed.get(text.text, {}), **text.vectors})
                 for text in texts
             ]
             for texts in searches
         ]
+        return encoded, cut
 
     def _alike(
         self, searches: Searches, depth: int, kind: Kind, how: QuestionOptions
@@ -170,7 +183,7 @@ class QuestionSearch:
         ]
 
 
-def is_current(record: QuestionRecord, chunks: Mapping[str, Chunk]) -> bool:
-    """Say whether a record's chunk is there with the text that the record was made for."""
-    chunk = chunks.get(record.chunk)
-    return chunk is not None and content_digest(chunk.text) == record.digest
+def current_chunks(record: QuestionRecord, chunks: ChunksById) -> list[Chunk]:
+    """Return the chunks of a record that have the text that it was made for."""
+    those = chunks.get(record.chunk, [])
+    return [chunk for chunk in those if record.belongs_to(chunk) and record.is_current(chunk)]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trivec._runtime.checks import check_least
-from trivec.chat.prompts import Language, language_of
-from trivec.chat.replies import json_values, one_line, plain_reply
+from trivec.chat.languages import Language, language_of, missing_texts, told
+from trivec.chat.replies import json_values, one_line, plain_reply, said_in
 from trivec.errors import InputError, ModelError
 from trivec.protocols import ChatModel
 from trivec.questions.prompts import (
@@ -30,7 +30,7 @@ from trivec.types import ChatReply
 __all__ = ["QuestionPrompts", "QuestionWriter", "WrittenQuestions", "parse_questions"]
 
 SHORTEST_QUESTION, LONGEST_QUESTION = 4, 200
-"""Characters; what is shorter says too little to be searched for, what is longer is no question."""
+"""Characters; what is shorter says too little, what is longer is not a question."""
 
 _BULLETS = re.compile(r"^(?:\s*(?:[-*•·]|Q?\(?\d{1,3}[.)、:：]))+\s*", re.IGNORECASE)
 _QUOTED = re.compile(r'"([^"\n]*[?？])"')
@@ -67,9 +67,8 @@ class QuestionPrompts:
 
     def __post_init__(self) -> None:
         check_least("per_chunk", self.per_chunk, 1)
-        needed = {"en", "zh"} if self.language is None else {self.language}
         for name, instructions in (("draft", self.draft), ("refinement", self.refinement)):
-            if missing := sorted(needed - set(instructions)):
+            if missing := missing_texts(instructions, self.language):
                 raise InputError(f"{name} has no instructions in {missing}; give them")
 
     @property
@@ -124,11 +123,11 @@ class QuestionWriter:
         language = prompts.language or language_of(passage)
         # more than are kept, for the second pass to choose from
         count = prompts.per_chunk * 2 if prompts.refine else prompts.per_chunk
-        replies = [self._ask(draft_messages(prompts.draft[language], passage, count))]
+        replies = [self._ask(draft_messages(_told(prompts.draft, language), passage, count))]
         found = _read(replies[-1])
         if prompts.refine and (drafted := _kept(found, count)):
-            told = prompts.refinement[language]
-            replies.append(self._ask(refine_messages(told, passage, drafted, prompts.per_chunk)))
+            asked = _told(prompts.refinement, language)
+            replies.append(self._ask(refine_messages(asked, passage, drafted, prompts.per_chunk)))
             found = _read(replies[-1])
         questions = tuple(_kept(found, prompts.per_chunk))
         return WrittenQuestions(
@@ -162,9 +161,14 @@ def parse_questions(reply: str, *, limit: int) -> tuple[str, ...]:
     return tuple(_kept(_found(reply), limit))
 
 
+def _told(instructions: Mapping[Language, str], language: Language) -> str:
+    return told(instructions, language, of="passage", write="questions")
+
+
 def _read(reply: ChatReply) -> list[str]:
+    text = said_in(reply)
     try:
-        return _found(reply.text)
+        return _found(text)
     except ModelError as err:
         if reply.truncated:
             err.add_note("the reply stopped at the model's limit of tokens; raise it")

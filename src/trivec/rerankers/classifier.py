@@ -56,7 +56,7 @@ def inspect_folder(path: Path) -> ClassifierFolder:
     named = config.get("id2label")
     labels = len(named) if named else config.get("num_labels", 2)
     if labels != 1:  # 2 is what transformers takes where nothing is said
-        raise ModelError(f"{path} tells {labels} labels apart; a reranker has exactly one output")
+        raise ModelError(f"{path} has {labels} outputs; a reranker has exactly one")
     weight_files(path)
     tokenizer_file(path)
     return ClassifierFolder(path, positions(config))

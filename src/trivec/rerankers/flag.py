@@ -107,7 +107,7 @@ class FlagReranker:
         """The model's folder; a hub model that is not there yet is downloaded.
 
         Raises:
-            ModelError: the model cannot be found, is not whole, or is no reranker.
+            ModelError: the model cannot be found, is not whole, or is not a reranker.
             InputError: it has fewer positions than ``max_length``.
         """
         return self._folder().path
@@ -124,7 +124,7 @@ class FlagReranker:
             passages: any texts; one that stands twice is read once.
 
         Raises:
-            InputError: ``passages`` is one text, or something is no text.
+            InputError: ``passages`` is one text, or something is not a text.
             ModelError: the model cannot be loaded, or not even one pair fits into memory.
             MissingDependencyError: the extra ``flag`` is not installed.
         """

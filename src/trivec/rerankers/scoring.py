@@ -15,7 +15,7 @@ def check_arguments(query: str, passages: Sequence[str]) -> None:
     """Refuse what cannot be scored.
 
     Raises:
-        InputError: ``passages`` is one text, or something is no text.
+        InputError: ``passages`` is one text, or something is not a text.
     """
     if isinstance(passages, str):
         raise InputError("passages is one text; give a list")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trivec.chat.prompts import Language
+from trivec.chat.languages import Language, in_language, told
 
 __all__ = [
     "KEYWORD_EXAMPLES",
@@ -141,15 +141,17 @@ def keyword_messages(
 
     Nothing in the question, the domain or the terms is a template.
     """
-    told = [prompt.instructions[language].replace("{count}", str(prompt.max_keywords))]
+    asked = told(prompt.instructions, language, of="question", write="keywords")
+    lines = [asked.replace("{count}", str(prompt.max_keywords))]
     if prompt.max_sub_questions:
-        told.append(_SUB_QUESTIONS[language].replace("{count}", str(prompt.max_sub_questions)))
+        count = str(prompt.max_sub_questions)
+        lines.append(in_language(_SUB_QUESTIONS, language).replace("{count}", count))
     if terms:
-        told.append(_TERMS[language])
+        lines.append(in_language(_TERMS, language))
     if prompt.domain:
-        told.append(_DOMAIN[language].replace("{domain}", prompt.domain))
-    messages = [{"role": "system", "content": "\n".join(told)}]
-    for example in prompt.examples.get(language, ()):
+        lines.append(in_language(_DOMAIN, language).replace("{domain}", prompt.domain))
+    messages = [{"role": "system", "content": "\n".join(lines)}]
+    for example in in_language(prompt.examples, language):
         offered = example.terms if terms else ()
         messages += [
             {"role": "user", "content": _asked(example.question, offered, language)},
@@ -181,7 +183,7 @@ def _list_of(items: Mapping[str, Any], most: int) -> dict[str, Any]:
 def _asked(question: str, terms: Sequence[str], language: Language) -> str:
     if not terms:
         return question
-    return f"{question}\n<terms>{_BETWEEN[language].join(terms)}</terms>"
+    return f"{question}\n<terms>{in_language(_BETWEEN, language).join(terms)}</terms>"
 
 
 def _answered(example: RewriteExample, offered: Sequence[str], prompt: KeywordPrompt) -> str:

@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec.arms import LEXICAL, SEMANTIC
-from trivec.chat.prompts import Language, language_of
-from trivec.chat.replies import parse_keywords, parse_reply
+from trivec.chat.languages import Language, language_of, missing_texts
+from trivec.chat.replies import parse_keywords, parse_reply, said_in
 from trivec.errors import InputError, ModelError
 from trivec.protocols import AsyncChatModel, ChatModel
 from trivec.rewriting.prompts import (
@@ -30,7 +30,7 @@ from trivec.rewriting.prompts import (
 )
 from trivec.rewriting.reply_cache import RecentReplies
 from trivec.rewriting.vocabulary import CorpusTerms, CorpusVocabulary
-from trivec.types import ChatReply, QueryText
+from trivec.types import QueryText
 
 __all__ = [
     "DEFAULT_WEIGHTS",
@@ -162,7 +162,8 @@ class KeywordRewriter:
         vocabulary: offers the model the corpus's words; None asks without.
         weights: what question, keywords and sub-questions count.
         instructions: what the model is told, by language; ``{count}`` is replaced.
-        language: of the instructions; None follows the question.
+        language: of the instructions; None follows the question. Where none are in it, the English
+            ones ask for keywords in the question's language.
         on_error: what becomes of a model that fails: ``raise``, or ``question`` searches for the
             question alone and says so in :attr:`Rewrite.error`.
         cache: keeps the model's replies under a digest of the model and all that it was told; any
@@ -196,8 +197,8 @@ class KeywordRewriter:
         check_least("max_keywords", max_keywords, 1)
         check_least("max_sub_questions", max_sub_questions, 0)
         check_choice("on_error", on_error, RewriteErrorMode)
-        if missing := ({"en", "zh"} if language is None else {language}) - set(instructions):
-            raise InputError(f"there are no instructions in {sorted(missing)}; give them")
+        if missing := missing_texts(instructions, language):
+            raise InputError(f"there are no instructions in {missing}; give them")
         given = None if examples is None else tuple(examples)
         self._chat = chat
         self._prompt = KeywordPrompt(
@@ -230,13 +231,16 @@ class KeywordRewriter:
             return self._read(known, asking)
         try:
             reply = self._chat.chat(asking.messages, schema=asking.schema)
+            text = said_in(reply)
         except Exception as err:  # whatever a model of anybody's raises
             if self._on_error == "question":
                 return self._alone(asking, err)
             if isinstance(err, ModelError):
                 raise
             raise ModelError(f"the chat model failed: {type(err).__name__}") from err
-        return self._read(self._keep(reply, asking), asking)
+        if not reply.truncated and reply.ended is None:  # a longer limit would give more
+            self._cache[asking.digest] = text
+        return self._read(text, asking)
 
     async def arewrite(self, question: str) -> Rewrite:
         """Return the question with its keywords; see :meth:`rewrite`."""
@@ -253,13 +257,16 @@ class KeywordRewriter:
             return self._read(known, asking)
         try:
             reply = await self._chat.achat(asking.messages, schema=asking.schema)
+            text = said_in(reply)
         except Exception as err:  # whatever a model of anybody's raises
             if self._on_error == "question":
                 return self._alone(asking, err)
             if isinstance(err, ModelError):
                 raise
             raise ModelError(f"the chat model failed: {type(err).__name__}") from err
-        return self._read(self._keep(reply, asking), asking)
+        if not reply.truncated and reply.ended is None:  # a longer limit would give more
+            self._cache[asking.digest] = text
+        return self._read(text, asking)
 
     def _offered(self, question: str) -> CorpusTerms:
         _require_words(question)
@@ -272,11 +279,6 @@ class KeywordRewriter:
         told = [KEYWORD_PROMPT_VERSION, _identity(self._chat), messages, schema]
         digest = sha256(json.dumps(told, ensure_ascii=True).encode()).hexdigest()
         return _Asking(question, terms, messages, schema, digest)
-
-    def _keep(self, reply: ChatReply, asking: _Asking) -> str:
-        if not reply.truncated:  # a longer limit would give more
-            self._cache[asking.digest] = reply.text
-        return reply.text
 
     def _read(self, reply: str, asking: _Asking) -> Rewrite:
         parsed = parse_reply(

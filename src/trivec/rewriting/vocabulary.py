@@ -106,7 +106,7 @@ class CorpusVocabulary:
         check_least("sample", sample, 1)
         arms = index.arms()
         if DENSE.name not in arms:
-            raise InputError(f"the index has the arms {list(arms)}; words are found by the dense")
+            raise InputError(f"the index has the arms {list(arms)}; words need {DENSE.name!r}")
         self._index = index
         self._lexical = tuple(arm for arm in LEXICAL if arm in arms)
         self._passages = passages
@@ -187,4 +187,4 @@ class _Frequencies:
 
 def _is_word(term: str, word: str) -> bool:
     """Say whether a word means something alone: no number, no single character."""
-    return 1 < len(word) <= LONGEST_WORD and not term[0].isdigit()
+    return 1 < len(word) <= LONGEST_WORD and term[0].isalpha()

@@ -64,6 +64,14 @@ class MemoryStore:
         self._existing_schema()
         self._schema = schema
 
+    def ensure_payload_indexes(
+        self,
+        indexes: Mapping[str, str],  # noqa: ARG002  # as the protocol has it
+    ) -> bool:
+        """Do nothing: the store looks at every point, and needs no index."""
+        self._existing_schema()
+        return True
+
     def vectors(self) -> dict[str, VectorSpec]:
         """Return every vector of the store by name."""
         return {spec.name: spec for spec in self._existing_schema().written.values()}

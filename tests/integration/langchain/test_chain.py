@@ -14,13 +14,14 @@ from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.documents import Document
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.prompts import PromptTemplate
 from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.history import RunnableWithMessageHistory
 
 from langchain_trivec import TrivecRetriever, create_rag_chain
 from trivec.answers import AnswerOptions
-from trivec.chat.prompts import NO_EVIDENCE, REFUSALS
+from trivec.chat.prompts import FAILURES, NO_EVIDENCE, REFUSALS
 from trivec.errors import InputError
 from trivec.rerankers import MaxSimReranker
 
@@ -127,6 +128,64 @@ def test_streaming_shows_the_documents_then_the_answer_word_by_word():
 def test_a_streamed_refusal_is_held_back():
     pieces = list(create_rag_chain(FOUND, model(f"{NO_EVIDENCE} at all")).stream("what?"))
     assert [piece.get("answer") for piece in pieces] == [None, REFUSALS["en"]]
+
+
+class Ended(Model):
+    """Says what it is told to, and ends so."""
+
+    content: Any = ""
+    ended: dict[str, Any] = {}  # noqa: RUF012  # pydantic copies it
+
+    def _generate(self, messages, *args, **kwargs):  # noqa: ARG002
+        message = AIMessage(self.content, response_metadata=self.ended)
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(self, messages, *args, **kwargs):  # noqa: ARG002
+        for part in self.content:  # of a text, its letters
+            content = part if isinstance(part, str) else [part]
+            yield ChatGenerationChunk(message=AIMessageChunk(content=content))
+        last = AIMessageChunk("", response_metadata=self.ended, chunk_position="last")
+        yield ChatGenerationChunk(message=last)
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason"),
+    [
+        ({"finish_reason": "length"}, "length"),
+        ({"stop_reason": "max_tokens"}, "length"),
+        ({"finish_reason": "content_filter"}, "content_filter"),
+        ({"finish_reason": "SAFETY"}, "content_filter"),
+        ({"stop_reason": "tool_use"}, "tool_calls"),
+        ({"finish_reason": "error"}, "error"),
+        ({"finish_reason": "stop"}, "empty"),
+    ],
+)
+@pytest.mark.parametrize("content", ["", "<think>Is it [1]?"])
+async def test_a_model_that_says_nothing_is_not_a_search_without_hits(ended, reason, content):
+    chain = create_rag_chain(FOUND, Ended(messages=iter(()), content=content, ended=ended))
+    for result in (chain.invoke("what?"), await chain.ainvoke("what?")):
+        assert (result["refused"], result["reason"], result["citations"]) == (True, reason, [])
+        assert result["answer"] == FAILURES[reason]["en"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<think>Is it [2]?</think>It is [1].",
+        "Okay, is it [2]?</think>It is [1].",
+        [
+            {"type": "thinking", "thinking": [{"type": "text", "text": "Is it [2]?"}]},
+            {"type": "text", "text": "It is [1]."},
+        ],
+    ],
+)
+async def test_thoughts_are_neither_shown_nor_cited(content):
+    chain = create_rag_chain(FOUND, Ended(messages=iter(()), content=content))
+    for result in (chain.invoke("what?"), await chain.ainvoke("what?")):
+        assert result["answer"] == "It is [1]."
+        assert [each["number"] for each in result["citations"]] == [1]
+    shown = "".join(piece.get("answer", "") for piece in chain.stream("what?"))
+    assert shown == "It is [1]."
 
 
 async def test_async_streaming_and_batches():

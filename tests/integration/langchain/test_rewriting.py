@@ -100,6 +100,23 @@ async def test_an_answer_that_was_cut_off(said, truncated, streamed, awaited):
 
 @BOTH
 @pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("reply", ["<think>yes?</think>no", "Okay, yes?</think>no"])
+async def test_thoughts_are_left_out(reply, streamed, awaited):
+    chat = LLMChat(FakeListChatModel(responses=[reply]))
+    pieces = await pieces_of(chat, streamed=streamed, awaited=awaited)
+    assert "".join(piece.text for piece in pieces) == "no"
+
+
+@BOTH
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("reason", ["content_filter", "tool_calls", "error"])
+async def test_what_ended_an_answer(reason, streamed, awaited):
+    chat = LLMChat(Counted(metadata={"finish_reason": reason}))
+    assert (await pieces_of(chat, streamed=streamed, awaited=awaited))[-1].ended == reason
+
+
+@BOTH
+@pytest.mark.parametrize("streamed", [False, True])
 async def test_a_model_that_counts_nothing(streamed, awaited):
     chat = LLMChat(FakeListChatModel(responses=["yes"]))
     pieces = await pieces_of(chat, streamed=streamed, awaited=awaited)

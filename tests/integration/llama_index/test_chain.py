@@ -26,7 +26,7 @@ from llama_index_trivec import (
 )
 from trivec import InputError
 from trivec.answers import AnswerOptions
-from trivec.chat.prompts import NO_EVIDENCE, REFUSALS
+from trivec.chat.prompts import FAILURES, NO_EVIDENCE, REFUSALS
 from trivec.rerankers import MaxSimReranker
 
 pytestmark = pytest.mark.parametrize("index", ["edge"], indirect=True)
@@ -36,6 +36,7 @@ class Reply(CustomLLM):
     """An LLM that always gives the same reply, word by word."""
 
     reply: str = "It is a warm drink [1], from China [1][9]."
+    ended: str | None = None
     prompts: list[str] = Field(default_factory=list)
 
     @property
@@ -44,14 +45,17 @@ class Reply(CustomLLM):
 
     def complete(self, prompt, formatted=False, **kwargs):  # noqa: ARG002  # LlamaIndex's form
         self.prompts.append(prompt)
-        return CompletionResponse(text=self.reply)
+        return CompletionResponse(text=self.reply, raw=self._raw())
 
     def stream_complete(self, prompt, formatted=False, **kwargs):  # noqa: ARG002  # the same
         self.prompts.append(prompt)
         told = ""
         for word in self.reply.split(" "):
             told += f"{word} "
-            yield CompletionResponse(text=told, delta=f"{word} ")
+            yield CompletionResponse(text=told, delta=f"{word} ", raw=self._raw())
+
+    def _raw(self):
+        return None if self.ended is None else {"choices": [{"finish_reason": self.ended}]}
 
 
 @pytest.fixture
@@ -180,6 +184,46 @@ async def test_the_model_may_refuse(retriever):
     streamed = create_query_engine(retriever, llm, streaming=True).query("what?")
     assert "".join(streamed.response_gen) == REFUSALS["en"]
     assert streamed.metadata["trivec"]["reason"] == "model_refused"
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason"),
+    [
+        ("length", "length"),
+        ("content_filter", "content_filter"),
+        ("tool_calls", "tool_calls"),
+        ("error", "error"),
+        ("stop", "empty"),
+        (None, "empty"),
+    ],
+)
+@pytest.mark.parametrize("reply", ["", "<think>Is it [1]?"])
+async def test_a_model_that_says_nothing_is_not_a_search_without_hits(
+    retriever, ended, reason, reply
+):
+    llm = Reply(reply=reply, ended=ended)
+    engine = create_query_engine(retriever, llm)
+    for response in (engine.query("what?"), await engine.aquery("what?")):
+        assert response.response == FAILURES[reason]["en"]
+        assert response.metadata["trivec"]["reason"] == reason
+    streaming = create_query_engine(retriever, llm, streaming=True)
+    streamed = streaming.query("what?")
+    assert "".join(streamed.response_gen) == FAILURES[reason]["en"]
+    assert streamed.metadata["trivec"]["reason"] == reason
+    streamed = await streaming.aquery("what?")
+    assert "".join([piece async for piece in streamed.response_gen]) == FAILURES[reason]["en"]
+    assert streamed.metadata["trivec"]["reason"] == reason
+
+
+@pytest.mark.parametrize("thought", ["<think>Is it [2]?</think>", "Okay, is it [2]?</think> "])
+def test_thoughts_are_neither_shown_nor_cited(retriever, thought):
+    llm = Reply(reply=f"{thought}It is warm [1].")
+    response = create_query_engine(retriever, llm).query("what?")
+    assert response.response == "It is warm [1]."
+    assert [number for number, _ in cited(response)] == [1]
+    streamed = create_query_engine(retriever, llm, streaming=True).query("what?")
+    assert "".join(streamed.response_gen).strip() == "It is warm [1]."
+    assert [number for number, _ in cited(streamed)] == [1]
 
 
 def test_an_answer_that_cites_nothing_says_so(retriever):

@@ -19,7 +19,8 @@ def ordered_items(answer: Any, key: str, count: int) -> list[Any]:
     """Return what stands under ``key`` for each text, in the order of the texts.
 
     Args:
-        answer: the JSON: ``{"data": [{"index": 0, key: ...}, ...]}``.
+        answer: the JSON: ``{"data": [{"index": 0, key: ...}, ...]}``; without any ``index``, in
+            the order of the texts.
         key: ``embedding`` or ``data``.
         count: how many texts were sent.
 
@@ -28,15 +29,17 @@ def ordered_items(answer: Any, key: str, count: int) -> list[Any]:
     """
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        raise ModelError("the server's answer holds no list 'data'; is the URL right?")
+        raise ModelError("the server's answer holds no list 'data'; check the URL")
     places = [item.get("index") for item in data]
+    if not any(place is not None for place in places):  # Gemini's are in the order of the texts
+        places = list(range(len(data)))
     if len(data) != count or sorted(map(repr, places)) != sorted(map(repr, range(count))):
         raise ModelError(
             f"the server answered {len(data)} of {count} texts, numbered {places[:5]}...; it must "
             "number each text once, from 0"
         )
     if any(key not in item for item in data):
-        raise ModelError(f"the server's answer lacks {key!r}; is it another kind of endpoint?")
+        raise ModelError(f"the server's answer lacks {key!r}; check the endpoint of the URL")
     found = dict(zip(places, (item[key] for item in data), strict=True))
     return [found[place] for place in range(count)]
 

@@ -2,30 +2,69 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from trivec._runtime.quoting import quoted
 from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
+from trivec._runtime.secrets import Key, original, server_words
 from trivec.errors import InputError, ModelError, ModelUnavailableError
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["RemoteCalls", "RequestTooLargeError", "addresses"]
+__all__ = [
+    "RemoteCalls",
+    "RequestRefusedError",
+    "RequestTooLargeError",
+    "ServerFailedError",
+    "addresses",
+]
 
-REPEATED = 24
-"""Characters of a text that, found in a server's words, keep them out of the error."""
+LARGEST_ANSWER = 512 * 2**20
+"""Bytes of an answer once it is unpacked: twice the vectors of 8,192 tokens as JSON."""
+
+TRIES_OF_A_FAILURE = 3
+"""How often a request of several texts is sent that a server answers with status 500."""
 
 
 class RequestTooLargeError(ModelError):
     """The server takes no request of this size; a smaller one may pass."""
+
+
+class RequestRefusedError(ModelError):
+    """The server refuses a request (status 400 or 422): perhaps for one of its texts."""
+
+
+class ServerFailedError(ModelUnavailableError):
+    """The server failed on this request (status 500): perhaps on one of its texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a server answered; a status below 100 stands for a failure of the transport."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _StatusError(Exception):
+    """An answer that is not a success, on its way to be tried again."""
+
+    def __init__(self, answer: _Answer) -> None:
+        super().__init__(f"status {answer.status}")
+        self.answer = answer
+
+
+class _TooLongError(Exception):
+    """An answer is larger than any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,55 +73,141 @@ class RemoteCalls:
 
     Attributes:
         client: makes or returns the HTTP client.
-        key: returns the key, if there is one; it is asked for at every request.
+        key: the key, if there is one; it is asked for at every request.
         backoff: how long a request that fails is sent again.
     """
 
     client: Callable[[], httpx.Client]
-    key: Callable[[], str | None]
+    key: Key
     backoff: Backoff
 
-    def post(self, url: str, body: Mapping[str, Any], texts: Sequence[str] = ()) -> Any:
+    def post(
+        self,
+        url: str,
+        body: Mapping[str, Any],
+        texts: Sequence[str] = (),
+        *,
+        divisible: bool = False,
+    ) -> Any:
         """Return the JSON that the server answers with.
 
         Args:
             url: where to.
             body: what is sent.
             texts: the texts in it, which no error may repeat.
+            divisible: whether the texts can be sent apart: then a server that fails is tried only
+                three times, since one of them may be what it fails on.
 
         Raises:
             ModelUnavailableError: no answer until the deadline.
+            ServerFailedError: status 500 until then, or three times.
             RequestTooLargeError: status 413.
             ModelError: the server refused the request, or answered with something else than JSON.
         """
-        import httpx
         import tenacity
 
-        def send() -> httpx.Response:
-            key = self.key()
-            headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-            response = self.client().post(url, json=dict(body), headers=headers)
-            response.raise_for_status()
-            return response
+        failures = 0
 
-        retrying = tenacity.Retrying(**attempts(self.backoff, _is_transient, _wished_wait))
+        def is_transient(err: BaseException) -> bool:
+            nonlocal failures
+            failures += isinstance(err, _StatusError) and err.answer.status == 500
+            return _is_transient(err) and not (divisible and failures >= TRIES_OF_A_FAILURE)
+
+        retrying = tenacity.Retrying(**attempts(self.backoff, is_transient, _wished_wait))
         try:
-            return retrying(send).json()
-        except httpx.HTTPStatusError as err:
-            raise _of_status(err.response, url, texts) from err
-        except httpx.TimeoutException as err:
-            raise ModelUnavailableError(
+            answer = retrying(self._send, url, body)
+            found = json.loads(answer.body)
+        except Exception as err:  # noqa: BLE001  # raised again below, without what it holds
+            failure = self._failure(err, url, texts)
+        else:
+            if (error := _error_in(found)) is None:
+                return found
+            raise self._in_body(error, url, texts)
+        raise failure
+
+    def _send(self, url: str, body: Mapping[str, Any]) -> _Answer:
+        # no local variable holds the key: frames are shown with errors
+        with self.client().stream(
+            "POST", url, json=dict(body), headers=self._headers()
+        ) as response:
+            content = _bounded(response.iter_bytes())
+        answer = _Answer(response.status_code, response.headers, content)
+        if not response.is_success:
+            raise _StatusError(answer)
+        return answer
+
+    def _headers(self) -> dict[str, str]:
+        bearer = {"Authorization": f"Bearer {self.key.reveal()}"} if self.key.reveal() else {}
+        return {"Accept-Encoding": "identity", **bearer}
+
+    def _failure(self, error: Exception, url: str, texts: Sequence[str]) -> Exception:
+        """Return what to raise for an error, without the request that it holds."""
+        failure = self._translated(error, url, texts)
+        failure.__cause__ = original(error)
+        return failure
+
+    def _translated(self, error: Exception, url: str, texts: Sequence[str]) -> Exception:
+        import httpx
+
+        if isinstance(error, _StatusError):
+            return self._of_status(error.answer, url, texts)
+        if isinstance(error, httpx.TimeoutException):
+            return ModelUnavailableError(
                 f"{url} did not answer in time; raise the timeout, or send fewer tokens at a time"
-            ) from err
-        except httpx.TransportError as err:
-            raise ModelUnavailableError(
-                f"{url} cannot be reached, or broke off the connection ({type(err).__name__}); "
+            )
+        if isinstance(error, httpx.TransportError):
+            return ModelUnavailableError(
+                f"{url} cannot be reached, or broke off the connection ({type(error).__name__}); "
                 "is the server running, is the address right?"
-            ) from err
-        except ValueError as err:
-            raise ModelError(
-                f"{url} answered with something else than JSON; is the address right?"
-            ) from err
+            )
+        if isinstance(error, _TooLongError):
+            return ModelError(f"the answer of {url} is too large to be one")
+        if isinstance(error, (ValueError, httpx.DecodingError)):
+            return ModelError(f"{url} did not answer in JSON; check the address")
+        return ModelError(f"the request to {url} failed: {type(error).__name__}")
+
+    def _of_status(self, answer: _Answer, url: str, texts: Sequence[str]) -> ModelError:
+        status = answer.status
+        if status in (401, 403):  # these may echo the key
+            return ModelError(f"{url} refuses the API key (status {status}); check api_key")
+        if status == 404:
+            return ModelError(
+                f"{url} is not there, or knows no such model (status 404); check the URL, the "
+                "model's name, and that the server was started for this task"
+            )
+        if 300 <= status < 400:
+            to = urlsplit(urljoin(url, answer.headers.get("location", ""))).hostname
+            return ModelError(
+                f"{url} redirects to {to} (status {status}), and nothing is sent there; where it "
+                "is to be trusted, give its address"
+            )
+        said = self._said(answer, texts)
+        if status == 500:
+            return ServerFailedError(f"{url} kept answering 500: {said}")
+        if status in TRANSIENT_STATUS:
+            return ModelUnavailableError(
+                f"{url} kept answering {status} until the deadline; try again later, or raise it: "
+                f"{said}"
+            )
+        kinds = {400: RequestRefusedError, 413: RequestTooLargeError, 422: RequestRefusedError}
+        kind = kinds.get(status, ModelError)
+        return kind(f"{url} refuses the request (status {status}): {said}")
+
+    def _in_body(self, error: Mapping[str, Any], url: str, texts: Sequence[str]) -> ModelError:
+        """Return the error to raise for one that came with status 200."""
+        held = error.get("error")
+        inner = held if isinstance(held, Mapping) else error
+        code = next((inner[name] for name in ("code", "status", "type") if inner.get(name)), None)
+        named = "" if code is None else f" (code {self.key.removed_from(str(code))[:40]})"
+        words = server_words(error, self.key, texts)
+        return ModelError(f"{url} answered with an error{named}: {words}")
+
+    def _said(self, answer: _Answer, texts: Sequence[str]) -> str:
+        try:
+            body = json.loads(answer.body)
+        except ValueError:
+            return "it does not say why"
+        return server_words(body, self.key, texts)
 
 
 def addresses(url: str) -> tuple[str, str]:
@@ -95,7 +220,7 @@ def addresses(url: str) -> tuple[str, str]:
         InputError: no address of a server, or one with a key in it.
     """
     if not isinstance(url, str) or not re.match(r"https?://[^/]", url, re.IGNORECASE):
-        raise InputError(f"{url!r} is no address; give one like http://localhost:8000/v1")
+        raise InputError(f"{url!r} is not an address; give one like http://localhost:8000/v1")
     parts = urlsplit(url)
     if "@" in parts.netloc or parts.query:
         raise InputError("a URL holds a user or a query; give the key as api_key, not in the URL")
@@ -104,58 +229,45 @@ def addresses(url: str) -> tuple[str, str]:
     return versioned, versioned.removesuffix("/v1")
 
 
+def _bounded(pieces: Iterable[bytes]) -> bytes:
+    """Return the bytes of an answer, unpacked no further than a limit."""
+    content, size = [], 0
+    for piece in pieces:
+        size += len(piece)
+        if size > LARGEST_ANSWER:
+            raise _TooLongError
+        content.append(piece)
+    return b"".join(content)
+
+
+def _error_in(answer: Any) -> Mapping[str, Any] | None:
+    """Return an answer that is an error although its status was 200; None of any other."""
+    if isinstance(answer, list) and answer:  # Gemini's
+        answer = answer[0]
+    if not isinstance(answer, Mapping) or answer.get("data") or answer.get("tokens"):
+        return None
+    names = ("error", "message", "msg", "detail")
+    return answer if any(answer.get(name) for name in names) else None
+
+
 def _is_transient(err: BaseException) -> bool:
     import httpx
 
-    if isinstance(err, httpx.HTTPStatusError):
-        return err.response.status_code in TRANSIENT_STATUS
+    if isinstance(err, _StatusError):
+        return err.answer.status in TRANSIENT_STATUS
     return isinstance(err, httpx.TransportError) and not isinstance(err, httpx.UnsupportedProtocol)
 
 
 def _wished_wait(err: BaseException | None) -> float | None:
     """Return the seconds of a Retry-After header, which may be a date."""
-    import httpx
-
-    if not isinstance(err, httpx.HTTPStatusError):
+    if not isinstance(err, _StatusError):
         return None
-    wish = err.response.headers.get("Retry-After", "")
+    wish = err.answer.headers.get("Retry-After", "")
     try:
         seconds = float(wish)
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(wish) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _of_status(response: httpx.Response, url: str, texts: Sequence[str]) -> ModelError:
-    status = response.status_code
-    if status in (401, 403):  # these may echo the key
-        return ModelError(f"{url} refuses the API key (status {status}); check api_key")
-    if status == 404:
-        return ModelError(
-            f"{url} is not there, or knows no such model (status 404); check the URL, the model's "
-            "name, and that the server was started for this task"
-        )
-    if status in TRANSIENT_STATUS:
-        return ModelUnavailableError(
-            f"{url} kept answering {status} until the deadline; try again later, or raise it"
-        )
-    said = f"{url} refuses the request (status {status}): {_said(response, texts)}"
-    return RequestTooLargeError(said) if status == 413 else ModelError(said)
-
-
-def _said(response: httpx.Response, texts: Sequence[str]) -> str:
-    """Return the beginning of a server's own words, unless they repeat what was sent."""
-    try:
-        body = response.json()
-        error = body.get("error", body)
-        message = error if isinstance(error, str) else error.get("message") or error.get("detail")
-    except (ValueError, AttributeError):
-        message = None
-    if not isinstance(message, str) or not message.strip():
-        return "it does not say why"
-    if any(text[:REPEATED] in message for text in texts if text.strip()):
-        return "(its words repeat the text and are left out)"
-    return quoted(message)

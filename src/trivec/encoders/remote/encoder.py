@@ -14,6 +14,7 @@ from trivec._models.tokenizing import encodable
 from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.retrying import Backoff
+from trivec._runtime.secrets import Key, warn_of_plain_http
 from trivec.encoders.arguments import check_arguments
 from trivec.encoders.postprocess import sparse_vectors
 from trivec.encoders.remote.answers import (
@@ -22,10 +23,11 @@ from trivec.encoders.remote.answers import (
     token_rows,
     token_weights,
 )
-from trivec.encoders.remote.calls import RemoteCalls, RequestTooLargeError, addresses
+from trivec.encoders.remote.calls import RemoteCalls, ServerFailedError, addresses
+from trivec.encoders.remote.isolating import Refused, isolated
 from trivec.encoders.remote.tokens import LocalTokens, ServerTokens, Tokens
 from trivec.encoders.tokens import TokenizedText
-from trivec.errors import InputError
+from trivec.errors import InputError, ModelError, TextsRefusedError
 from trivec.protocols import Secret
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, FloatArray, Head, SparseVector
 
@@ -44,6 +46,9 @@ EncoderT = TypeVar("EncoderT", bound="RemoteEncoder")
 XLM_ROBERTA_SPECIALS: Mapping[str, int] = {"cls": 0, "pad": 1, "eos": 2, "unk": 3}
 BYTES_PER_TOKEN = 3
 """Of UTF-8, where texts are sent and their tokens must be guessed: rather too many than too few."""
+
+PROBE = "a"
+"""A text that every server takes which takes any."""
 
 TASKS: Mapping[Head, str] = {"sparse": "token_classify", "colbert": "token_embed"}
 """vLLM's names for what its ``/pooling`` computes."""
@@ -191,7 +196,10 @@ class RemoteEncoder:
             "options": options,
         }
         backoff = Backoff(options.deadline, longest_wait=options.longest_wait)
-        self._calls = RemoteCalls(self._client, _key(api_key), backoff)
+        key = Key(api_key)
+        self._calls = RemoteCalls(self._client, key, backoff)
+        for url in {versioned for versioned, _ in self._urls.values()}:
+            warn_of_plain_http(url, key)
         self._tokens: Tokens | None = None
         if tokenizer is not None:
             self._tokens = LocalTokens(Path(tokenizer), options.special_tokens)
@@ -256,10 +264,13 @@ class RemoteEncoder:
         Raises:
             InputError: ``texts`` is a single string, or a head has no address.
             ModelUnavailableError: a server gave no answer until the deadline.
+            TextsRefusedError: a server does not take some of the texts, too long ones for
+                instance; it says which and why.
             ModelError: a server refused the key or the request, or its answer cannot be used.
         """
         info = self._info
-        return self._encode(texts, heads, info.passage_instruction, info.max_length)
+        length = info.max_length
+        return self._encode(texts, heads, info.passage_instruction, length, is_document=True)
 
     def encode_queries(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
@@ -276,7 +287,7 @@ class RemoteEncoder:
             ModelError: the server failed.
         """
         if self._tokens is None:
-            raise InputError("this encoder makes dense vectors alone; give it tokenizer=...")
+            raise InputError("this encoder makes only dense vectors; give it tokenizer=...")
         return self._tokens.decode(ids)
 
     def close(self) -> None:
@@ -289,7 +300,13 @@ class RemoteEncoder:
         return f"RemoteEncoder({urls!r}, model={self._served_as!r})"
 
     def _encode(
-        self, texts: Sequence[str], heads: Sequence[Head], instruction: str, max_length: int
+        self,
+        texts: Sequence[str],
+        heads: Sequence[Head],
+        instruction: str,
+        max_length: int,
+        *,
+        is_document: bool = False,
     ) -> list[Encoding]:
         check_arguments(texts, heads)
         if missing := [head for head in heads if head not in self._urls]:
@@ -303,8 +320,12 @@ class RemoteEncoder:
         batches = list(_batches(sent, self._options))
         wanted = [head for head in self._urls if head in heads]
         asked = [(head, batch) for head in wanted for batch in batches]
-        answers = iter(self._at_once(self._ask, asked))
+        if len(texts) > 1:
+            answers = iter(self._answers(asked))
+        else:
+            answers = iter([self._alone(*one, is_document=is_document) for one in asked])
         found = {head: [each for _ in batches for each in next(answers)] for head in wanted}
+        self._require_all(texts, found)
         return [
             Encoding(
                 **{head: vectors[at] for head, vectors in found.items()},
@@ -321,9 +342,57 @@ class RemoteEncoder:
         read = self._tokens.read(texts, instruction=instruction, max_length=max_length)
         return [_Sent(text, len(one.ids), one) for text, one in zip(texts, read, strict=True)]
 
-    def _ask(self, asked: tuple[Head, Sequence[_Sent]]) -> Sequence[Any]:
-        """Return what a head's server gives for a batch; in halves where that is too large."""
-        head, batch = asked
+    def _alone(self, head: Head, batch: Sequence[_Sent], *, is_document: bool) -> Sequence[Any]:
+        """Return the answer for a single text, or that it is refused where another is not."""
+        if not is_document:
+            return self._ask(head, batch)
+        answer = self._isolated(head, batch)
+        if not isinstance(answer[0], Refused) or self._takes(head, PROBE):
+            return answer
+        if isinstance(answer[0].error, ServerFailedError):
+            return self._ask(head, batch)  # until the deadline that may pass
+        raise answer[0].error
+
+    def _takes(self, head: Head, text: str) -> bool:
+        try:
+            self._ask(head, self._sent([text], "", self._info.max_length), divisible=True)
+        except ModelError:
+            return False
+        return True
+
+    def _answers(self, asked: Sequence[tuple[Head, Sequence[_Sent]]]) -> list[Sequence[Any]]:
+        """Return the answers for each batch, with ``Refused`` for some texts perhaps."""
+        answers = self._at_once(lambda one: self._isolated(*one), asked)
+        refused = [each for answer in answers for each in answer if isinstance(each, Refused)]
+        if len(refused) < sum(map(len, answers)):
+            return [
+                self._tried_again(*one, answer) for one, answer in zip(asked, answers, strict=True)
+            ]
+        if not all(isinstance(each.error, ServerFailedError) for each in refused):
+            raise refused[0].error
+        self._ask(*asked[0])  # it takes no text: until the deadline that may pass
+        return self._at_once(lambda one: self._ask(*one), asked)
+
+    def _tried_again(
+        self, head: Head, batch: Sequence[_Sent], answer: Sequence[Any]
+    ) -> Sequence[Any]:
+        """Return an answer in which no text is refused for a failure that has passed."""
+        return [
+            self._isolated(head, [one])[0]
+            if isinstance(vectors, Refused) and isinstance(vectors.error, ServerFailedError)
+            else vectors
+            for one, vectors in zip(batch, answer, strict=True)
+        ]
+
+    def _isolated(self, head: Head, batch: Sequence[_Sent]) -> Sequence[Any]:
+        try:
+            return isolated(lambda part: self._ask(head, part, divisible=True), batch)
+        except ServerFailedError:
+            pass
+        return self._ask(head, batch)  # it takes no text: until the deadline that may pass
+
+    def _ask(self, head: Head, batch: Sequence[_Sent], *, divisible: bool = False) -> Sequence[Any]:
+        """Return what a head's server gives for a batch."""
         body = {
             "model": self._served_as,
             "input": [one.input for one in batch],
@@ -334,16 +403,22 @@ class RemoteEncoder:
         if head in TASKS:
             body["task"] = TASKS[head]
             url = f"{root}/pooling"
-        try:
-            answer = self._calls.post(url, body, [one.text for one in batch])
-        except RequestTooLargeError:
-            if len(batch) == 1:
-                raise
-            middle = len(batch) // 2
-            return [*self._ask((head, batch[:middle])), *self._ask((head, batch[middle:]))]
+        texts = [one.text for one in batch]
+        answer = self._calls.post(url, body, texts, divisible=divisible)
         key = "data" if head in TASKS else "embedding"
         items = ordered_items(answer, key, len(batch))
         return self._vectors(head, items, [one.read for one in batch])
+
+    def _require_all(self, texts: Sequence[str], found: Mapping[Head, Sequence[Any]]) -> None:
+        """Raise where a server did not take a text."""
+        reasons = {
+            text: str(vectors.error)
+            for column in found.values()
+            for text, vectors in zip(texts, column, strict=True)
+            if isinstance(vectors, Refused)
+        }
+        if reasons:
+            raise TextsRefusedError(reasons)
 
     def _vectors(
         self, head: Head, items: Sequence[Any], read: Sequence[TokenizedText | None]
@@ -398,13 +473,6 @@ def _batches(sent: Sequence[_Sent], options: RemoteOptions) -> Iterator[list[_Se
         tokens += one.tokens
     if batch:
         yield batch
-
-
-def _key(given: str | Secret | None) -> Callable[[], str | None]:
-    """Return a function that knows the key: no attribute, and so no repr, holds it."""
-    if given is None or isinstance(given, str):
-        return lambda: given or None
-    return given.get_secret_value
 
 
 def _rebuilt(

@@ -30,6 +30,10 @@ class IndexFolder:
         self.holder = path / "holder.json"  # which process has the folder open
         self._schema: Schema | None = None
 
+    def exists(self) -> bool:
+        """Say whether there is an index, without reading it."""
+        return self.description.is_file() and self.shard.is_dir()
+
     def unfinished(self) -> list[Path]:
         """Return what interrupted creations left behind."""
         return list(self.path.glob(f"{self.UNFINISHED}*"))

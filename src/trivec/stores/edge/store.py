@@ -90,6 +90,25 @@ class EdgeStore:
         with self._lock, self._engine():  # holding the engine, no other process writes it
             self._folder.replace_schema(schema)
 
+    def ensure_payload_indexes(self, indexes: Mapping[str, str]) -> bool:
+        """Make the payload indexes that the description does not list: path to index type.
+
+        Returns:
+            True: all are there now.
+
+        Raises:
+            InputError: the engine has no such payload index.
+        """
+        listed = self._existing_schema().payload_indexes
+        missing = {path: kind for path, kind in indexes.items() if listed.get(path) != kind}
+        operations = codec.index_operations(Schema({}, payload_indexes=missing))
+        if operations:
+            with self._engine() as shard:
+                for operation in operations:
+                    shard.update(operation)
+                shard.flush()
+        return True
+
     def vectors(self) -> dict[str, VectorSpec]:
         """Return every vector of the index by name."""
         return {spec.name: spec for spec in self._existing_schema().written.values()}

@@ -7,9 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from trivec.types import Point, SparseVector
+from trivec.types import Point, SparseVector, Vector
 
-__all__ = ["GRPC", "REST", "Encoding", "batches", "payload_bytes", "point_bytes"]
+__all__ = [
+    "GRPC",
+    "MAX_POINTS",
+    "REST",
+    "Encoding",
+    "batches",
+    "payload_bytes",
+    "point_bytes",
+    "vector_bytes",
+]
 
 T = TypeVar("T")
 
@@ -40,12 +49,15 @@ def point_bytes(point: Point, encoding: Encoding) -> int:
     """Estimate the size of a point in a request, rather too high than too low."""
     size = 100 + payload_bytes(point.payload)
     for name, vector in point.vectors.items():
-        size += len(name) + 32
-        if isinstance(vector, SparseVector):
-            size += len(vector) * (encoding.value + encoding.index)
-        else:
-            size += vector.size * encoding.value
+        size += len(name) + 32 + vector_bytes(vector, encoding)
     return size
+
+
+def vector_bytes(vector: Vector, encoding: Encoding) -> int:
+    """Estimate the size of a vector in a request."""
+    if isinstance(vector, SparseVector):
+        return len(vector) * (encoding.value + encoding.index)
+    return vector.size * encoding.value
 
 
 def payload_bytes(payload: Mapping[str, Any]) -> int:
@@ -54,9 +66,13 @@ def payload_bytes(payload: Mapping[str, Any]) -> int:
 
 
 def batches(
-    items: Sequence[T], size: Callable[[T], int], *, max_bytes: int = MAX_BYTES
+    items: Sequence[T],
+    size: Callable[[T], int],
+    *,
+    max_bytes: int = MAX_BYTES,
+    most: int = MAX_POINTS,
 ) -> Iterator[list[T]]:
-    """Yield the items in order, in lists of at most 256 and ``max_bytes``.
+    """Yield the items in order, in lists of at most ``most`` and ``max_bytes``.
 
     An item that alone is larger makes a list of its own: the server has the last word.
     """
@@ -64,7 +80,7 @@ def batches(
     filled = 0
     for item in items:
         needed = size(item)
-        if batch and (len(batch) == MAX_POINTS or filled + needed > max_bytes):
+        if batch and (len(batch) >= most or filled + needed > max_bytes):
             yield batch
             batch, filled = [], 0
         batch.append(item)

@@ -6,13 +6,14 @@ asynchronous client have the same methods, so that one call serves both.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar
 
 from trivec.query import Filter
 from trivec.stores.server import requests
-from trivec.stores.server.failures import RetryPolicy, WaitTimeoutError
+from trivec.stores.server.failures import NotAppliedError, WaitTimeoutError
 from trivec.types import PointId
 
 if TYPE_CHECKING:
@@ -30,7 +31,27 @@ class _Applied(TypedDict):
     timeout: int
 
 
-_APPLIED = _Applied(wait=True, timeout=_WRITE_TIMEOUT)  # answered once the change is durable
+def _nothing(_answer: object) -> None:
+    """Accept any answer."""
+
+
+def require_applied(result: Any) -> None:
+    """Raise when a write was only accepted: it may not be stored.
+
+    Raises:
+        WaitTimeoutError: it was not applied in time.
+        NotAppliedError: it was acknowledged alone, though the server was asked to apply it first.
+    """
+    outcomes = result if isinstance(result, list) else [result]
+    states = {getattr(outcome, "status", None) for outcome in outcomes}
+    if "wait_timeout" in states:
+        raise WaitTimeoutError
+    if "acknowledged" in states:
+        raise NotAppliedError(
+            "the Qdrant server acknowledged the write and did not say that it is stored; look "
+            "whether something between the client and the server drops 'wait=true', and run it "
+            "again"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +60,13 @@ class Request(Generic[T]):
 
     Attributes:
         call: takes the client, of either kind; it is called again for every try.
-        write: whether it changes the collection; its result says whether it was applied.
+        write: whether it has the deadline of writes.
+        check: raises where an answer is no success.
     """
 
     call: Callable[[QdrantClient | AsyncQdrantClient], T | Awaitable[T]]
     write: bool = False
-
-    def deadline(self, policy: RetryPolicy) -> float:
-        """Return the seconds after which it raises where it still fails."""
-        return policy.write_deadline if self.write else policy.read_deadline
+    check: Callable[[Any], None] = _nothing
 
 
 Operation: TypeAlias = Generator[Request[Any], Any, T]
@@ -58,18 +77,38 @@ class Calls:
 
     Args:
         collection: the collection's name.
+        patience: seconds that a write may take.
     """
 
-    def __init__(self, collection: str) -> None:
+    def __init__(self, collection: str, patience: float = _WRITE_TIMEOUT) -> None:
         self._name = collection
+        asked = min(patience, _WRITE_TIMEOUT) if patience > 0 else _WRITE_TIMEOUT
+        self._timeout = max(1, math.ceil(asked))
+
+    @property
+    def _applied(self) -> _Applied:
+        """The options of a write that is answered once the change is durable."""
+        return _Applied(wait=True, timeout=self._timeout)
+
+    def allow(self, timeout: int | None) -> None:
+        """Keep to the longest timeout that the collection allows a request."""
+        if timeout is not None:
+            self._timeout = min(self._timeout, timeout)
+
+    def version(self) -> Operation[models.VersionInfo]:
+        """Read the server's version."""
+        return _read(lambda client: client.info())
 
     def exists(self) -> Operation[bool]:
         """Ask whether the collection exists."""
         return _read(lambda client: client.collection_exists(self._name))
 
-    def info(self) -> Operation[models.CollectionInfo]:
-        """Read the collection's configuration."""
-        return _read(lambda client: client.get_collection(self._name))
+    def info(self, *, patient: bool = False) -> Operation[models.CollectionInfo]:
+        """Read the collection's configuration; before a write, as patiently as that."""
+        answer: models.CollectionInfo = yield Request(
+            lambda client: client.get_collection(self._name), write=patient
+        )
+        return answer
 
     def create(
         self,
@@ -84,7 +123,7 @@ class Calls:
                 vectors_config=vectors,
                 sparse_vectors_config=sparse,
                 metadata=metadata,
-                timeout=_WRITE_TIMEOUT,
+                timeout=self._timeout,
             )
         )
 
@@ -97,7 +136,7 @@ class Calls:
         """Change the collection's metadata or the settings of its vectors."""
         return _write(
             lambda client: client.update_collection(
-                self._name, metadata=metadata, vectors_config=vectors, timeout=_WRITE_TIMEOUT
+                self._name, metadata=metadata, vectors_config=vectors, timeout=self._timeout
             )
         )
 
@@ -105,19 +144,19 @@ class Calls:
         """Index the values at a payload path."""
         return _write(
             lambda client: client.create_payload_index(
-                self._name, path, field_schema=kind, **_APPLIED
+                self._name, path, field_schema=kind, **self._applied
             )
         )
 
     def create_vector(self, name: str, config: models.VectorNameConfig) -> Operation[None]:
         """Add a named vector."""
         return _write(
-            lambda client: client.create_vector_name(self._name, name, config, **_APPLIED)
+            lambda client: client.create_vector_name(self._name, name, config, **self._applied)
         )
 
     def upsert(self, points: Sequence[models.PointStruct]) -> Operation[None]:
         """Write points."""
-        return _write(lambda client: client.upsert(self._name, points, **_APPLIED))
+        return _write(lambda client: client.upsert(self._name, points, **self._applied))
 
     def update_vectors(
         self, vectors: Sequence[models.PointVectors], where: Filter | None
@@ -125,23 +164,48 @@ class Calls:
         """Write some vectors of the points that match."""
         return _write(
             lambda client: client.update_vectors(
-                self._name, vectors, update_filter=where, **_APPLIED
+                self._name, vectors, update_filter=where, **self._applied
             )
         )
 
     def batch_update(self, operations: Sequence[models.UpdateOperation]) -> Operation[None]:
         """Change points by several operations."""
-        return _write(lambda client: client.batch_update_points(self._name, operations, **_APPLIED))
+        return _write(
+            lambda client: client.batch_update_points(self._name, operations, **self._applied)
+        )
 
     def delete(self, selector: models.PointsSelector) -> Operation[None]:
         """Delete points."""
-        return _write(lambda client: client.delete(self._name, selector, **_APPLIED))
+        return _write(lambda client: client.delete(self._name, selector, **self._applied))
 
     def query(
         self, searches: Sequence[models.QueryRequest]
     ) -> Operation[list[models.QueryResponse]]:
         """Run several searches."""
         return _read(lambda client: client.query_batch_points(self._name, searches))
+
+    def seen(
+        self, ids: Sequence[PointId], check: Callable[[list[models.Record]], None]
+    ) -> Operation[None]:
+        """Read points until they are as a write was to leave them, or its deadline has passed."""
+        yield Request(
+            lambda client: client.retrieve(self._name, ids, with_payload=True),
+            write=True,
+            check=check,
+        )
+
+    def none_match(self, filter: Filter) -> Operation[None]:
+        """Count points until none matches, or the deadline of a write has passed."""
+
+        def check(answer: models.CountResult) -> None:
+            if answer.count:
+                raise WaitTimeoutError
+
+        yield Request(
+            lambda client: client.count(self._name, count_filter=filter, exact=True),
+            write=True,
+            check=check,
+        )
 
     def retrieve(
         self, ids: Sequence[PointId], with_vectors: Sequence[str]
@@ -180,13 +244,6 @@ class Calls:
         return _read(lambda client: client.count(self._name, count_filter=filter, exact=True))
 
 
-def require_applied(result: Any) -> None:
-    """Raise when a write was only accepted: it may not be durable."""
-    outcomes = result if isinstance(result, list) else [result]
-    if any(getattr(outcome, "status", None) == "wait_timeout" for outcome in outcomes):
-        raise WaitTimeoutError
-
-
 def _read(
     call: Callable[[QdrantClient | AsyncQdrantClient], T | Awaitable[T]],
 ) -> Operation[T]:
@@ -195,4 +252,4 @@ def _read(
 
 
 def _write(call: Callable[[QdrantClient | AsyncQdrantClient], object]) -> Operation[None]:
-    yield Request(call, write=True)
+    yield Request(call, write=True, check=require_applied)

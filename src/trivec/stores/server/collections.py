@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trivec.arms import ARMS
-from trivec.errors import InputError
+from trivec.errors import CollectionError, InputError
 from trivec.schema import Schema, VectorKind, VectorSpec
 
 if TYPE_CHECKING:
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 __all__ = [
     "METADATA_KEY",
     "collection_schema",
+    "missing_indexes",
     "name_config",
     "payload_index_types",
     "require_collection_name",
+    "require_same",
     "sparse_config",
     "vector_specs",
     "vectors_config",
@@ -132,6 +134,37 @@ def payload_index_types(schema: Schema) -> dict[str, Any]:
             type=models.KeywordIndexType.KEYWORD, is_tenant=True
         )
     return types
+
+
+def missing_indexes(
+    types: Mapping[str, Any], there: Mapping[str, models.PayloadIndexInfo] | None
+) -> dict[str, Any]:
+    """Return the payload indexes that a collection does not have, or has of another type."""
+    present = {path: str(info.data_type.value) for path, info in (there or {}).items()}
+    return {path: kind for path, kind in types.items() if present.get(path) != _kind_name(kind)}
+
+
+def _kind_name(kind: Any) -> str:
+    return str(getattr(kind, "value", None) or kind.type.value)
+
+
+def require_same(known: Schema, now: Schema, collection: str) -> None:
+    """Check that a collection is still the one that was opened.
+
+    Raises:
+        FingerprintMismatchError: it was deleted and created again by another model.
+        CollectionError: the same, with another payload layout or other tenants.
+    """
+    if known.fingerprint is None:
+        return
+    place = f"collection {collection!r}, created again since it was opened,"
+    now.require_same_writer(known.fingerprint, place)
+    layout = (known.codec, known.codec_keys, known.tenant_key)
+    if layout != (now.codec, now.codec_keys, now.tenant_key):
+        raise CollectionError(
+            f"collection {collection!r} was deleted and created again with another payload layout "
+            "or other tenants since it was opened; open it again"
+        )
 
 
 def collection_schema(config: models.CollectionConfig) -> Schema:

@@ -2,42 +2,76 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from trivec._runtime.bounding import bounded
 from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
+from trivec._runtime.secrets import quoted
 from trivec.errors import CollectionNotFoundError, StoreError, StoreUnavailableError, TrivecError
 
+if TYPE_CHECKING:
+    from qdrant_client import AsyncQdrantClient, QdrantClient
+    from tenacity import RetryCallState
+
 __all__ = [
+    "NotAppliedError",
     "RetryPolicy",
     "WaitTimeoutError",
     "call",
     "call_async",
+    "default_policy",
+    "is_conflict",
+    "is_forbidden",
     "is_refusal",
+    "is_too_large",
     "is_transient",
     "is_unknown_operation",
     "retry_delay",
+    "server_words",
 ]
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_REFUSED_HTTP = frozenset({400, 413})
-_TRANSIENT_GRPC = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})
+_REFUSED_HTTP = frozenset({400, 413, 422})
+_TRANSIENT_GRPC = frozenset(
+    {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "INTERNAL"}
+)
 _REFUSED_GRPC = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE"})
+_FORBIDDEN = frozenset({401, 403, "UNAUTHENTICATED", "PERMISSION_DENIED"})
+_LASTING = (
+    "No space left on device",
+    "available disk space",
+    "Read-only file system",
+    "Exception deserializing response",
+    "Exception serializing request",
+    "larger than max",
+)
+"""Words of failures that no waiting mends, whatever their status."""
+_SILENT_GRPC = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
+_SPLIT = "split your request"
+_LONGEST_REASON = 400
+_PACING = 5
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a request that failed for a passing reason is tried again.
+    """How long a request may take, and how long it is tried again where that may help.
 
     Waits are random between 0 and a bound that doubles ("full jitter"), or what the server's
     Retry-After header says.
 
     Attributes:
-        read_deadline: seconds after which a read that still fails raises.
-        write_deadline: the same for writes; all writes of a store can be repeated safely.
+        read_deadline: seconds after which a read raises, all tries and waits included. 0: one try,
+            for as long as the client's own timeout allows.
+        write_deadline: the same for writes; all writes of a store can be repeated safely. A write
+            that the server's rate limit puts off is waited for five times as long.
         first_wait: bound of the first wait, in seconds.
         longest_wait: bound of any wait, Retry-After included.
     """
@@ -48,12 +82,33 @@ class RetryPolicy:
     longest_wait: float = 10.0
 
 
+def default_policy(client: QdrantClient | AsyncQdrantClient) -> RetryPolicy:
+    """Return the policy where none is given: a client that was given more time has it."""
+    policy = RetryPolicy()
+    timeout = getattr(client, "init_options", {}).get("timeout")
+    if not isinstance(timeout, int | float):
+        return policy
+    return replace(policy, read_deadline=max(policy.read_deadline, float(timeout)))
+
+
 class WaitTimeoutError(Exception):
     """The server accepted a write but did not apply it in time."""
 
 
-def call(action: Callable[[], T], policy: RetryPolicy, deadline: float) -> T:
+class NotAppliedError(Exception):
+    """The server took note of a write, and did not say that it is stored."""
+
+
+def call(
+    action: Callable[[], T], policy: RetryPolicy, *, write: bool = False, local: bool = False
+) -> T:
     """Run a request until it succeeds, fails for good, or the deadline has passed.
+
+    Args:
+        action: sends the request.
+        policy: how long.
+        write: whether it changes the collection.
+        local: whether it is computed in this process, where nothing can hang.
 
     Raises:
         StoreUnavailableError: no answer until the deadline.
@@ -62,22 +117,78 @@ def call(action: Callable[[], T], policy: RetryPolicy, deadline: float) -> T:
     """
     import tenacity
 
+    tries = _Tries(policy, write=write)
+
+    def once() -> T:
+        left = None if local else tries.left()
+        with tries.told():
+            return action() if left is None else bounded(action, left)
+
     with _translating():
-        return tenacity.Retrying(**_attempts(policy, deadline))(action)
+        return tenacity.Retrying(**tries.settings())(once)
 
 
-async def call_async(action: Callable[[], Awaitable[T]], policy: RetryPolicy, deadline: float) -> T:
+async def call_async(
+    action: Callable[[], Awaitable[T]], policy: RetryPolicy, *, write: bool = False
+) -> T:
     """Await a request as ``call`` runs one; waits leave the event loop to others."""
+    import asyncio
+
     import tenacity
 
+    tries = _Tries(policy, write=write)
+
+    async def once() -> T:
+        with tries.told():
+            async with asyncio.timeout(tries.left()):
+                return await action()
+
     with _translating():
-        return await tenacity.AsyncRetrying(**_attempts(policy, deadline))(action)
+        return await tenacity.AsyncRetrying(**tries.settings())(once)
 
 
-def _attempts(policy: RetryPolicy, deadline: float) -> dict[str, Any]:
-    """Return when a request is tried again, as tenacity takes it."""
-    backoff = Backoff(deadline, policy.first_wait, policy.longest_wait)
-    return attempts(backoff, is_transient, retry_delay)
+class _Tries:
+    """The tries of one request: when there is another one, and how long it may take."""
+
+    def __init__(self, policy: RetryPolicy, *, write: bool) -> None:
+        self._backoff = Backoff(
+            policy.write_deadline if write else policy.read_deadline,
+            policy.first_wait,
+            policy.longest_wait,
+        )
+        self._patient = write
+        self._begun = time.monotonic()
+        self._deadline = self._backoff.deadline
+        self._failure: BaseException | None = None
+
+    def left(self) -> float | None:
+        """Return the seconds that the next try has; None: as long as the client allows."""
+        if self._deadline <= 0:
+            return None
+        return max(self._begun + self._deadline - time.monotonic(), 0.001)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Raise what the server said to the try before, where this one runs out of time."""
+        try:
+            yield
+        except TimeoutError:
+            if self._failure is None:
+                raise
+            raise self._failure from None
+
+    def settings(self) -> dict[str, Any]:
+        """Return when a request is tried again, as tenacity takes it."""
+        return {**attempts(self._backoff, is_transient, retry_delay), "stop": self._is_over}
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        failure = state.outcome.exception() if state.outcome is not None else None
+        self._failure = failure
+        paced = self._patient and retry_delay(failure) is not None
+        if paced:
+            self._deadline = self._backoff.deadline * _PACING
+            logger.info("the server's rate limit puts a write off: %s", _reason(failure))
+        return time.monotonic() - self._begun + state.upcoming_sleep >= self._deadline
 
 
 @contextmanager
@@ -98,6 +209,8 @@ def is_transient(err: BaseException) -> bool:
     # A Retry-After that is a date makes the client raise its base class.
     if isinstance(err, QdrantException | WaitTimeoutError):
         return True
+    if is_too_large(err) or any(words in _words(err) for words in _LASTING):
+        return False
     return (
         _is_unreachable(err)
         or _http_status(err) in TRANSIENT_STATUS
@@ -106,10 +219,30 @@ def is_transient(err: BaseException) -> bool:
 
 
 def is_refusal(err: BaseException | None) -> bool:
-    """Say whether the server refused the request's content, so that a smaller one may pass."""
-    return err is not None and (
-        _http_status(err) in _REFUSED_HTTP or _grpc_status(err) in _REFUSED_GRPC
-    )
+    """Say whether the request's content was refused, so that a smaller one may pass.
+
+    The client refuses some itself, before they are sent: payloads that its encoding cannot hold.
+    """
+    if err is None or isinstance(err, TrivecError | NotAppliedError | WaitTimeoutError):
+        return False
+    if status := _http_status(err) or _grpc_status(err):
+        return status in _REFUSED_HTTP or status in _REFUSED_GRPC
+    return not (is_transient(err) or _is_timeout(err) or _is_unreadable(err))
+
+
+def is_too_large(err: BaseException | None) -> bool:
+    """Say whether a rate limit would never let so many points pass at once."""
+    return err is not None and _SPLIT in _words(err)
+
+
+def is_forbidden(err: BaseException | None) -> bool:
+    """Say whether the client's key does not allow the request."""
+    return err is not None and (_http_status(err) or _grpc_status(err)) in _FORBIDDEN
+
+
+def is_conflict(err: BaseException | None) -> bool:
+    """Say whether what was to be created is there already."""
+    return err is not None and "already exists" in _words(err)
 
 
 def is_unknown_operation(err: BaseException | None) -> bool:
@@ -119,10 +252,26 @@ def is_unknown_operation(err: BaseException | None) -> bool:
     )
 
 
+def server_words(err: BaseException | None) -> str:
+    """Return all that the server said about a failed request."""
+    return "" if err is None else _words(err)
+
+
 def retry_delay(err: BaseException | None) -> float | None:
     """Return the seconds that the server asked to wait, if it did."""
     seconds = getattr(err, "retry_after_s", None)
-    return None if seconds is None else float(seconds)
+    return None if seconds is None else max(0.0, float(min(seconds, 10**9)))
+
+
+def _is_unreadable(err: BaseException) -> bool:
+    """Say whether the client could make nothing of an answer."""
+    from qdrant_client.http.exceptions import ResponseHandlingException
+
+    return isinstance(err, ResponseHandlingException)
+
+
+def _is_timeout(err: BaseException) -> bool:
+    return isinstance(err, TimeoutError)
 
 
 def _is_unreachable(err: BaseException) -> bool:
@@ -146,19 +295,21 @@ def _grpc_status(err: BaseException) -> str | None:
 
 def _translated(err: Exception) -> TrivecError:
     """Return our error; its message holds neither address nor key."""
-    if is_transient(err):
+    if is_transient(err) or _is_timeout(err):
         return StoreUnavailableError(_unavailable(err))
     status = _http_status(err) or _grpc_status(err)
     reason = _reason(err)
-    if status in (401, 403, "UNAUTHENTICATED", "PERMISSION_DENIED"):
+    if status in _FORBIDDEN:
         return StoreError(
             "the Qdrant server refused the client's API key; build the client with one that may "
-            "read and write this collection"
+            f"read and write this collection (it says: {reason})"
         )
     if status in (404, "NOT_FOUND") and "ollection" in reason:
         return CollectionNotFoundError(f"the Qdrant server answered {status}: {reason}")
     if status is not None:
         return StoreError(f"the Qdrant server answered {status}: {reason}")
+    if isinstance(err, NotAppliedError):
+        return StoreError(str(err))
     return StoreError(f"qdrant-client failed: {type(err).__name__}: {reason}")
 
 
@@ -168,23 +319,35 @@ def _unavailable(err: Exception) -> str:
             "the Qdrant server accepted the write but did not apply it in time; run it again, "
             "which changes nothing that was written"
         )
-    if _is_unreachable(err) or _grpc_status(err) in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+    if _is_unreachable(err) or _is_timeout(err) or _grpc_status(err) in _SILENT_GRPC:
         return (
             "the Qdrant server cannot be reached or does not answer in time; check that it runs "
-            "and the address that the client was built with, or give the client a longer timeout"
+            "and the address that the client was built with, or give the client a longer timeout "
+            "and the store a RetryPolicy with longer deadlines"
         )
     status = _http_status(err) or _grpc_status(err) or 429
-    return f"the Qdrant server kept answering {status} until the deadline; try again later"
+    return f"the Qdrant server answers {status}: {_reason(err)}; try again later"
 
 
-def _reason(err: Exception) -> str:
+def _reason(err: BaseException | None) -> str:
     """Return what the server said, shortened; never the document's text, which it may repeat."""
+    return quoted(server_words(err), _LONGEST_REASON)
+
+
+def _words(err: BaseException) -> str:
     details: Any = err
     if _http_status(err) is not None:
-        try:
-            details = err.structured()["status"]["error"]  # type: ignore[attr-defined]
-        except (ValueError, KeyError, TypeError):
-            details = getattr(err, "reason_phrase", "")
+        details = _http_words(err)
     elif _grpc_status(err) is not None:
         details = err.details()  # type: ignore[attr-defined]
-    return (str(details).splitlines() or [""])[0][:200]
+    return str(details or "")
+
+
+def _http_words(err: Any) -> str:
+    """Return the message of an answer; without a key, Qdrant answers in plain text."""
+    try:
+        return str(err.structured()["status"]["error"])
+    except (ValueError, KeyError, TypeError):
+        content = bytes(err.content or b"")[:_LONGEST_REASON].decode(errors="replace")
+        plain = content and not content.lstrip().startswith(("<", "{", "["))
+        return content if plain else str(err.reason_phrase or "")

@@ -7,10 +7,20 @@ and the asynchronous store; they send the requests, each in its own way.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
+from trivec.errors import (
+    CollectionError,
+    CollectionExistsError,
+    CollectionNotFoundError,
+    FilterError,
+    InputError,
+    PointsRefusedError,
+    StoreError,
+)
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.execution import require_page
@@ -18,14 +28,27 @@ from trivec.stores.records import point_id_of
 from trivec.stores.server import collections, requests
 from trivec.stores.server.batches import (
     GRPC,
+    MAX_POINTS,
     REST,
-    Encoding,
     batches,
     payload_bytes,
     point_bytes,
 )
 from trivec.stores.server.calls import Calls, Operation
-from trivec.stores.server.failures import is_refusal, is_unknown_operation
+from trivec.stores.server.failures import (
+    NotAppliedError,
+    is_conflict,
+    is_forbidden,
+    is_refusal,
+    is_too_large,
+    is_unknown_operation,
+    server_words,
+)
+from trivec.stores.server.limits import required_index
+from trivec.stores.server.searching import search
+from trivec.stores.server.terms import Terms
+from trivec.stores.server.verifying import gone, stored
+from trivec.stores.server.versions import FEATURES, Version, shown
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -35,7 +58,11 @@ __all__ = ["Operations", "is_local", "require_client"]
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _IDS_PER_REQUEST = 1_000
+_OF_ALL = ("Not existing vector name",)
+"""Words of refusals that are not due to single points."""
 
 
 class Operations:
@@ -44,47 +71,104 @@ class Operations:
     Args:
         client: of qdrant-client, synchronous or asynchronous; only its kind is looked at here.
         collection: the collection's name.
+        patience: seconds that a write may take.
+        index_on_demand: make the payload indexes that strict mode demands.
 
     Raises:
         InputError: a collection name that could be read as more than a name.
     """
 
-    def __init__(self, client: QdrantClient | AsyncQdrantClient, collection: str) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: QdrantClient | AsyncQdrantClient,
+        collection: str,
+        *,
+        patience: float = 0.0,
+        index_on_demand: bool = True,
+    ) -> None:
         self.collection = collections.require_collection_name(collection)
-        self._calls = Calls(collection)
+        self._local = is_local(client)
+        options = getattr(client, "init_options", {})
+        self._encoding = GRPC if options.get("prefer_grpc") else REST
+        self._calls = Calls(collection, patience)
+        self._terms = Terms(
+            self._calls,
+            local=self._local,
+            grpc=self._encoding is GRPC,
+            index_on_demand=index_on_demand,
+        )
         self._schema: Schema | None = None
+        self._most = MAX_POINTS  # points of one write that a rate limit allows
 
     def schema(self) -> Operation[Schema | None]:
         """Read what the collection holds; None when it does not exist."""
         if self._schema is None and (yield from self._calls.exists()):
             info = yield from self._calls.info()
+            self._terms.take(info.config)
             self._schema = collections.collection_schema(info.config)
         return self._schema
 
     def create(self, schema: Schema) -> Operation[None]:
         """Create the collection with its vectors, payload indexes and description."""
         indexes = collections.payload_index_types(schema)
-        if (yield from self.schema()) is not None:
-            raise CollectionError(
-                f"there is a collection {self.collection!r} already; open it, or choose another "
-                "name"
-            )
-        yield from self._calls.create(
-            collections.vectors_config(schema),
-            collections.sparse_config(schema),
-            {collections.METADATA_KEY: schema.to_json()},
+        taken = (
+            f"there is a collection {self.collection!r} already; open it, or choose another name"
         )
-        if not is_local(self._client):  # local mode has no payload indexes, and warns
-            for path, kind in indexes.items():
-                yield from self._calls.create_payload_index(path, kind)
+        if (yield from self.schema()) is not None:
+            raise CollectionExistsError(taken)
+        version = yield from self._terms.lacks("metadata")
+        if version:
+            raise CollectionError(_forgets(self.collection, version))
+        note = {collections.METADATA_KEY: schema.to_json()}
+        try:
+            yield from self._calls.create(
+                collections.vectors_config(schema), collections.sparse_config(schema), note
+            )
+        except StoreError as err:
+            if not is_conflict(err.__cause__):
+                raise
+            raise CollectionExistsError(taken) from err
+        if version is not None and not (yield from self._remembers()):
+            raise CollectionError(_forgets(self.collection, version))
+        if not self._local:  # local mode has no payload indexes, and warns
+            yield from self._terms.create_indexes(indexes)
         self._schema = schema
 
     def describe(self, schema: Schema) -> Operation[None]:
         """Replace trivec's note in the collection's metadata; other keys of it stay."""
         yield from self._existing_schema()
+        version = yield from self._terms.lacks("metadata")
+        if version:
+            raise CollectionError(_forgets(self.collection, version))
         yield from self._calls.update(metadata={collections.METADATA_KEY: schema.to_json()})
         self._schema = schema
+
+    def ensure_payload_indexes(self, indexes: Mapping[str, str]) -> Operation[bool]:
+        """Make the payload indexes that are missing, those of the schema too.
+
+        Returns:
+            Whether all are there now; not where the client's key allows reading alone.
+        """
+        schema = yield from self._existing_schema()
+        wanted = replace(schema, payload_indexes={**schema.payload_indexes, **indexes})
+        types = collections.payload_index_types(wanted)
+        if self._local:
+            return True
+        info = yield from self._calls.info()
+        missing = collections.missing_indexes(types, info.payload_schema)
+        try:
+            yield from self._terms.create_indexes(missing)
+        except StoreError as err:
+            if not is_forbidden(err.__cause__):
+                raise
+            logger.warning(
+                "collection %r lacks the payload indexes %s, and the client's key may not make "
+                "them; filters there are slow, and refused in strict mode",
+                self.collection,
+                sorted(missing),
+            )
+            return False
+        return True
 
     def vectors(self) -> Operation[dict[str, VectorSpec]]:
         """Read every vector of the collection by name."""
@@ -101,69 +185,80 @@ class Operations:
             if not is_unknown_operation(err.__cause__):
                 raise
             raise StoreError(
-                "the Qdrant server cannot add a vector to a collection, which 1.18 and later can; "
-                "update it, or index again into a new collection"
+                "the Qdrant server cannot add a vector to a collection, which "
+                f"{shown(FEATURES['add_vector'].since)} and later can; update it, or index again "
+                "into a new collection"
             ) from err
-        if spec.kind == "multivector" and not is_local(self._client):
+        if spec.kind == "multivector" and not self._local:
             yield from self._calls.update(vectors={spec.name: collections.without_graph()})
 
     def upsert(self, points: Sequence[Point]) -> Operation[None]:
         """Insert points or replace them whole."""
-        schema = yield from self._schema_with({name for point in points for name in point.vectors})
+        schema = yield from self._unchanged_schema()
         schema.require_valid(points)
-        encoding = self._encoding
-        refused: dict[PointId, str] = {}
-        for batch in batches(points, lambda point: point_bytes(point, encoding)):
-            refused_here = yield from self._upsert_or_bisect(batch)
-            refused |= refused_here
-            if len(refused_here) == len(batch) > 1:
-                break  # the fault is not in single points
-        if refused:
-            named = "; ".join(f"{point}: {reason}" for point, reason in list(refused.items())[:10])
-            raise StoreError(f"the server refused {len(refused)} of {len(points)} points: {named}")
+        yield from self._write(
+            [(point.id, point) for point in points],
+            lambda point: point_bytes(point, self._encoding),
+            lambda some: self._calls.upsert(requests.point_structs(some)),
+            lambda some: self._calls.seen(*stored({each.id: each.payload for each in some})),
+        )
 
     def update_vectors(
         self, vectors: Mapping[PointId, Mapping[str, Vector]], where: Filter | None
     ) -> Operation[None]:
         """Set some vectors of existing points."""
-        points = [Point(identity, each, {}) for identity, each in vectors.items()]
-        schema = yield from self._schema_with({name for point in points for name in point.vectors})
+        points = [Point(identity, given, {}) for identity, given in vectors.items()]
+        schema = yield from self._unchanged_schema()
         schema.require_valid(points)
-        encoding = self._encoding
-        for batch in batches(points, lambda point: point_bytes(point, encoding)):
-            yield from self._calls.update_vectors(requests.vector_structs(batch), where)
+        if where is not None and (version := (yield from self._terms.lacks("update_filter"))):
+            raise FilterError(
+                f"the server is Qdrant {shown(version)}, which writes vectors to points that the "
+                f"filter leaves out; update it to {shown(FEATURES['update_filter'].since)} or later"
+            )
+        yield from self._terms.adapting(
+            lambda: self._write(
+                [(point.id, point) for point in points],
+                lambda point: point_bytes(point, self._encoding),
+                lambda some: self._calls.update_vectors(requests.vector_structs(some), where),
+            ),
+            schema,
+            where,
+        )
 
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> Operation[None]:
         """Replace the payload of existing points."""
-        yield from self._existing_schema()
-        for batch in batches(list(payloads.items()), lambda item: 100 + payload_bytes(item[1])):
-            yield from self._calls.batch_update(requests.overwrite_operations(batch))
+        yield from self._unchanged_schema()
+        yield from self._write(
+            [(key, (key, payload)) for key, payload in payloads.items()],
+            lambda item: 100 + payload_bytes(item[1]),
+            lambda some: self._calls.batch_update(requests.overwrite_operations(some)),
+            lambda some: self._calls.seen(*stored(dict(some))),
+        )
 
     def query(self, queries: Sequence[StoreQuery]) -> Operation[list[list[StoredPoint]]]:
-        """Run several searches in one request."""
-        yield from self._existing_schema()
-        local = is_local(self._client)
-        built = [requests.query_request(each, exact=each.exact and not local) for each in queries]
-        # Qdrant refuses a limit of 0
-        asked = {position: request for position, request in enumerate(built) if request.limit}
-        found: list[list[StoredPoint]] = [[] for _ in queries]
-        if asked:
-            responses = yield from self._calls.query(list(asked.values()))
-            for position, response in zip(asked, responses, strict=True):
-                names = queries[position].with_vectors
-                found[position] = [requests.stored_point(each, names) for each in response.points]
-        return found
+        """Run several searches, in as few requests as the server takes."""
+        schema = yield from self._existing_schema()
+        filters = {id(query.filter): query.filter for query in queries}
+        return (
+            yield from self._terms.adapting(
+                lambda: search(
+                    self._calls, self._terms, queries, encoding=self._encoding, local=self._local
+                ),
+                schema,
+                *filters.values(),
+            )
+        )
 
     def retrieve(
         self, ids: Sequence[PointId], with_vectors: Sequence[str]
     ) -> Operation[list[StoredPoint]]:
         """Read points by their ids."""
         yield from self._existing_schema()
-        found: list[StoredPoint] = []
+        points: list[StoredPoint] = []
         for some in _slices(ids, 256 if with_vectors else _IDS_PER_REQUEST):
             records = yield from self._calls.retrieve(some, with_vectors)
-            found += [requests.stored_point(record, with_vectors) for record in records]
-        return found
+            points += [requests.stored_point(record, with_vectors) for record in records]
+        return points
 
     def scroll(
         self,
@@ -172,10 +267,16 @@ class Operations:
         offset: PointId | None,
         with_vectors: Sequence[str],
     ) -> Operation[tuple[list[StoredPoint], PointId | None]]:
-        """Read a page of points in id order."""
+        """Read a page of points in id order; strict mode may make it a shorter one."""
         require_page(limit - 1)
-        yield from self._existing_schema()
-        records, following = yield from self._calls.scroll(filter, limit, offset, with_vectors)
+        schema = yield from self._existing_schema()
+        records, following = yield from self._terms.adapting(
+            lambda: self._calls.scroll(
+                filter, self._terms.limits.page(limit), offset, with_vectors
+            ),
+            schema,
+            filter,
+        )
         page = [requests.stored_point(record, with_vectors) for record in records]
         return page, None if following is None else point_id_of(following)
 
@@ -185,40 +286,99 @@ class Operations:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
-        yield from self._existing_schema()
-        selectors: list[models.PointIdsList | models.FilterSelector] = []
+        schema = yield from self._existing_schema()
         if filter is not None:
-            selectors = [models.FilterSelector(filter=filter)]
-        elif ids is not None:
-            selectors = [
-                models.PointIdsList(points=[*some]) for some in _slices(ids, _IDS_PER_REQUEST)
-            ]
-        for selector in selectors:
-            yield from self._calls.delete(selector)
+            selector = models.FilterSelector(filter=filter)
+            yield from self._terms.adapting(
+                lambda: self._gone(
+                    lambda: self._calls.delete(selector), lambda: self._calls.none_match(filter)
+                ),
+                schema,
+                filter,
+            )
+        for some in _slices(ids or (), _IDS_PER_REQUEST):
+            yield from self._gone(
+                partial(self._calls.delete, models.PointIdsList(points=[*some])),
+                partial(self._calls.seen, some, gone),
+            )
 
     def count(self, filter: Filter | None) -> Operation[int]:
         """Read the exact number of points."""
-        yield from self._existing_schema()
-        return (yield from self._calls.count(filter)).count
+        schema = yield from self._existing_schema()
+        answer = yield from self._terms.adapting(lambda: self._calls.count(filter), schema, filter)
+        return answer.count
 
-    @property
-    def _encoding(self) -> Encoding:
-        return GRPC if self._client.init_options.get("prefer_grpc") else REST
+    def _write(
+        self,
+        items: Sequence[tuple[PointId, T]],
+        size: Callable[[T], int],
+        send: Callable[[Sequence[T]], Operation[None]],
+        verify: Callable[[Sequence[T]], Operation[None]] | None = None,
+    ) -> Operation[None]:
+        """Write in batches; what the server refuses is looked for and named, all else written.
 
-    def _upsert_or_bisect(self, points: Sequence[Point]) -> Operation[dict[PointId, str]]:
-        """Write points; return those that the server refuses even alone, with its reason."""
+        Raises:
+            PointsRefusedError: the server refused single points.
+            StoreError: it refused all of a batch for a reason that is not theirs.
+        """
+        refused: dict[PointId, str] = {}
+        left = list(items)
+        while left:
+            most = min(MAX_POINTS, self._terms.limits.points or MAX_POINTS, self._most)
+            batch = next(batches(left, lambda item: size(item[1]), most=most))
+            try:
+                refused_here = yield from self._write_or_bisect(batch, send, verify)
+            except StoreError as err:
+                if len(batch) == 1 or not is_too_large(err.__cause__):
+                    raise
+                self._most = len(batch) // 2
+                continue
+            left = left[len(batch) :]
+            refused |= refused_here
+            if len(refused_here) == len(batch) > 1 and _concern_all(refused_here.values()):
+                raise StoreError(_refusals(refused, len(items)))
+        if refused:
+            raise PointsRefusedError(_refusals(refused, len(items)), refused)
+
+    def _write_or_bisect(
+        self,
+        items: Sequence[tuple[PointId, T]],
+        send: Callable[[Sequence[T]], Operation[None]],
+        verify: Callable[[Sequence[T]], Operation[None]] | None,
+    ) -> Operation[dict[PointId, str]]:
+        """Write items; return those that the server refuses even alone, with its reason."""
+        values = [value for _, value in items]
         try:
-            yield from self._calls.upsert(requests.point_structs(points))
+            yield from send(values)
         except StoreError as err:
-            if not is_refusal(err.__cause__):
+            cause = err.__cause__
+            if isinstance(cause, NotAppliedError) and verify is not None:
+                yield from verify(values)
+                return {}
+            if not is_refusal(cause) or required_index(server_words(cause)):
                 raise
-            if len(points) == 1:
-                return {points[0].id: str(err)}
-            logger.debug("the server refused %d points, looking for the bad ones", len(points))
-            half = len(points) // 2
-            first = yield from self._upsert_or_bisect(points[:half])
-            return first | (yield from self._upsert_or_bisect(points[half:]))
+            if len(items) == 1:
+                return {items[0][0]: str(err)}
+            half = len(items) // 2
+            logger.debug("the server refused %d points, they are sent in halves", len(items))
+            first = yield from self._write_or_bisect(items[:half], send, verify)
+            return first | (yield from self._write_or_bisect(items[half:], send, verify))
         return {}
+
+    def _gone(
+        self, delete: Callable[[], Operation[None]], verify: Callable[[], Operation[None]]
+    ) -> Operation[None]:
+        """Delete; where that is acknowledged alone, look until the points are gone."""
+        try:
+            yield from delete()
+        except StoreError as err:
+            if not isinstance(err.__cause__, NotAppliedError):
+                raise
+            yield from verify()
+
+    def _remembers(self) -> Operation[bool]:
+        info = yield from self._calls.info()
+        return collections.METADATA_KEY in (info.config.metadata or {})
 
     def _existing_schema(self) -> Operation[Schema]:
         schema = yield from self.schema()
@@ -228,13 +388,19 @@ class Operations:
             )
         return schema
 
-    def _schema_with(self, names: set[str]) -> Operation[Schema]:
-        """Return the schema, read again where another store has added a vector to it."""
-        schema = yield from self._existing_schema()
-        if not names <= {spec.name for spec in schema.written.values()}:
-            self._schema = None
-            schema = yield from self._existing_schema()
-        return schema
+    def _unchanged_schema(self) -> Operation[Schema]:
+        """Return the schema, read again: another may have added a vector to the collection.
+
+        Raises:
+            CollectionError: the collection was deleted and created again for other vectors.
+        """
+        known = yield from self._existing_schema()
+        info = yield from self._calls.info(patient=True)
+        self._terms.take(info.config)
+        now = collections.collection_schema(info.config)
+        collections.require_same(known, now, self.collection)
+        self._schema = now
+        return now
 
 
 def require_client(client: object, kind: str, other: str) -> None:
@@ -253,9 +419,27 @@ def is_local(client: Any) -> bool:
     from qdrant_client.local.async_qdrant_local import AsyncQdrantLocal
     from qdrant_client.local.qdrant_local import QdrantLocal
 
-    inner = client._client  # noqa: SLF001  # there is no public way
+    inner = getattr(client, "_client", None)  # there is no public way
     return isinstance(inner, QdrantLocal | AsyncQdrantLocal)
 
 
 def _slices(ids: Sequence[PointId], size: int) -> list[list[PointId]]:
     return [list(ids[start : start + size]) for start in range(0, len(ids), size)]
+
+
+def _concern_all(reasons: Iterable[str]) -> bool:
+    return all(any(words in reason for words in _OF_ALL) for reason in reasons)
+
+
+def _refusals(refused: Mapping[PointId, str], count: int) -> str:
+    named = "; ".join(f"{point}: {reason}" for point, reason in list(refused.items())[:10])
+    return f"the server refused {len(refused)} of {count} points: {named}"
+
+
+def _forgets(collection: str, version: Version) -> str:
+    here = f"is Qdrant {shown(version)}" if version else "is an older one"
+    return (
+        f"collection {collection!r} would not know which model wrote it: the server {here} and "
+        f"drops a collection's metadata, which came with {shown(FEATURES['metadata'].since)}; "
+        "update the server"
+    )

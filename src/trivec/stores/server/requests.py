@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qdrant_client import models
 
 __all__ = [
+    "list_requests",
     "overwrite_operations",
     "point_structs",
     "query_request",
@@ -86,6 +87,26 @@ def query_request(query: StoreQuery, *, exact: bool) -> models.QueryRequest:
         with_vector=vector_selector(query.with_vectors),
         with_payload=True,
     )
+
+
+def list_requests(query: StoreQuery, *, exact: bool) -> list[models.QueryRequest]:
+    """Return every list of a fusion as a search of its own, without payloads."""
+    from qdrant_client import models
+
+    params = models.SearchParams(exact=True) if exact else None
+    return [
+        models.QueryRequest(
+            prefetch=[_prefetch(source, query.filter, params) for source in lookup.sources] or None,
+            query=_nearest(lookup),
+            using=lookup.using or None,
+            filter=query.filter,
+            params=None if lookup.sources else params,
+            score_threshold=lookup.threshold,
+            limit=lookup.limit,
+            with_payload=False,
+        )
+        for lookup in plan_query(query).sources
+    ]
 
 
 def _prefetch(

@@ -11,8 +11,8 @@ from trivec._runtime.driving import drive
 from trivec.errors import StoreError
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
-from trivec.stores.server.calls import Operation, Request, require_applied
-from trivec.stores.server.failures import RetryPolicy, call
+from trivec.stores.server.calls import Operation, Request
+from trivec.stores.server.failures import RetryPolicy, call, default_policy
 from trivec.stores.server.operations import Operations, is_local, require_client
 from trivec.types import Point, PointId, StoredPoint, Vector
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["ServerStore"]
 
 T = TypeVar("T")
+
+PARALLEL_WRITES = 4
 
 
 class ServerStore:
@@ -38,25 +40,44 @@ class ServerStore:
     Args:
         client: a built client.
         collection: the collection's name.
-        retry: how long failed requests are repeated.
+        retry: how long requests may take and failed ones are repeated. None: as long as
+            ``RetryPolicy()`` says; reads as long as the client's own timeout, where that is longer.
+        index_on_demand: make the payload index that a filter needs where the server demands one
+            (strict mode); False raises FilterError instead.
 
     Raises:
         InputError: the client is an asynchronous one.
     """
 
     def __init__(
-        self, client: QdrantClient, collection: str, *, retry: RetryPolicy | None = None
+        self,
+        client: QdrantClient,
+        collection: str,
+        *,
+        retry: RetryPolicy | None = None,
+        index_on_demand: bool = True,
     ) -> None:
         require_client(client, "QdrantClient", "AsyncServerStore")
         self._client = client
-        self._operations = Operations(client, collection)
-        self._retry = retry or RetryPolicy()
+        self._retry = retry or default_policy(client)
+        self._index_on_demand = index_on_demand
+        self._operations = Operations(
+            client,
+            collection,
+            patience=self._retry.write_deadline,
+            index_on_demand=index_on_demand,
+        )
         self._closed = False
         self._local = threading.RLock()  # taken in local mode, which is not thread-safe
 
     def __repr__(self) -> str:
         name = self._operations.collection  # a client's repr may hold a key
         return f"ServerStore(collection={name!r})"
+
+    @property
+    def parallel_writes(self) -> int:
+        """How many writes gain from being under way at once."""
+        return 1 if is_local(self._client) else PARALLEL_WRITES
 
     @property
     def schema(self) -> Schema | None:
@@ -71,7 +92,7 @@ class ServerStore:
         """Create the collection with its vectors, payload indexes and description.
 
         Raises:
-            CollectionError: there is one of this name already.
+            CollectionExistsError: there is one of this name already.
             InputError: Qdrant has no such payload index.
         """
         self._run(self._operations.create(schema))
@@ -79,6 +100,17 @@ class ServerStore:
     def describe(self, schema: Schema) -> None:
         """Replace the description; what else the collection's metadata holds stays."""
         self._run(self._operations.describe(schema))
+
+    def ensure_payload_indexes(self, indexes: Mapping[str, str]) -> bool:
+        """Make the payload indexes that are missing: path to index type; the schema's own too.
+
+        Returns:
+            Whether all are there now; False where the client's key may not make them.
+
+        Raises:
+            InputError: Qdrant has no such payload index.
+        """
+        return self._run(self._operations.ensure_payload_indexes(indexes))
 
     def vectors(self) -> dict[str, VectorSpec]:
         """Return every vector of the collection by name, those outside the schema too."""
@@ -97,7 +129,8 @@ class ServerStore:
 
         Raises:
             InvalidVectorError: before anything is written.
-            StoreError: the server refused points; the message names them, the others were written.
+            CollectionError: the collection was deleted and created again for other vectors.
+            PointsRefusedError: the server refused points; it names them, the others were written.
         """
         self._run(self._operations.upsert(points))
 
@@ -124,7 +157,7 @@ class ServerStore:
         self._run(self._operations.overwrite_payload(payloads))
 
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
-        """Run several searches in one request; one list of results for each, best first.
+        """Run several searches, in one request or a few; one list of results for each, best first.
 
         Raises:
             InputError: a query that cannot be carried out.
@@ -162,7 +195,9 @@ class ServerStore:
     def sibling(self, name: str) -> ServerStore:
         """Return the store of the collection ``<this one>_<name>`` behind the same client."""
         collection = f"{self._operations.collection}_{name}"
-        store = ServerStore(self._client, collection, retry=self._retry)
+        store = ServerStore(
+            self._client, collection, retry=self._retry, index_on_demand=self._index_on_demand
+        )
         store._local = self._local  # it guards the client, which both use
         return store
 
@@ -179,9 +214,9 @@ class ServerStore:
 
         def action() -> Any:
             result = request.call(self._client)
-            if request.write:
-                require_applied(result)
+            request.check(result)
             return result
 
-        with self._local if is_local(self._client) else contextlib.nullcontext():
-            return call(action, self._retry, request.deadline(self._retry))
+        local = is_local(self._client)
+        with self._local if local else contextlib.nullcontext():
+            return call(action, self._retry, write=request.write, local=local)

@@ -11,8 +11,8 @@ from trivec.errors import StoreError
 from trivec.protocols import Store
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema
-from trivec.stores.server.calls import Operation, Request, require_applied
-from trivec.stores.server.failures import RetryPolicy, call_async
+from trivec.stores.server.calls import Operation, Request
+from trivec.stores.server.failures import RetryPolicy, call_async, default_policy
 from trivec.stores.server.operations import Operations, require_client
 from trivec.stores.server.store_loop import LoopServerStore
 from trivec.types import Point, PointId, StoredPoint, Vector
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["AsyncServerStore"]
 
 T = TypeVar("T")
+
+AT_ONCE = 16
+"""Requests of one store that are under way at a time; a server ends more with 408."""
 
 
 class AsyncServerStore:
@@ -38,19 +41,33 @@ class AsyncServerStore:
     Args:
         client: a built client; used on one event loop.
         collection: the collection's name.
-        retry: how long failed requests are repeated.
+        retry: how long requests may take and failed ones are repeated, as in ``ServerStore``; the
+            time that a request waits for others of this store does not count.
+        index_on_demand: as in ``ServerStore``.
 
     Raises:
         InputError: the client is a synchronous one.
     """
 
     def __init__(
-        self, client: AsyncQdrantClient, collection: str, *, retry: RetryPolicy | None = None
+        self,
+        client: AsyncQdrantClient,
+        collection: str,
+        *,
+        retry: RetryPolicy | None = None,
+        index_on_demand: bool = True,
     ) -> None:
         require_client(client, "AsyncQdrantClient", "ServerStore")
         self._client = client
-        self._operations = Operations(client, collection)
-        self._retry = retry or RetryPolicy()
+        self._retry = retry or default_policy(client)
+        self._index_on_demand = index_on_demand
+        self._operations = Operations(
+            client,
+            collection,
+            patience=self._retry.write_deadline,
+            index_on_demand=index_on_demand,
+        )
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -66,7 +83,8 @@ class AsyncServerStore:
 
         Raises:
             InvalidVectorError: before anything is written.
-            StoreError: the server refused points; the message names them, the others were written.
+            CollectionError: the collection was deleted and created again for other vectors.
+            PointsRefusedError: the server refused points; it names them, the others were written.
         """
         await self._run(self._operations.upsert(points))
 
@@ -137,7 +155,12 @@ class AsyncServerStore:
 
         def beside(name: str) -> LoopServerStore:
             collection = f"{self._operations.collection}_{name}"
-            other = AsyncServerStore(self._client, collection, retry=self._retry)
+            other = AsyncServerStore(
+                self._client,
+                collection,
+                retry=self._retry,
+                index_on_demand=self._index_on_demand,
+            )
             return LoopServerStore(other._operations, other._run, loop, beside)  # of this class
 
         return LoopServerStore(self._operations, self._run, loop, beside)
@@ -151,8 +174,8 @@ class AsyncServerStore:
 
         async def action() -> Any:
             result = await request.call(self._client)
-            if request.write:
-                require_applied(result)
+            request.check(result)
             return result
 
-        return await call_async(action, self._retry, request.deadline(self._retry))
+        async with self._slots:
+            return await call_async(action, self._retry, write=request.write)

@@ -1,0 +1,209 @@
+"""Numbers as rules 2 read them: one word for every way to write the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+__all__ = ["Number", "date_before", "joined_groups", "named_date", "quantity", "read_number"]
+
+
+class Number(NamedTuple):
+    """What a run of digits and the signs between them stands for.
+
+    Attributes:
+        words: as which it counts; the first is the whole.
+        values: what a unit behind it belongs to; two of a range.
+        inner: as which it counts in a passage besides.
+    """
+
+    words: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    inner: tuple[str, ...] = ()
+
+    def negative(self) -> Number:
+        """Return the number behind a minus sign."""
+        return Number(*(tuple(f"-{word}" for word in words) for words in self))
+
+
+Reading: TypeAlias = Callable[[Sequence[str]], Number | None]
+
+FEWEST_DIGITS = 7
+"""Of a telephone number; fewer with hyphens are a range or a score."""
+
+MOST_DIGITS = 19
+MOST_GROUPS = 6
+MONTH = (
+    r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
+    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
+ORDINAL = r"(?:st|nd|rd|th)?"
+BEFORE_YEAR = re.compile(
+    rf"\b{MONTH}\.? (\d{{1,2}}){ORDINAL},? \Z|\b(\d{{1,2}}){ORDINAL} (?:of )?{MONTH}\.?,? \Z"
+)
+LONGEST_DATE = len("15th of september, ")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+ISO_DATE = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
+LOCAL_DATE = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})")
+CHINESE_MOBILE = re.compile(r"(?:00)?86(1\d{10})")
+
+
+def read_number(run: str) -> Number:
+    """Read a run of digits and the signs ``. , ' : / - ^`` between them."""
+    for pattern, reading in READINGS:
+        match = pattern.fullmatch(run)
+        number = match and reading([run, *match.groups("")])
+        if number:
+            return number
+    for separator in (":", "/", ",", "'", "-", "^", "."):
+        if separator in run:
+            return _several(read_number(part) for part in run.split(separator) if part)
+    return Number((run,))
+
+
+def quantity(value: str, unit: str) -> str:
+    """Return the word for a number with its unit: 2.50 and mg give ``2.5mg``."""
+    sign = "-" if value[0] == "-" else ""
+    whole, point, rest = value[len(sign) :].partition(".")
+    rest = rest.rstrip("0")
+    return f"{sign}{whole.lstrip('0') or '0'}{point if rest else ''}{rest}{unit}"
+
+
+def named_date(text: str) -> Number | None:
+    """Read ``2020年1月15日``, or ``2020年1月`` without a day."""
+    year, month, *day = re.findall(r"\d+", text)
+    return _date(year, month, *day)
+
+
+def date_before(year: str, text: str, at: int) -> Number | None:
+    """Read what stands before a year: ``January 15, 2020`` or ``15th of Jan 2020``.
+
+    The words of the text count as themselves, so a query looks for the date alone besides.
+    """
+    match = BEFORE_YEAR.search(text, max(0, at - LONGEST_DATE - 1), at)
+    if match is None:
+        return None
+    day, name = match[2] or match[3], match[1] or match[4]
+    number = _date(year, str(MONTHS.index(name[:3]) + 1), day)
+    return number and Number(number.words[:1], inner=(*number.words[1:], *number.inner))
+
+
+def joined_groups(groups: Sequence[str]) -> Iterable[str]:
+    """Return the words of digits that stand in groups: ``+86 138 1234 5678``, ``10 000``.
+
+    Args:
+        groups: digits and hyphens, with a plus sign before a country's code.
+    """
+    digits = [re.sub(r"\D", "", group) for group in groups]
+    whole = "".join(digits)
+    if not 1 < len(groups) <= MOST_GROUPS or len(whole) > MOST_DIGITS:
+        return ()
+    thousands = len(digits[0]) <= 3 and all(re.fullmatch(r"\d{3}", group) for group in groups[1:])
+    if thousands and groups[0].isdigit():
+        return (whole,)
+    if len(whole) < FEWEST_DIGITS:
+        return ()
+    return (whole, "".join(digits[1:])) if groups[0][0] == "+" else (whole,)
+
+
+def _integer(found: Sequence[str]) -> Number:
+    mobile = CHINESE_MOBILE.fullmatch(found[0])
+    return Number((found[0], *(mobile.groups() if mobile else ())), (found[0],))
+
+
+def _plain(found: Sequence[str]) -> Number:
+    value = re.sub(r"[,']", "", found[0])
+    return Number((value,), (value,))
+
+
+def _decimal_comma(found: Sequence[str]) -> Number:
+    value = found[0].replace(".", "").replace(",", ".")
+    return Number((value,), (value,))
+
+
+def _iso_date(found: Sequence[str]) -> Number | None:
+    return _date(found[1], found[3], found[4])
+
+
+def _local_date(found: Sequence[str]) -> Number | None:
+    """Read 15/1/2020; where both could be the month, as both."""
+    first, _, second, year = found[1:]
+    dates = [_date(year, second, first), _date(year, first, second)]
+    return _several(known for known in dates if known) if any(dates) else None
+
+
+def _date(year: str, month: str, day: str = "") -> Number | None:
+    if not 1 <= int(month) <= 12 or (day and not 1 <= int(day) <= 31):
+        return None
+    words = [str(int(part)) for part in (year, month, day) if part]
+    named = [f"{word}{name}" for word, name in zip(words[1:], "月日", strict=False)]
+    return Number(("-".join(words), words[0], *named), inner=(f"{words[0]}年", *words[1:]))
+
+
+def _clock(found: Sequence[str]) -> Number:
+    hour, rest = found[1:]
+    return Number((f"{int(hour)}{rest}",), (f"{int(hour)}{rest}",))
+
+
+def _dotted(found: Sequence[str]) -> Number:
+    """Read a version or an address; its beginnings count too: of 1.20.3 also 1.20."""
+    parts = found[0].split(".")
+    beginnings = [".".join(parts[:size]) for size in range(len(parts), 1, -1)]
+    thousands = len(parts[0]) <= 3 and all(len(part) == 3 for part in parts[1:])
+    inner = (*beginnings[1:], *(["".join(parts)] if thousands else []))
+    return Number((found[0],), inner=inner)
+
+
+def _power(found: Sequence[str]) -> Number:
+    return Number((found[0], found[1]), (found[0],))
+
+
+def _whole(found: Sequence[str]) -> Number:
+    return Number((found[0],), (found[0],))
+
+
+def _slashed(found: Sequence[str]) -> Number:
+    return Number((found[0], *found[0].split("/")), (found[0],))
+
+
+def _hyphened(found: Sequence[str]) -> Number:
+    """Read a range, or what is written in groups: a telephone number, an ISBN."""
+    numbers = [read_number(part) for part in found[0].split("-")]
+    parts = [number.words[0] for number in numbers]
+    digits = found[0].replace("-", "")
+    grouped = digits.isdigit() and FEWEST_DIGITS <= len(digits) <= MOST_DIGITS
+    if len(parts) > 2 and grouped:
+        return Number((digits, *(part for part in parts if len(part) > 2)))
+    words = ("-".join(parts), *parts, *((digits,) if grouped else ()))
+    return Number(words, tuple(parts) if len(parts) == 2 else ())
+
+
+def _several(numbers: Iterable[Number]) -> Number:
+    words: dict[str, None] = {}
+    inner: dict[str, None] = {}
+    values: tuple[str, ...] = ()
+    for number in numbers:
+        words |= dict.fromkeys(number.words)
+        inner |= dict.fromkeys(number.inner)
+        values = number.values
+    return Number(tuple(words), values, tuple(inner))
+
+
+READINGS: Sequence[tuple[re.Pattern[str], Reading]] = [
+    (re.compile(pattern), reading)
+    for pattern, reading in (
+        (r"\d+", _integer),
+        (r"\d{1,3}(?:[,']\d{3})+(?:\.\d+)?|\d+\.\d+", _plain),
+        (r"\d+,\d+|\d{1,3}(?:\.\d{3})+,\d+", _decimal_comma),
+        (ISO_DATE.pattern, _iso_date),
+        (LOCAL_DATE.pattern, _local_date),
+        (r"([01]?\d|2[0-4])((?::[0-5]\d){1,2})", _clock),
+        (r"\d+(?::\d+)+", _whole),
+        (r"\d+(?:\.\d+){2,}", _dotted),
+        (r"(\d+(?:\.\d+)?)\^-?\d+", _power),
+        (r"\d{1,2}/\d{1,2}", _whole),
+        (r"\d+(?:/\d+)+", _slashed),
+        (r"[\d.,']+(?:-[\d.,']+)+", _hyphened),
+    )
+]

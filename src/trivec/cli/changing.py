@@ -1,0 +1,170 @@
+"""``trivec delete``, ``trivec copy`` and ``trivec add-arm``: an index changed without its files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trivec.arms import arm_names
+from trivec.cli.arguments import (
+    CollectionOption,
+    DeviceOption,
+    JsonOption,
+    PlaceArgument,
+    QuietOption,
+    complain,
+    metadata_filter,
+    print_json,
+)
+from trivec.cli.place import Place, StoredModel, chosen_encoder, open_place
+from trivec.cli.progress import passages_counted
+
+if TYPE_CHECKING:
+    from trivec.index import HybridIndex
+    from trivec.schema import Schema
+
+__all__ = ["add_arm", "copy", "delete"]
+
+NOTHING = "say which passages: --id, --source or --filter; given together, all must hold"
+
+
+def delete(
+    place: PlaceArgument,
+    *,
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", help="Id of a passage; may be repeated.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="All passages of this source.")] = None,
+    filter_json: Annotated[
+        str | None, typer.Option("--filter", help='Passages by metadata: {"lang": "zh"}')
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count them; delete nothing.")] = False,
+    collection: CollectionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete passages by id, source or metadata. Options given together must all hold."""
+    if not ids and source is None and filter_json is None:
+        raise typer.BadParameter(NOTHING)
+    from trivec.index.hybrid import binding_of
+
+    conditions = metadata_filter(filter_json)
+    with open_place(place, collection) as where:
+        encoder = StoredModel(where.require_schema())
+        with where.open(encoder, create=False) as index:
+            if dry_run:
+                count = index.count(binding_of(index).selection(ids, source, conditions))
+            else:
+                count = index.delete(ids=ids, source=source, filter=conditions)
+                index.optimize()
+    if as_json:
+        print_json({"place": place, "deleted": count, "dry_run": dry_run})
+        return
+    typer.echo(f"{place}: {count} {'would be ' if dry_run else ''}deleted")
+    if not count:
+        complain("note", "no passage matches")
+
+
+def copy(
+    place: Annotated[
+        str, typer.Argument(metavar="FROM", help="An index folder, or a Qdrant server's URL.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="Where it goes; made where there is none.")
+    ],
+    *,
+    collection: CollectionOption = None,
+    to_collection: Annotated[
+        str | None, typer.Option(help="The collection, where TO is a URL. Key: TO_QDRANT_API_KEY.")
+    ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy an index with its vectors, its questions too; nothing is encoded.
+
+    Each source of the copy has ids of its own, whatever FROM had. Copying again is safe.
+    """
+    target_key = os.environ.get("TO_QDRANT_API_KEY")
+    with (
+        open_place(place, collection) as where,
+        open_place(target, to_collection, key=target_key, option="--to-collection") as there,
+    ):
+        schema = where.require_schema()
+        encoder = StoredModel(schema)
+        with where.open(encoder, create=False) as index:
+            _create(there, schema)
+            with (
+                there.open(encoder, create=False) as other,
+                passages_counted(quiet=quiet, total=index.count()) as progress,
+            ):
+                copied = index.copy_to(other, progress=progress)
+                questions = _copy_questions(index, other)
+                other.optimize()
+    if as_json:
+        print_json({"from": place, "to": target, "copied": copied, "questions": questions})
+    elif not quiet:
+        asked = f" and {questions} questions and verdicts" if questions else ""
+        typer.echo(f"{target}: {copied} passages{asked} copied from {place}")
+
+
+def add_arm(
+    place: PlaceArgument,
+    arm: Annotated[str, typer.Argument(metavar="ARM", help=f"One of {', '.join(arm_names())}.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="Default: the one that wrote it.")] = None,
+    device: DeviceOption = "cpu",
+    collection: CollectionOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add an arm to an index, computed from the stored text. Run again to continue after a stop."""
+    with open_place(place, collection) as where:
+        schema = where.require_schema()
+        total = where.count()
+        with passages_counted(quiet=quiet, total=total) as progress:
+            encoder = chosen_encoder(schema, model, device)
+            with where.open(encoder, create=False) as index:
+                filled = index.add_arm(arm, progress=progress)
+                index.optimize()
+    if as_json:
+        print_json({"place": place, "arm": arm, "filled": filled})
+    elif not quiet:
+        typer.echo(f"{place}: {filled} passages have {arm} vectors now")
+
+
+def _create(place: Place, schema: Schema) -> None:
+    """Create an index like another one, unless there is one; ids belong to their source there."""
+    from trivec.payloads.codecs import stored_codec
+    from trivec.payloads.trivec import IDENTITY, TOKENS
+
+    codec = stored_codec(schema.codec, schema.codec_keys)
+    own = ("source", TOKENS, IDENTITY) if schema.codec != "haystack" else ("source", TOKENS)
+    indexes = {**schema.payload_indexes, **{codec.own_path(field): "keyword" for field in own}}
+    place.create(
+        replace(
+            schema,
+            payload_indexes=indexes,
+            building={},
+            integer_ids=False,
+            scoped_ids=schema.codec != "haystack",
+        )
+    )
+
+
+def _copy_questions(index: HybridIndex, other: HybridIndex) -> int:
+    """Copy what lies beside an index; return how much that was."""
+    from trivec.questions.index import QuestionIndex
+
+    beside = index.store.sibling("questions")
+    if beside is None or beside.schema is None:
+        return 0
+    beside.close()
+    with (
+        QuestionIndex.open(index, create=False) as questions,
+        QuestionIndex.open(other) as others,
+    ):
+        copied = questions.copy_to(others)
+        others.optimize()
+    return copied

@@ -1,0 +1,176 @@
+"""What a model said of what it wrote."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trivec.chat.listening import Listener, ending_of, said, text_of
+
+HARMONY = (
+    "<|channel|>analysis<|message|>Is it [2]?<|end|><|start|>assistant<|channel|>final<|message|>"
+)
+
+REPLIES = {
+    "<think>Is it [2]?</think>\n\nIt is [1].": "It is [1].",
+    "<THINK>Is it?</Think>It is.": "It is.",
+    "<think>never ends": "",
+    "\n<think>\n</think>\n\nIt is.": "\nIt is.",
+    "<thinking level='high'>Is it?</thinking>It is.": "It is.",
+    "<thought>Is it?</thought> It is.": "It is.",
+    "<reasoning>Is it?</reasoning>\nIt is.": "It is.",
+    "<analysis>Is it?</analysis>It is.": "It is.",
+    "<seed:think>Is it?</seed:think>It is.": "It is.",
+    "[THINK]Is it?[/THINK]It is.": "It is.",
+    "◁think▷Is it?◁/think▷It is.": "It is.",
+    "<|begin_of_thought|>Is it?<|end_of_thought|><|begin_of_solution|>It is.<|end_of_solution|>": (
+        "It is."
+    ),
+    "<|START_THINKING|>Is it?<|END_THINKING|><|START_RESPONSE|>It is.<|END_RESPONSE|>": "It is.",
+    "<think>Is it?</think><answer>It is.</answer>": "It is.",
+    "It is. <think>Or not?</think>It is so.": "It is. It is so.",
+    "<think>Is it <think>?</think> Or so?</think>It is.": "It is.",
+    "<think><reasoning>Is it?</reasoning>?</think>It is.": "It is.",
+    f"{HARMONY}It is [1].<|return|>": "It is [1].",
+    f"<|start|>assistant{HARMONY}It is [1].": "It is [1].",
+    "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>": "",
+    "<|channel|>analysis<|message|>Is it cut": "",
+    "It is.<|im_end|>\n<|im_start|>user": "It is.",
+    "Qwen writes `<think>` and `</think>` around it [1].": (
+        "Qwen writes `<think>` and `</think>` around it [1]."
+    ),
+    "The root element ends with </analysis>, as </reasoning> does.": (
+        "The root element ends with </analysis>, as </reasoning> does."
+    ),
+    "a < b, c > d, <b>x</b>, x[0], [T": "a < b, c > d, <b>x</b>, x[0], [T",
+    "  kept as it is \n": "  kept as it is \n",
+}
+
+# only a closing tag, behind what thoughts begin with
+UNOPENED = [
+    "Okay, is it [2]? ",
+    "Alright, let me see. ",
+    "Let me see: [2]?\n\n",
+    "The user asks whether it is. ",
+    "We need to look at passage 2. ",
+    "I should look. ",
+    "Hmm, [2]? ",
+    "So the user wants it. ",
+    "好的，用户问的是 [2]。",
+    "嗯，我需要看资料。",
+    "首先，看资料 [2]。",
+    "まず、資料を見る。",
+]
+
+
+def heard(pieces, **options):
+    listener = Listener(**options)
+    shown = [listener.feed(piece) for piece in pieces]
+    return "".join([*shown, listener.finish()]), listener
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 10_000])
+@pytest.mark.parametrize("reply", REPLIES)
+def test_what_is_said(reply, size):
+    shown, listener = heard([reply[at : at + size] for at in range(0, len(reply), size)])
+    assert said(reply) == listener.text == REPLIES[reply]
+    if not listener.lone_close:
+        assert shown == REPLIES[reply]
+
+
+@pytest.mark.parametrize("size", [2, 5, 10_000])
+@pytest.mark.parametrize("thought", UNOPENED)
+def test_a_thought_that_was_not_opened_is_not_shown(thought, size):
+    reply = f"{thought}</think>\n\nIt is [1]."
+    shown, listener = heard([reply[at : at + size] for at in range(0, len(reply), size)])
+    assert shown == listener.text == said(reply) == "It is [1]."
+    assert listener.lone_close
+    # an answer that begins so comes whole
+    assert heard([thought, "It is."])[0] == f"{thought}It is."
+
+
+def test_names_of_channels_without_their_tokens():
+    assert said("analysisWe need [2].assistantfinalIt is [1].") == "It is [1]."
+    assert heard(["analysis", "We need [2].", "assistant", "final", "It is."])[0] == "It is."
+    assert said("analysis of data [1]") == "analysis of data [1]"
+
+
+def test_a_model_that_is_known_to_think_first_shows_nothing_before_its_tag():
+    pieces = ["Baobab [2]", " or not", "</think>", "It", " is."]
+    listener = Listener(thinks_first=True)
+    assert [listener.feed(piece) for piece in pieces] == ["", "", "", "It", " is."]
+    listener = Listener()
+    assert listener.feed("Baobab [2]") == "Baobab [2]"
+    listener = Listener(thinks_first=True)
+    listener.trust()
+    assert listener.feed("It is") == "It is"
+
+
+@given(st.text(alphabet="<>/|thinkansweral`[]THINK \n", max_size=60), st.lists(st.integers(0, 60)))
+def test_what_is_said_does_not_depend_on_the_pieces(reply, cuts):
+    bounds = [0, *sorted(min(cut, len(reply)) for cut in cuts), len(reply)]
+    shown, listener = heard([reply[a:b] for a, b in pairwise(bounds)])
+    assert listener.text == said(reply)
+    if not listener.lone_close:
+        assert shown == listener.text
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("It is.", "It is."),
+        (None, ""),
+        ([], ""),
+        ([{"type": "text", "text": "It "}, "is."], "It is."),
+        (
+            [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "Is it?"}]},
+                {"type": "text", "text": "It is."},
+            ],
+            "It is.",
+        ),
+        ([{"type": "thinking", "thinking": "Is it?", "text": "no"}], ""),
+        (
+            [{"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "It is."}],
+            "It is.",
+        ),
+        ([{"type": "tool_use", "name": "f", "text": "no"}], ""),
+        ([{"type": "output_text", "text": "It is.", "annotations": []}], "It is."),
+        ([{"type": "text", "text": {"value": "It is.", "annotations": []}}], "It is."),
+        ([{"type": "refusal", "refusal": "I will not."}], "I will not."),
+        ([SimpleNamespace(type="text", text="It is.")], "It is."),
+        ([SimpleNamespace(type="thinking", thinking="Is it?")], ""),
+        ({"type": "text", "text": "It is."}, "It is."),
+        ([{"type": "text", "text": None}, {}, 3], ""),
+    ],
+)
+def test_the_text_of_content(content, text):
+    assert text_of(content) == text
+
+
+@pytest.mark.parametrize(
+    ("reason", "ending"),
+    [
+        ("length", "length"),
+        ("MAX_TOKENS", "length"),
+        ("model_length", "length"),
+        ("content_filter", "content_filter"),
+        ("SAFETY", "content_filter"),
+        ("RECITATION", "content_filter"),
+        ("tool_use", "tool_calls"),
+        ("function_call", "tool_calls"),
+        ("error", "error"),
+        ("insufficient_system_resource", "error"),
+        ("stop", None),
+        ("end_turn", None),
+        ("STOP", None),
+        (None, None),
+        (SimpleNamespace(value="SAFETY"), "content_filter"),
+    ],
+)
+def test_what_ends_a_reply(reason, ending):
+    assert ending_of(reason) == ending
