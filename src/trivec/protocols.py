@@ -292,6 +292,10 @@ class AsyncStore(Protocol):
         """Return the exact number of points."""
         ...
 
+    async def close(self) -> None:
+        """End the use of the store; a client that was given is left open."""
+        ...
+
 
 class Secret(Protocol):
     """A key that shows itself only when asked: pydantic's ``SecretStr``, or anything like it."""

@@ -11,8 +11,8 @@ import pytest
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from trivec import AsyncHybridIndex, Chunk, HybridIndex, IndexConfig, QueryText, SearchOptions
-from trivec.errors import InputError, StoreError, StoreUnavailableError
-from trivec.stores import AsyncServerStore, RetryPolicy
+from trivec.errors import CollectionNotFoundError, InputError, StoreError, StoreUnavailableError
+from trivec.stores import AsyncServerStore, RetryPolicy, ServerStore
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
 
@@ -244,3 +244,78 @@ async def test_a_server_that_is_not_there(closed_port, grpc):
     with pytest.raises(StoreUnavailableError, match="check that it runs"):
         await AsyncServerStore(client, "kb", retry=retry).count()
     await client.close()
+
+
+# Opened on the loop
+
+
+@contextlib.asynccontextmanager
+async def on_the_loop(kind, path):
+    """Open an index without a synchronous client; what opened it is closed in the end."""
+    if kind == "server":
+        client = AsyncQdrantClient(":memory:")
+        place = {"location": client, "collection": "kb"}
+    else:
+        client = None
+        place = {"location": path / "kb" if kind == "edge" else MemoryStore()}
+    try:
+        yield place
+    finally:
+        if client is not None:
+            await client.close()
+
+
+async def test_open_creates_the_collection_and_everything_is_awaited(kind, tmp_path):
+    encoder = FakeEncoder()
+    config = IndexConfig(arms=("dense", "bm25"), batch_size=4)
+    async with on_the_loop(kind, tmp_path) as place:
+        with pytest.raises(CollectionNotFoundError, match=r"no index at"):
+            await AsyncHybridIndex.open(**place, encoder=encoder, create=False)
+        async with await AsyncHybridIndex.open(**place, encoder=encoder, config=config) as index:
+            assert (await index.add(CHUNKS)).added == len(CHUNKS)
+            given = [chunk async for chunk in index.chunks({"n": {"gte": 20}})]
+            assert sorted(chunk.id for chunk in given) == ["20", "21", "22", "23"]
+            assert await index.add_arm("sparse") == len(CHUNKS)
+            assert "sparse" in index.index.arms()
+            [hit] = await index.search("number 7", 1, arms=["sparse"])
+            assert hit.id == "7"
+            await index.optimize()
+            target = AsyncQdrantClient(":memory:")
+            seen = []
+            async with await AsyncHybridIndex.open(target, encoder, collection="copy") as other:
+                assert await index.copy_to(other, progress=seen.append) == sum(seen) == len(CHUNKS)
+                assert await other.count() == len(CHUNKS)
+                assert facts(await other.search("number 7")) == facts(
+                    await index.search("number 7")
+                )
+            await target.close()
+        with pytest.raises(StoreError, match="closed"):
+            await index.count()
+        await index.aclose()
+        if kind != "fake":  # a closed MemoryStore is gone
+            async with await AsyncHybridIndex.open(**place, encoder=encoder) as again:
+                assert await again.count() == len(CHUNKS)
+
+
+async def test_a_loop_that_would_wait_for_itself_is_told(tmp_path):
+    async with on_the_loop("server", tmp_path) as place:
+        index = await AsyncHybridIndex.open(**place, encoder=FakeEncoder())
+        with pytest.raises(StoreError, match="await the methods"):
+            index.index.count()
+        assert await asyncio.to_thread(index.index.count) == 0
+
+
+async def test_a_client_of_the_other_kind():
+    awaited, plain, encoder = AsyncQdrantClient(":memory:"), QdrantClient(":memory:"), FakeEncoder()
+    with pytest.raises(InputError, match=r"AsyncQdrantClient.*await AsyncHybridIndex\.open"):
+        HybridIndex.open(awaited, encoder, collection="kb")
+    with pytest.raises(InputError, match="AsyncServerStore takes this one"):
+        ServerStore(awaited, "kb")
+    with pytest.raises(InputError, match="ServerStore takes this one"):
+        AsyncServerStore(plain, "kb")
+    with pytest.raises(InputError, match="needs collection="):
+        await AsyncHybridIndex.open(awaited, encoder)
+    index = await AsyncHybridIndex.open(plain, encoder, collection="kb")
+    assert await index.count() == 0
+    await awaited.close()
+    plain.close()

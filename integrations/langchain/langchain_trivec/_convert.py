@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from langchain_core.documents import Document
 
+from trivec.adapters import plain_values
 from trivec.errors import InputError
+from trivec.index import HybridIndex
+from trivec.payloads import Field
+from trivec.query import Filter
+from trivec.stores import as_filter
 from trivec.types import Chunk, SearchOptions
 
 __all__ = [
+    "Found",
+    "Relevance",
     "chunk_of",
     "document_of",
+    "filter_of",
+    "listed_texts",
     "search_options",
 ]
 
@@ -29,11 +38,13 @@ def chunk_of(document: Document, identity: str | None = None) -> Chunk:
     A document without an id gets a uuid5 of its text and metadata, so that adding it twice
     changes nothing and two documents that differ in metadata alone are both kept.
     """
-    metadata = document.metadata
+    if not isinstance(document, Document):
+        raise InputError(f"a {type(document).__name__} is no Document; give a list of Documents")
+    metadata = plain_values(document.metadata)
     source = metadata.get("source")
     return Chunk(
         document.page_content,
-        id=identity or document.id or _derived_id(document),
+        id=identity or document.id or _derived_id(document.page_content, metadata),
         source=source if isinstance(source, str) else None,
         metadata=metadata,
     )
@@ -66,12 +77,84 @@ def search_options(options: SearchOptions, overrides: Mapping[str, Any]) -> Sear
     return replace(options, **overrides)
 
 
-def _derived_id(document: Document) -> str:
+def filter_of(
+    filter: Filter | Mapping[str, Any] | None, ids: Sequence[str] | None, index: HybridIndex
+) -> Filter | None:
+    """Return one filter for what a call gives; the documents with ``ids`` alone, where it does.
+
+    ``id`` is the document's own id where the metadata has none of that name, and ``metadata.n``
+    is the key ``n``, as langchain-qdrant's users write it.
+
+    Raises:
+        FilterError: a filter that cannot be understood.
+        InputError: ids that are no list of texts.
+    """
+
+    def fields(key: str) -> Field:
+        field = index.field(key)
+        if field.fallback is not None:
+            return field
+        if key == "id":
+            return replace(field, fallback=Field(key, (index.codec.own_path("id"),)))
+        if key.startswith("metadata.") and key != "metadata.":
+            return replace(field, fallback=index.field(key.removeprefix("metadata.")))
+        return field
+
+    scope = as_filter(filter, fields)
+    if ids is None:
+        return scope
+    from qdrant_client import models
+
+    points: list[Any] = [index.point_id(identity) for identity in listed_texts("ids", ids)]
+    parts: list[models.Condition] = [models.HasIdCondition(has_id=points)]
+    return models.Filter(must=parts if scope is None else [*parts, scope])
+
+
+def listed_texts(name: str, values: object) -> list[Any]:
+    """Return a list of texts; one text would be read as a list of its letters.
+
+    Raises:
+        InputError: it is one text, or no list.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InputError(f"{name}={values!r} is no list; give one: {name}=[{values!r}]")
+    return list(values)
+
+
+class Found(dict[str, Any]):
+    """How a query found a document; equal to what another query says of the same document.
+
+    So documents that two queries found are equal, and ``MultiQueryRetriever`` joins them.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Found) or super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # as of a dict
+
+
+class Relevance(float):
+    """A reranker's score for one query; equal to that for another, as ``Found`` is."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Relevance) or super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(Relevance)
+
+
+def _derived_id(text: str, values: Mapping[str, Any]) -> str:
     try:
-        metadata = json.dumps(document.metadata, sort_keys=True, default=str)
+        metadata = json.dumps(values, sort_keys=True, default=str)
     except (TypeError, ValueError):  # odd keys, a circle: the index refuses it under this id
-        metadata = repr(document.metadata)
+        metadata = repr(values)
     except RecursionError:  # nested too deep: the index refuses it
         metadata = ""
-    content = json.dumps([document.page_content, metadata])
+    content = json.dumps([text, metadata])
     return str(uuid.uuid5(_NAMESPACE, content))

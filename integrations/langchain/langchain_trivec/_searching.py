@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.vectorstores import VectorStore
+from langchain_core.vectorstores import VectorStore, VectorStoreRetriever
 
-from langchain_trivec._convert import document_of, search_options
+from langchain_trivec._convert import document_of, filter_of, search_options
 from trivec.arms import DENSE
 from trivec.errors import InputError
 from trivec.index import AsyncHybridIndex, HybridIndex
@@ -17,6 +17,9 @@ from trivec.query import Filter
 from trivec.types import Hit, SearchOptions
 
 __all__ = ["SearchMethods"]
+
+_OF_A_RETRIEVER = ("k", "filter", "ids", "fetch_k", "lambda_mult", "score_threshold")
+"""What a retriever passes to searches besides the fields of ``SearchOptions``."""
 
 
 class SearchMethods(VectorStore):
@@ -57,8 +60,10 @@ class SearchMethods(VectorStore):
         Args:
             query: the question.
             k: how many.
-            filter: a ``models.Filter``, or a dict over metadata keys.
-            **overrides: fields of ``SearchOptions`` for this call.
+            filter: a ``models.Filter``, or a dict over metadata keys; ``id`` is the document's own
+                where the metadata has none of that name.
+            **overrides: fields of ``SearchOptions`` for this call; ``ids`` searches among the
+                documents with these ids alone.
 
         Raises:
             InputError: a blank query, a negative ``k``, an unknown argument or arm.
@@ -189,6 +194,27 @@ class SearchMethods(VectorStore):
         overrides |= _diversity(k, fetch_k, lambda_mult)
         return await self.asimilarity_search_by_vector(embedding, k, filter, **overrides)
 
+    def as_retriever(self, **kwargs: Any) -> VectorStoreRetriever:
+        """Return a retriever over this store; what a search takes may be given here.
+
+        Args:
+            **kwargs: fields of ``VectorStoreRetriever`` (``search_type``, ``search_kwargs``,
+                ``tags``, ``metadata``, ``name``), and what :meth:`similarity_search` takes: ``k``,
+                ``filter``, ``ids`` and the fields of ``SearchOptions``.
+
+        Raises:
+            InputError: an unknown argument, or one that ``search_kwargs`` gives otherwise.
+        """
+        fields = {key: kwargs[key] for key in kwargs if key in VectorStoreRetriever.model_fields}
+        named = {key: value for key, value in kwargs.items() if key not in fields}
+        search = dict(fields.pop("search_kwargs", None) or {})
+        if twice := [key for key in named if key in search and search[key] != named[key]]:
+            raise InputError(f"{twice} are given twice, in search_kwargs too; leave one out")
+        search |= named
+        own = {key: value for key, value in search.items() if key not in _OF_A_RETRIEVER}
+        search_options(self._options, own)
+        return super().as_retriever(search_kwargs=search, **fields)
+
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         """Return langchain-qdrant's scale for cosines: -1 becomes 0, and 1 stays 1."""
         return lambda cosine: min(1.0, max(0.0, (cosine + 1.0) / 2.0))
@@ -211,7 +237,9 @@ class SearchMethods(VectorStore):
         Raises:
             InputError: says how to search by the dense arm alone.
         """
-        overrides = {name: value for name, value in arguments.items() if name != "filter"}
+        overrides = {
+            name: value for name, value in arguments.items() if name not in ("filter", "ids")
+        }
         options = search_options(self._options, overrides)
         arms = self._index.arms(options)
         if list(arms) != [DENSE.name] or options.colbert is not None:
@@ -224,14 +252,24 @@ class SearchMethods(VectorStore):
     def _arguments(
         self, filter: Filter | Mapping[str, Any] | None, overrides: Mapping[str, Any]
     ) -> dict[str, Any]:
-        return {"filter": filter, "options": search_options(self._options, overrides)}
+        return self._filtered(filter, overrides, self._options)
+
+    def _filtered(
+        self,
+        filter: Filter | Mapping[str, Any] | None,
+        overrides: Mapping[str, Any],
+        options: SearchOptions,
+    ) -> dict[str, Any]:
+        given = dict(overrides)
+        scope = filter_of(filter, given.pop("ids", None), self._index)
+        return {"filter": scope, "options": search_options(options, given)}
 
     def _dense_arguments(
         self, filter: Filter | Mapping[str, Any] | None, overrides: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The store's own arms and ColBERT need a text, so only a call's own options count."""
         options = replace(self._options, arms=(DENSE.name,), colbert=None, explain=False)
-        return {"filter": filter, "options": search_options(options, overrides)}
+        return self._filtered(filter, overrides, options)
 
 
 def _diversity(k: int, fetch_k: int, lambda_mult: float) -> dict[str, Any]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, get_type_hints
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.prompts import BasePromptTemplate, format_document
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.runnables.utils import AddableDict
+from pydantic import BaseModel, Field, create_model
+from typing_extensions import TypedDict
 
 from langchain_trivec.retriever import TrivecRetriever
 from langchain_trivec.rewriting import LLMChat
@@ -29,7 +33,9 @@ from trivec.protocols import Encoder
 
 __all__ = ["Citation", "RagAnswer", "create_rag_chain"]
 
-RagInput: TypeAlias = str | Mapping[str, Any]
+RagInput: TypeAlias = str | Mapping[str, Any] | Sequence[BaseMessage]
+
+QUESTION = "question"
 
 DEFAULT_OPTIONS = AnswerOptions()
 
@@ -67,6 +73,9 @@ class RagAnswer(TypedDict):
     reason: Reason | None
 
 
+_FIELDS = get_type_hints(RagAnswer)
+
+
 @dataclass(frozen=True, slots=True)
 class _Chain:
     """A retriever and a chat model around the core's turn."""
@@ -75,12 +84,13 @@ class _Chain:
     llm: BaseChatModel
     answerer: Answerer
     min_relevance: float | None
+    document_prompt: BasePromptTemplate[str] | None
 
     def stream(self, given: RagInput, config: RunnableConfig) -> Iterator[AddableDict]:
         question = _question(given)
         documents = self.retriever.invoke(question, config)
         yield AddableDict(question=question, documents=documents)
-        turn = self.answerer.begin(question, _texts(documents), self._evidence(documents))
+        turn = self.answerer.begin(question, self._texts(documents), self._evidence(documents))
         with closing(turn.read(LLMChat(self.llm, config=config).stream)) as events:
             for event in events:
                 yield _piece(event, turn, documents)
@@ -90,20 +100,22 @@ class _Chain:
         documents = await self.retriever.ainvoke(question, config)
         yield AddableDict(question=question, documents=documents)
         evidence = self._evidence(documents)
-        turn = await self.answerer.abegin(question, _texts(documents), evidence)
+        turn = await self.answerer.abegin(question, self._texts(documents), evidence)
         async with aclosing(await turn.aread(LLMChat(self.llm, config=config).astream)) as events:
             async for event in events:
                 yield _piece(event, turn, documents)
+
+    def _texts(self, documents: Sequence[Document]) -> list[str]:
+        """Return what the model reads of each document."""
+        if self.document_prompt is None:
+            return [document.page_content for document in documents]
+        return [format_document(document, self.document_prompt) for document in documents]
 
     def _evidence(self, documents: Sequence[Document]) -> Evidence | None:
         """Return the reranker's word on the documents, where the chain goes by that."""
         if self.min_relevance is None or not documents:
             return None
         return Evidence(_relevance(documents), self.min_relevance)
-
-
-def _texts(documents: Sequence[Document]) -> list[str]:
-    return [document.page_content for document in documents]
 
 
 def _piece(
@@ -131,7 +143,8 @@ def create_rag_chain(
     language: Language | None = None,
     options: AnswerOptions = DEFAULT_OPTIONS,
     encoder: Encoder | None = None,
-) -> Runnable[str | Mapping[str, Any], RagAnswer]:
+    document_prompt: BasePromptTemplate[str] | None = None,
+) -> Runnable[str | Mapping[str, Any] | Sequence[BaseMessage], RagAnswer]:
     """Return a runnable that answers questions from what a retriever finds.
 
     As many passages as the budget of tokens holds are numbered and delimited, the model is told to
@@ -148,13 +161,18 @@ def create_rag_chain(
             metadata, as rerankers put it there; None takes whatever was found.
             It takes the place of ``options.min_evidence``.
         language: of instructions and refusals, ``en`` or ``zh``; None follows the question.
-        options: the budget of tokens, thresholds of evidence and support, and refusal; the same as
-            of :class:`trivec.RagPipeline`.
+        options: the budget of tokens, thresholds of evidence and support, instructions of your own,
+            and refusal; the same as of :class:`trivec.RagPipeline`.
         encoder: measures evidence and support; None takes that of a :class:`TrivecRetriever`, and
             measures neither with any other retriever.
+        document_prompt: writes what the model reads of a document, from ``{page_content}`` and its
+            metadata; None gives it the text alone.
 
     Returns:
-        A runnable over a question, or a dict with the key ``question``.
+        A runnable over a question, a dict with the key ``question``, or messages, of which the last
+        one of the user is the question. It has a schema, so that ``as_tool`` and
+        ``RunnableWithMessageHistory`` (``input_messages_key="question"``,
+        ``output_messages_key="answer"``) take it.
 
     Example:
         >>> chain = create_rag_chain(TrivecRetriever(index=index), llm)  # doctest: +SKIP
@@ -165,14 +183,43 @@ def create_rag_chain(
         encoder = retriever.index.encoder
     if language is not None:
         options = replace(options, language=language)
-    chain = _Chain(retriever, llm, Answerer(options, encoder=encoder), min_relevance)
+    answerer = Answerer(options, encoder=encoder)
+    chain = _Chain(retriever, llm, answerer, min_relevance, document_prompt)
     stream: Callable[..., Any] = chain.stream
     astream: Callable[..., Any] = chain.astream
-    return RunnableLambda(stream, astream, name="rag")
+    return _RagRunnable(stream, astream, name="rag")
+
+
+class _RagRunnable(RunnableLambda[RagInput, RagAnswer]):
+    """The chain with the types of what it takes and gives, which its generators do not tell."""
+
+    @property
+    def InputType(self) -> Any:  # noqa: N802  # LangChain's name
+        return RagInput
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802  # LangChain's name
+        return RagAnswer
+
+    def get_input_schema(self, config: RunnableConfig | None = None) -> type[BaseModel]:
+        del config
+        return create_model("RagQuestion", question=(str, Field(description="what is asked")))
+
+    def get_output_schema(self, config: RunnableConfig | None = None) -> type[BaseModel]:
+        del config
+        fields: dict[str, Any] = {name: (kind, ...) for name, kind in _FIELDS.items()}
+        return create_model("RagAnswer", **fields)
+
+    @property
+    def deps(self) -> list[Runnable[Any, Any]]:
+        return []
 
 
 def _question(given: RagInput) -> str:
-    question = given.get("question") if isinstance(given, Mapping) else given
+    question = given.get(QUESTION) if isinstance(given, Mapping) else given
+    if isinstance(question, Sequence) and not isinstance(question, str):
+        asked = [one for one in question if isinstance(one, HumanMessage)]
+        question = str(asked[-1].text) if asked else None
     if not isinstance(question, str) or not question.strip():
         raise InputError("the chain needs a question: a text, or a dict with the key 'question'")
     return question

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
+from trivec.adapters import fingerprint_name
 from trivec.encoders import MemoEncoder
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
@@ -26,6 +28,8 @@ __all__ = [
     "as_embeddings",
     "as_encoder",
 ]
+
+logger = logging.getLogger(__name__)
 
 _MODEL_ATTRIBUTES = ("model", "model_name", "model_id", "deployment")
 
@@ -55,6 +59,15 @@ class BGEM3Embeddings(Embeddings):
     def encoder(self) -> Encoder:
         """The encoder behind the memo."""
         return self._memo.encoder
+
+    @property
+    def model(self) -> str:
+        """The model's name and a digest of all that its vectors depend on, safe in a file's name.
+
+        Take it for the ``namespace`` of ``CacheBackedEmbeddings``, and one for
+        ``query_embedding_cache`` apart. Reads the model's files once to digest them.
+        """
+        return fingerprint_name(self.encoder.info)
 
     def sparse(self) -> BGEM3SparseEmbeddings:
         """Return the sparse half of the pair."""
@@ -102,6 +115,13 @@ class EmbeddingsEncoder:
         self._embeddings = embeddings
         self._model = model or _model_name(embeddings)
         self._dense_dim = dense_dim
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
         self._lock = threading.Lock()
 
     @property
@@ -163,8 +183,20 @@ def as_encoder(embedding: Embeddings | Encoder) -> Encoder:
     """
     if isinstance(embedding, BGEM3Embeddings):
         return embedding.encoder
+    inner = getattr(embedding, "underlying_embeddings", None)
+    if isinstance(inner, BGEM3Embeddings):
+        logger.info("the cache around these embeddings is not used: one pass gives all vectors")
+        return inner.encoder
     if isinstance(embedding, Embeddings):
-        return EmbeddingsEncoder(embedding)
+        encoder = EmbeddingsEncoder(embedding)
+        if _named(embedding) is None:
+            logger.warning(
+                "%s gives dense vectors alone and does not name its model: the store knows it by "
+                "its class, and cannot tell another model from it; give "
+                "EmbeddingsEncoder(embeddings, model=...)",
+                type(embedding).__qualname__,
+            )
+        return encoder
     if isinstance(embedding, Encoder):
         return embedding
     raise InputError(
@@ -197,10 +229,16 @@ def _floats(encoding: Encoding) -> list[float]:
 
 
 def _model_name(embeddings: Embeddings) -> str:
-    kind = type(embeddings)
+    kind, model = type(embeddings), _named(embeddings)
+    return f"{kind.__module__}.{kind.__qualname__}" + (f"/{model}" if model else "")
+
+
+def _named(embeddings: Embeddings) -> str | None:
+    """Return the name of the model, of the one that a cache is around too."""
     named = (getattr(embeddings, attribute, None) for attribute in _MODEL_ATTRIBUTES)
     model = next((name for name in named if isinstance(name, str) and name), None)
-    return f"{kind.__module__}.{kind.__qualname__}" + (f"/{model}" if model else "")
+    inner = getattr(embeddings, "underlying_embeddings", None)
+    return _named(inner) if model is None and isinstance(inner, Embeddings) else model
 
 
 def _require_dense(heads: Iterable[Head]) -> None:

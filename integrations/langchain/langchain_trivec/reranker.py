@@ -10,6 +10,7 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict, Field, model_validator
 
+from langchain_trivec._convert import Relevance
 from trivec.protocols import Reranker
 from trivec.rerankers import RankingOptions, rank
 
@@ -111,5 +112,5 @@ def _retrieved(document: Document) -> float | None:
 
 def with_relevance(document: Document, score: float) -> Document:
     """Return a copy of a document that has its score in ``metadata["relevance_score"]``."""
-    metadata = {**document.metadata, "relevance_score": score}
+    metadata = {**document.metadata, "relevance_score": Relevance(score)}
     return document.model_copy(update={"metadata": metadata})

@@ -15,7 +15,7 @@ from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict, Field, model_validator
 
-from langchain_trivec._convert import document_of, search_options
+from langchain_trivec._convert import Found, document_of, filter_of, search_options
 from langchain_trivec.embeddings import as_embeddings
 from langchain_trivec.reranker import with_relevance
 from trivec.errors import InputError
@@ -32,13 +32,15 @@ __all__ = ["TrivecRetriever"]
 class TrivecRetriever(BaseRetriever):
     """Finds documents by any arms of an index, fused, reranked and explained as asked.
 
-    ``invoke(query, k=3)`` takes ``k``, ``filter`` and the fields of
+    ``invoke(query, k=3)`` takes ``k``, ``filter``, ``ids`` and the fields of
     :class:`trivec.SearchOptions` for one call, and so does ``ainvoke``.
 
     A document says under ``metadata["trivec"]`` how it was found: ``score``, what the order
     follows; with ``explain`` also ``arms``, the exact score of every arm that matched, and
     ``matches``, the shared tokens and words as ``{"arm", "term", "score"}``, heaviest first. With
-    a reranker ``metadata["relevance_score"]`` is its score.
+    a reranker ``metadata["relevance_score"]`` is its score. Equality does not look at
+    either, so that documents which several queries found are joined. Metadata of your own under
+    the key stays.
 
     Attributes:
         index: what is searched. It stays open; closing it is its opener's business.
@@ -46,6 +48,7 @@ class TrivecRetriever(BaseRetriever):
         k: how many documents.
         filter: a ``models.Filter`` of qdrant-client, or a dict over metadata keys. One given to
             ``invoke`` takes its place.
+        ids: search among the documents with these ids alone; None: among all.
         arms: which of ``dense``, ``sparse``, ``bm25``, ``colbert`` take part; None: what
             ``options`` says, by default all but ColBERT.
         weights: of arms, 1 where none is given; needs ``fusion="rrf"`` or ``"linear"``.
@@ -71,6 +74,7 @@ class TrivecRetriever(BaseRetriever):
     async_index: AsyncHybridIndex | None = Field(default=None, exclude=True)
     k: int = Field(default=4, ge=0)
     filter: Any = None
+    ids: Sequence[str] | None = None
     arms: Sequence[str] | None = None
     weights: Mapping[str, float] = Field(default_factory=dict)
     fusion: FusionName | None = None
@@ -118,7 +122,9 @@ class TrivecRetriever(BaseRetriever):
         """Return ``k``, filter and options of one call."""
         overrides = dict(arguments)
         k = overrides.pop("k", self.k)
-        filter = overrides.pop("filter", self.filter)
+        filter = filter_of(
+            overrides.pop("filter", self.filter), overrides.pop("ids", self.ids), self.index
+        )
         return k, filter, self._search_options(overrides)
 
     def _search_options(self, overrides: Mapping[str, Any]) -> SearchOptions:
@@ -172,8 +178,8 @@ class TrivecRetriever(BaseRetriever):
 
     def _document(self, hit: Hit) -> Document:
         document = document_of(hit.chunk)
-        if self.metadata_key is not None:
-            found: dict[str, Any] = {"score": hit.score}
+        if self.metadata_key is not None and self.metadata_key not in document.metadata:
+            found = Found(score=hit.score)
             if hit.arms:
                 found["arms"] = dict(hit.arms)
                 found["matches"] = [asdict(match) for match in hit.matches]

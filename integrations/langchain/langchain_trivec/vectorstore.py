@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,19 +11,22 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
-from langchain_trivec._convert import chunk_of, document_of
+from langchain_trivec._convert import chunk_of, document_of, filter_of, listed_texts
 from langchain_trivec._searching import SearchMethods
 from langchain_trivec.embeddings import as_embeddings, as_encoder
+from trivec.adapters import warn_of_losses
 from trivec.errors import InputError
 from trivec.index import DEFAULT_SEARCH, AsyncHybridIndex, HybridIndex, IndexConfig
 from trivec.protocols import Encoder, Store
 from trivec.query import Filter
-from trivec.types import Chunk, SearchOptions
+from trivec.types import AddReport, Chunk, SearchOptions
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, QdrantClient
 
 __all__ = ["TrivecVectorStore"]
+
+logger = logging.getLogger(__name__)
 
 LANGCHAIN_LAYOUT = IndexConfig(codec="langchain", scoped_ids=False)  # an id is a document's alone
 
@@ -43,6 +47,8 @@ class TrivecVectorStore(SearchMethods):
         index: the opened index. Closing it is its opener's business.
         options: how to search where a call does not say.
         async_index: the same collection over an asynchronous store.
+        on_report: called with the :class:`trivec.AddReport` of every addition; LangChain's
+            ``index()`` makes one for each batch. :attr:`last_report` is the last.
 
     Example:
         >>> store = TrivecVectorStore.from_texts(  # doctest: +SKIP
@@ -57,8 +63,16 @@ class TrivecVectorStore(SearchMethods):
         *,
         options: SearchOptions = DEFAULT_SEARCH,
         async_index: AsyncHybridIndex | None = None,
+        on_report: Callable[[AddReport], None] | None = None,
     ) -> None:
         super().__init__(index, async_index or AsyncHybridIndex(index), options)
+        self._on_report = on_report
+        self._last_report = AddReport()
+
+    @property
+    def last_report(self) -> AddReport:
+        """What the last addition added, updated, skipped, cut off and refused."""
+        return self._last_report
 
     @property
     def embeddings(self) -> Embeddings:
@@ -78,6 +92,7 @@ class TrivecVectorStore(SearchMethods):
         tenant: str | None = None,
         options: SearchOptions = DEFAULT_SEARCH,
         async_client: AsyncQdrantClient | None = None,
+        on_report: Callable[[AddReport], None] | None = None,
     ) -> Self:
         """Open a collection, or create it where there is none.
 
@@ -92,6 +107,7 @@ class TrivecVectorStore(SearchMethods):
             tenant: keep to this tenant's documents.
             options: how to search where a call does not say.
             async_client: the same server, for the asynchronous methods.
+            on_report: called with the report of every addition.
 
         Raises:
             CollectionNotFoundError: there is no collection and ``create`` is False.
@@ -116,7 +132,7 @@ class TrivecVectorStore(SearchMethods):
             on_demand = config is None or config.index_on_demand
             async_store = AsyncServerStore(async_client, collection_name, index_on_demand=on_demand)
             async_index = AsyncHybridIndex(index, async_store)
-        return cls(index, options=options, async_index=async_index)
+        return cls(index, options=options, async_index=async_index, on_report=on_report)
 
     @classmethod
     def from_existing_collection(
@@ -196,6 +212,7 @@ class TrivecVectorStore(SearchMethods):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: Sequence[str | None] | None = None,
+        strict: bool = False,
         **unknown: Any,
     ) -> list[str]:
         """Add texts; see :meth:`add_documents`.
@@ -203,7 +220,7 @@ class TrivecVectorStore(SearchMethods):
         Raises:
             InputError: there are not as many metadatas or ids as texts.
         """
-        return self.add_documents(_documents(texts, metadatas), ids=ids, **unknown)
+        return self.add_documents(_documents(texts, metadatas), ids=ids, strict=strict, **unknown)
 
     async def aadd_texts(
         self,
@@ -211,51 +228,70 @@ class TrivecVectorStore(SearchMethods):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: Sequence[str | None] | None = None,
+        strict: bool = False,
         **unknown: Any,
     ) -> list[str]:
         """Add texts; see :meth:`add_documents`."""
-        return await self.aadd_documents(_documents(texts, metadatas), ids=ids, **unknown)
+        return await self.aadd_documents(
+            _documents(texts, metadatas), ids=ids, strict=strict, **unknown
+        )
 
     def add_documents(
         self,
         documents: Iterable[Document],
         *,
         ids: Sequence[str | None] | None = None,
+        strict: bool = False,
         batch_size: int | None = None,  # noqa: ARG002  # index() passes it
         **unknown: Any,
     ) -> list[str]:
         """Add documents or replace those with the same ids; unchanged text is not encoded again.
 
+        Documents that cannot be stored (blank text, metadata that is no JSON) are left out and the
+        others stored. One warning counts them, and :attr:`last_report` names them with reasons;
+        so it does those that are longer than the model reads.
+
         Args:
             documents: what to add; they are not changed.
             ids: one for each, any text; wins over ``Document.id``. Where neither is given, a uuid5
                 of text and metadata, so that adding twice changes nothing.
+            strict: raise where documents were left out, after all others were stored.
             batch_size: taken for LangChain's ``index()``; ``IndexConfig.batch_size`` decides.
             **unknown: none is allowed.
 
         Returns:
-            The ids, in the order of the documents.
+            The ids of the documents that are stored, in their order.
 
         Raises:
-            InputError: documents that cannot be stored (blank text, metadata that is no JSON),
-                named with the reason after all others were stored; a wrong number of ids.
+            InputError: a wrong number of ids; with ``strict``, documents that were left out, named
+                with the reasons.
         """
         chunks = _chunks(documents, ids, unknown)
-        self._index.add(chunks).require_complete()
-        return [str(chunk.id) for chunk in chunks]
+        return self._stored(chunks, self._index.add(chunks), strict=strict)
 
     async def aadd_documents(
         self,
         documents: Iterable[Document],
         *,
         ids: Sequence[str | None] | None = None,
+        strict: bool = False,
         batch_size: int | None = None,  # noqa: ARG002  # aindex() passes it
         **unknown: Any,
     ) -> list[str]:
         """Add documents; see :meth:`add_documents`."""
         chunks = _chunks(documents, ids, unknown)
-        (await self._async_index.add(chunks)).require_complete()
-        return [str(chunk.id) for chunk in chunks]
+        return self._stored(chunks, await self._async_index.add(chunks), strict=strict)
+
+    def _stored(self, chunks: Sequence[Chunk], report: AddReport, *, strict: bool) -> list[str]:
+        """Tell of a report; return the ids of what is stored."""
+        self._last_report = report
+        if self._on_report is not None:
+            self._on_report(report)
+        if strict:
+            report.require_complete()
+        warn_of_losses(report, logger)
+        refused = {refusal.id for refusal in report.refused}
+        return [str(chunk.id) for chunk in chunks if str(chunk.id) not in refused]
 
     def delete(
         self,
@@ -269,7 +305,8 @@ class TrivecVectorStore(SearchMethods):
         Unknown ids are no error. A tenant's store deletes that tenant's documents only.
         """
         _refuse(unknown, "ids, filter")
-        self._index.delete(ids=ids, filter=_everything(ids, filter))
+        scope = filter_of(_everything(ids, filter), None, self._index)
+        self._index.delete(ids=ids, filter=scope)
         return True
 
     async def adelete(
@@ -281,7 +318,8 @@ class TrivecVectorStore(SearchMethods):
     ) -> bool:
         """Delete documents; see :meth:`delete`."""
         _refuse(unknown, "ids, filter")
-        await self._async_index.delete(ids=ids, filter=_everything(ids, filter))
+        scope = filter_of(_everything(ids, filter), None, self._index)
+        await self._async_index.delete(ids=ids, filter=scope)
         return True
 
     def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
@@ -307,8 +345,10 @@ class TrivecVectorStore(SearchMethods):
 def _documents(
     texts: Iterable[str], metadatas: Sequence[Mapping[str, Any]] | None
 ) -> list[Document]:
-    listed = list(texts)
+    listed = listed_texts("texts", texts)
     given = [{} for _ in listed] if metadatas is None else list(metadatas)
+    if isinstance(metadatas, Mapping):
+        raise InputError("metadatas is one dict; give a list of them, one for each text")
     if len(given) != len(listed):
         raise InputError(f"{len(given)} metadatas for {len(listed)} texts; give one for each")
     return [
@@ -318,13 +358,15 @@ def _documents(
 
 
 def _chunks(
-    documents: Iterable[Document],
+    documents: Iterable[Document] | object,
     ids: Sequence[str | None] | None,
     unknown: Mapping[str, Any],
 ) -> list[Chunk]:
-    _refuse(unknown, "ids, batch_size")
-    listed = list(documents)
-    given = [None] * len(listed) if ids is None else list(ids)
+    _refuse(unknown, "ids, batch_size, strict")
+    if isinstance(documents, Document):
+        raise InputError("documents is one Document; give a list: documents=[document]")
+    listed = listed_texts("documents", documents)
+    given = [None] * len(listed) if ids is None else listed_texts("ids", ids)
     if len(given) != len(listed):
         raise InputError(f"{len(given)} ids for {len(listed)} documents; give one for each")
     return [chunk_of(document, identity) for document, identity in zip(listed, given, strict=True)]

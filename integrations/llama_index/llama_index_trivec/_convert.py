@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import (
@@ -21,10 +22,11 @@ from llama_index.core.schema import (
     TextNode,
 )
 
+from trivec.adapters import plain_values
 from trivec.errors import InputError
-from trivec.types import Chunk, Hit
+from trivec.types import Chunk, Hit, Refusal
 
-__all__ = ["chat_messages", "chunk_of", "node_of", "scored_node_of"]
+__all__ = ["chat_messages", "chunk_of", "chunks_of", "node_of", "scored_node_of"]
 
 NODE_CONTENT, NODE_TYPE = "_node_content", "_node_type"
 """LlamaIndex's own keys for a node that is stored whole; the core's codec knows them too."""
@@ -46,8 +48,11 @@ def chunk_of(node: BaseNode) -> Chunk:
     Raises:
         InputError: the node, or the object that an ``IndexNode`` points to, is not JSON.
     """
+    if not isinstance(node, BaseNode):
+        raise InputError(f"a {type(node).__name__} is no node; give a list of nodes")
+    given = node.metadata
     try:
-        content = node.model_dump(mode="json")
+        content = node.model_dump(mode="json", fallback=_python_value)
     except ValueError as err:
         raise InputError(
             f"node {node.node_id!r} cannot be written as JSON ({type(err).__name__}); its metadata "
@@ -55,6 +60,8 @@ def chunk_of(node: BaseNode) -> Chunk:
             "object_map of a retriever"
         ) from err
     content["embedding"] = None
+    for key in (key for key, value in given.items() if isinstance(value, (set, frozenset))):
+        content["metadata"][key] = plain_values(given[key])  # in the same order at every run
     return Chunk(
         text=node.get_content(MetadataMode.EMBED),
         id=node.node_id,
@@ -65,6 +72,49 @@ def chunk_of(node: BaseNode) -> Chunk:
             NODE_TYPE: node.class_name(),
         },
     )
+
+
+def chunks_of(nodes: Iterable[BaseNode] | object) -> tuple[list[Chunk], list[Refusal]]:
+    """Return nodes as chunks, and those that cannot be written, with the reasons.
+
+    Raises:
+        InputError: it is no list of nodes.
+    """
+    if isinstance(nodes, (BaseNode, str)) or not isinstance(nodes, Iterable):
+        raise InputError(f"nodes is a {type(nodes).__name__}; give a list of nodes")
+    chunks, refused = [], []
+    for node in nodes:
+        try:
+            chunks.append(chunk_of(node))
+        except InputError as err:
+            if not isinstance(node, BaseNode):
+                raise
+            refused.append(Refusal(node.node_id, str(err)))
+    return chunks, refused
+
+
+def _python_value(value: Any) -> Any:
+    """Return a value that pydantic cannot write: one of numpy's as Python's.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+    plain = plain_values(value)
+    if plain is value:
+        raise ValueError(f"a {type(value).__name__} is not JSON")
+    return plain
+
+
+class Explanation(dict[str, Any]):
+    """What the arms said of a hit; written as one word, which is all that a node's hash sees.
+
+    So nodes that several queries found have one hash, and ``QueryFusionRetriever`` joins them.
+    """
+
+    def __repr__(self) -> str:
+        return "<explanation>"
+
+    __str__ = __repr__
 
 
 def node_of(chunk: Chunk) -> BaseNode:
@@ -83,14 +133,14 @@ def scored_node_of(hit: Hit) -> NodeWithScore:
     """Return a hit as LlamaIndex has it.
 
     The arms and matches of an explained hit lie in the metadata under ``trivec``, a key that
-    neither embedding nor prompt shows.
+    neither embedding nor prompt shows, where the user has no such key.
     """
     node = node_of(hit.chunk)
-    if hit.arms or hit.matches:
+    if (hit.arms or hit.matches) and EXPLANATION not in node.metadata:
         matches = [
             {"arm": match.arm, "term": match.term, "score": match.score} for match in hit.matches
         ]
-        node.metadata[EXPLANATION] = {"arms": dict(hit.arms), "matches": matches}
+        node.metadata[EXPLANATION] = Explanation(arms=dict(hit.arms), matches=matches)
         node.excluded_embed_metadata_keys.append(EXPLANATION)
         node.excluded_llm_metadata_keys.append(EXPLANATION)
     return NodeWithScore(node=node, score=hit.score)

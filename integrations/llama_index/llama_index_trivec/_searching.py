@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,15 @@ from trivec.types import QueryText, SearchOptions
 if TYPE_CHECKING:
     from qdrant_client import models
 
-__all__ = ["RewrittenQuery", "Search", "filter_of", "query_texts", "search_of"]
+__all__ = [
+    "RewrittenQuery",
+    "Search",
+    "filter_of",
+    "is_blank_query",
+    "query_texts",
+    "require_ids",
+    "search_of",
+]
 
 SOURCE_KEYS = ("ref_doc_id", "doc_id", "document_id")
 """Keys under which LlamaIndex's stores let one filter by the source document."""
@@ -181,6 +189,7 @@ class Search:
     k: int
     filter: models.Filter | None
     options: SearchOptions
+    by_filter_alone: bool = False
 
 
 def search_of(
@@ -206,11 +215,14 @@ def search_of(
             f"output_fields={query.output_fields!r}, embedding_field={query.embedding_field!r}: "
             "whole nodes are returned and the collection's own vectors searched; leave them out"
         )
+    scope = _scope(query, index) if own_filter is None else own_filter
+    if scope is not None and query.query_embedding is None and not (query.query_str or "").strip():
+        return Search(QueryText(""), _count(query), scope, options, by_filter_alone=True)
     depth = max(options.prefetch_k, query.similarity_top_k, query.sparse_top_k or 0)
     return Search(
         text=_query_text(query),
         k=_count(query),
-        filter=_scope(query, index) if own_filter is None else own_filter,
+        filter=scope,
         options=replace(_arms(query, index, options), prefetch_k=depth),
     )
 
@@ -284,11 +296,29 @@ def _scope(query: VectorStoreQuery, index: HybridIndex) -> models.Filter | None:
     if isinstance(filters, models.Filter):
         parts.append(filters)
     if query.doc_ids:
+        require_ids(query.doc_ids)
         source = models.MatchAny(any=list(query.doc_ids))
         parts.append(models.FieldCondition(key=index.codec.own_path("source"), match=source))
     if query.node_ids:
+        require_ids(query.node_ids)
         parts.append(index.id_filter(query.node_ids))
     return models.Filter(must=parts) if parts else None
+
+
+def require_ids(ids: Sequence[str]) -> None:
+    """Refuse one text, which would be read as a list of its letters.
+
+    Raises:
+        InputError: it is one.
+    """
+    if isinstance(ids, str | bytes):
+        raise InputError(f"ids={ids!r} is one text; give a list: [{ids!r}]")
+
+
+def is_blank_query(bundle: QueryBundle) -> bool:
+    """Say whether a query bundle has nothing to search by."""
+    texts = [bundle.query_str, *(bundle.custom_embedding_strs or ())]
+    return bundle.embedding is None and not any(text.strip() for text in texts)
 
 
 def query_texts(bundle: QueryBundle) -> list[QueryText]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding, SparseEmbedding
-from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.bridge.pydantic import PrivateAttr, field_serializer
 
+from trivec.adapters import fingerprint_name
 from trivec.encoders import MemoEncoder
-from trivec.errors import ModelError
+from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
 from trivec.text import clean
 from trivec.types import Encoding, SparseVector
@@ -52,6 +53,14 @@ class BGEM3SparseEmbedding(BaseSparseEmbedding):
         """Return the name that events and serialised components carry."""
         return "BGEM3SparseEmbedding"
 
+    @field_serializer("model_name")
+    def _serialized_name(self, name: str) -> str:
+        del name
+        return self._named()
+
+    def _named(self) -> str:
+        return fingerprint_name(self._encoder.info)
+
     def to_payload(self) -> dict[str, Any]:
         """Return what events say of this model: the encoder's own name among it."""
         return {**super().to_payload(), "model_name": self._encoder.info.model}
@@ -88,7 +97,13 @@ class BGEM3SparseEmbedding(BaseSparseEmbedding):
         return await asyncio.to_thread(self._get_text_embeddings, texts)
 
     def _documents(self, texts: Sequence[str]) -> list[Encoding]:
+        if isinstance(texts, str):
+            raise InputError("texts is a single string; give a list of texts")
         return self._encoder.encode_documents([clean(text) for text in texts], heads=("sparse",))
+
+
+# as of the dense half, see there
+BGEM3SparseEmbedding.model_name = property(BGEM3SparseEmbedding._named)  # type: ignore[assignment]  # noqa: SLF001
 
 
 def weights_of(encodings: Sequence[Encoding]) -> list[SparseEmbedding]:

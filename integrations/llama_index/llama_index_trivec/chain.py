@@ -33,6 +33,7 @@ from llama_index.core.instrumentation.events.synthesis import (
 )
 from llama_index.core.llms import LLM, ChatMessage
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
 from llama_index.core.prompts.mixin import PromptDictType
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers.base import BaseSynthesizer
@@ -45,7 +46,13 @@ from llama_index_trivec.retriever import TrivecRetriever
 from llama_index_trivec.rewriting import ModelText
 from trivec.adapters import aending, ending
 from trivec.answers import AnswerEnd, Answerer, AnswerOptions, AnswerPiece, Evidence, Outcome, Turn
-from trivec.chat import Language, answer_messages
+from trivec.chat import (
+    INSTRUCTIONS,
+    Language,
+    answer_messages,
+    passages_block,
+    quoted_question,
+)
 from trivec.errors import InputError
 from trivec.protocols import Encoder
 from trivec.types import ChatReply
@@ -56,6 +63,9 @@ dispatcher = instrument.get_dispatcher(__name__)  # type: ignore[attr-defined]  
 
 OUTCOME = "trivec"
 """The key of a response's metadata that says what it cites and whether it refuses."""
+
+TEMPLATE = "text_qa_template"
+"""LlamaIndex's name for the prompt of an answer."""
 
 DEFAULT_OPTIONS = AnswerOptions()
 
@@ -88,6 +98,10 @@ class CitedSynthesizer(BaseSynthesizer):
         options: the budget of tokens, thresholds of evidence and support, and refusal; the same as
             of :class:`trivec.RagPipeline`.
         encoder: measures evidence and support; None measures neither.
+        text_qa_template: all that the model is told, in place of trivec's own instructions:
+            ``{context_str}`` are the numbered passages, ``{query_str}`` the question. It should ask
+            for citations such as [1], and for NO_EVIDENCE where there is no answer.
+            ``update_prompts`` sets it too.
         streaming: whether responses are streams.
         callback_manager: LlamaIndex's callbacks.
 
@@ -103,6 +117,7 @@ class CitedSynthesizer(BaseSynthesizer):
         language: Language | None = None,
         options: AnswerOptions = DEFAULT_OPTIONS,
         encoder: Encoder | None = None,
+        text_qa_template: BasePromptTemplate | None = None,
         streaming: bool = False,
         callback_manager: CallbackManager | None = None,
     ) -> None:
@@ -110,12 +125,26 @@ class CitedSynthesizer(BaseSynthesizer):
         self._min_relevance = min_relevance
         options = options if language is None else replace(options, language=language)
         self._answerer = Answerer(options, encoder=encoder)
+        if text_qa_template is not None and options.instructions:
+            raise InputError(
+                "both text_qa_template and options.instructions are given; the template says all "
+                "that the model is told, put the instructions there"
+            )
+        self._template = text_qa_template
 
     def _get_prompts(self) -> PromptDictType:
-        return {}
+        return {TEMPLATE: self._template or self._default_template()}
 
     def _update_prompts(self, prompts: PromptDictType) -> None:
-        pass
+        self._template = prompts.get(TEMPLATE, self._template)
+
+    def _default_template(self) -> BasePromptTemplate:
+        """Return what the model is told where no template is given, as one."""
+        options = self._answerer.options
+        told = (INSTRUCTIONS[options.language or "en"], options.instructions.strip())
+        system = "\n\n".join(filter(None, told)).replace("{", "{{").replace("}", "}}")
+        messages = [("system", system), ("user", "{context_str}\n\nQuestion: {query_str}")]
+        return ChatPromptTemplate.from_messages(messages)
 
     def get_response(
         self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any
@@ -192,7 +221,16 @@ class CitedSynthesizer(BaseSynthesizer):
         return response
 
     def _messages(self, question: str, passages: Sequence[str]) -> list[ChatMessage]:
-        return chat_messages(answer_messages(question, passages, self._answerer.options.language))
+        if self._template is not None:
+            return self._template.format_messages(
+                llm=self._llm,
+                context_str=passages_block(passages),
+                query_str=quoted_question(question),
+            )
+        options = self._answerer.options
+        return chat_messages(
+            answer_messages(question, passages, options.language, instructions=options.instructions)
+        )
 
     @contextmanager
     def _reported(self, query: QueryType) -> Iterator[Callable[[RESPONSE_TYPE], RESPONSE_TYPE]]:
@@ -266,6 +304,7 @@ def create_query_engine(
     language: Language | None = None,
     options: AnswerOptions = DEFAULT_OPTIONS,
     encoder: Encoder | None = None,
+    text_qa_template: BasePromptTemplate | None = None,
     streaming: bool = False,
     callback_manager: CallbackManager | None = None,
 ) -> RetrieverQueryEngine:
@@ -280,6 +319,7 @@ def create_query_engine(
         options: the budget of tokens, thresholds of evidence and support, and refusal.
         encoder: measures evidence and support; None takes that of a :class:`TrivecRetriever`, and
             measures neither with any other retriever.
+        text_qa_template: all that the model is told; see :class:`CitedSynthesizer`.
         streaming: whether responses are streams.
         callback_manager: LlamaIndex's callbacks.
 
@@ -306,6 +346,7 @@ def create_query_engine(
         language=language,
         options=options,
         encoder=_encoder_of(retriever) if encoder is None else encoder,
+        text_qa_template=text_qa_template,
         streaming=streaming,
         callback_manager=callback_manager,
     )

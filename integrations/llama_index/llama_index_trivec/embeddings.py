@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llama_index.core.instrumentation as instrument
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
-from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.bridge.pydantic import PrivateAttr, field_serializer
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.instrumentation.events.embedding import (
     EmbeddingEndEvent,
@@ -16,8 +16,10 @@ from llama_index.core.instrumentation.events.embedding import (
     SparseEmbeddingEndEvent,
     SparseEmbeddingStartEvent,
 )
+from llama_index.core.storage.kvstore.types import DEFAULT_COLLECTION, BaseKVStore
 
 from llama_index_trivec._sparse import BATCH_SIZE, BGEM3SparseEmbedding, weights_of
+from trivec.adapters import fingerprint_name
 from trivec.encoders import MemoEncoder
 from trivec.errors import ModelError
 from trivec.protocols import Encoder
@@ -33,7 +35,8 @@ class BGEM3Embedding(BaseEmbedding):
     """The dense vectors of a trivec encoder as a LlamaIndex embedding model.
 
     Queries and passages are encoded as such (instructions, maximal lengths). The asynchronous
-    methods encode in a worker thread, so that the event loop goes on.
+    methods encode in a worker thread, so that the event loop goes on. ``model_name``, which the
+    cache of an ``IngestionPipeline`` goes by, is the model's name and a digest of its fingerprint.
 
     Args:
         encoder: computes the vectors. Everything that was given the same encoder object
@@ -41,8 +44,7 @@ class BGEM3Embedding(BaseEmbedding):
             bounded memo, so that one forward serves all of them.
         embed_batch_size: texts handed over at a time.
         num_workers: batches that the asynchronous methods hand over at once.
-        embeddings_cache: LlamaIndex's own cache. It is keyed by the text alone: never share one
-            between models.
+        embeddings_cache: LlamaIndex's own cache; each model has a collection of its own in it.
         callback_manager: LlamaIndex's callbacks.
 
     Example:
@@ -72,6 +74,8 @@ class BGEM3Embedding(BaseEmbedding):
             callback_manager=callback_manager or CallbackManager([]),
         )
         self._encoder = MemoEncoder.shared(encoder)
+        if embeddings_cache is not None:
+            self.embeddings_cache = ModelCache(embeddings_cache, self._named)
 
     def sparse(self) -> BGEM3SparseEmbedding:
         """Return the sparse half of the pair, which shares this one's forward passes."""
@@ -85,6 +89,15 @@ class BGEM3Embedding(BaseEmbedding):
     def to_payload(self) -> dict[str, Any]:
         """Return what events say of this model: the encoder's own name among it."""
         return {**super().to_payload(), "model_name": self._encoder.info.model}
+
+    @field_serializer("model_name")
+    def _serialized_name(self, name: str) -> str:
+        del name
+        return self._named()
+
+    def _named(self) -> str:
+        """Return the model's name and a digest of all that its vectors depend on."""
+        return fingerprint_name(self._encoder.info)
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return _dense(self._encoder.encode_queries([query], heads=("dense",)))[0]
@@ -104,6 +117,61 @@ class BGEM3Embedding(BaseEmbedding):
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         return await asyncio.to_thread(self._get_text_embeddings, texts)
+
+
+# LlamaIndex's caches are keyed by this field. Here it is read when it is needed, since only the
+# model's files tell it; pydantic forbids such a property within the class.
+BGEM3Embedding.model_name = property(BGEM3Embedding._named)  # type: ignore[assignment]  # noqa: SLF001
+
+
+class ModelCache(BaseKVStore):
+    """A key-value store whose collections belong to one model; LlamaIndex's keys are texts alone.
+
+    Args:
+        store: holds the values.
+        name: returns the model's name, when the store is first used.
+    """
+
+    def __init__(self, store: BaseKVStore, name: Callable[[], str]) -> None:
+        self._store = store
+        self._name = name
+
+    def put(self, key: str, val: dict[str, Any], collection: str = DEFAULT_COLLECTION) -> None:
+        """Keep a value."""
+        self._store.put(key, val, collection=self._own(collection))
+
+    async def aput(
+        self, key: str, val: dict[str, Any], collection: str = DEFAULT_COLLECTION
+    ) -> None:
+        """Keep a value."""
+        await self._store.aput(key, val, collection=self._own(collection))
+
+    def get(self, key: str, collection: str = DEFAULT_COLLECTION) -> dict[str, Any] | None:
+        """Return a value, None where there is none."""
+        return self._store.get(key, collection=self._own(collection))
+
+    async def aget(self, key: str, collection: str = DEFAULT_COLLECTION) -> dict[str, Any] | None:
+        """Return a value, None where there is none."""
+        return await self._store.aget(key, collection=self._own(collection))
+
+    def get_all(self, collection: str = DEFAULT_COLLECTION) -> dict[str, dict[str, Any]]:
+        """Return all values of this model."""
+        return self._store.get_all(collection=self._own(collection))
+
+    async def aget_all(self, collection: str = DEFAULT_COLLECTION) -> dict[str, dict[str, Any]]:
+        """Return all values of this model."""
+        return await self._store.aget_all(collection=self._own(collection))
+
+    def delete(self, key: str, collection: str = DEFAULT_COLLECTION) -> bool:
+        """Forget a value."""
+        return self._store.delete(key, collection=self._own(collection))
+
+    async def adelete(self, key: str, collection: str = DEFAULT_COLLECTION) -> bool:
+        """Forget a value."""
+        return await self._store.adelete(key, collection=self._own(collection))
+
+    def _own(self, collection: str) -> str:
+        return f"{collection}/{self._name()}"
 
 
 class ObservedEncoder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import llama_index.core.instrumentation as instrument
@@ -14,8 +15,8 @@ from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import IndexNode, NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilters
 
-from llama_index_trivec._convert import scored_node_of
-from llama_index_trivec._searching import filter_of, query_texts
+from llama_index_trivec._convert import node_of, scored_node_of
+from llama_index_trivec._searching import filter_of, is_blank_query, query_texts
 from llama_index_trivec.embeddings import ObservedEncoder
 from trivec.errors import InputError
 from trivec.index import AsyncHybridIndex, HybridIndex
@@ -35,7 +36,8 @@ class TrivecRetriever(BaseRetriever):
 
     A query bundle's ``custom_embedding_strs`` are separate query texts on every arm, sparse and
     BM25 included, and are fused in the engine; without them ``query_str`` is the text. A bundle
-    without any text is searched for by its ``embedding`` on the dense arm.
+    without any text is searched for by its ``embedding`` on the dense arm. A blank query of a
+    retriever with ``filters`` gives what matches them, without scores.
 
     With ``SearchOptions(explain=True)`` the exact score of every arm and the matched terms lie in
     ``node.metadata["trivec"]``, which neither prompts nor embeddings show.
@@ -93,6 +95,8 @@ class TrivecRetriever(BaseRetriever):
         return {} if self._query_transform is None else {"query_transform": self._query_transform}
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        if self._filter is not None and is_blank_query(query_bundle):
+            return self._matching()
         bundle = self._transformed(query_bundle)
         hits = self._index.search(
             query_texts(bundle), self._k, filter=self._filter, options=self._options
@@ -101,6 +105,8 @@ class TrivecRetriever(BaseRetriever):
 
     @dispatcher.span
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        if self._filter is not None and is_blank_query(query_bundle):
+            return await asyncio.to_thread(self._matching)
         bundle = query_bundle
         if self._query_transform is not None:
             bundle = await asyncio.to_thread(self._transformed, query_bundle)
@@ -108,6 +114,11 @@ class TrivecRetriever(BaseRetriever):
             query_texts(bundle), self._k, filter=self._filter, options=self._options
         )
         return [scored_node_of(hit) for hit in hits]
+
+    def _matching(self) -> list[NodeWithScore]:
+        """Return what matches the filters, for a query without a text."""
+        chunks = islice(self._index.chunks(self._filter), self._k)
+        return [NodeWithScore(node=node_of(chunk)) for chunk in chunks]
 
     def _transformed(self, bundle: QueryBundle) -> QueryBundle:
         return bundle if self._query_transform is None else self._query_transform.run(bundle)

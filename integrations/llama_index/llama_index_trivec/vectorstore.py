@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.bridge.pydantic import PrivateAttr
@@ -16,19 +18,22 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from llama_index_trivec._convert import chunk_of, node_of, scored_node_of
-from llama_index_trivec._searching import Search, filter_of, search_of
+from llama_index_trivec._convert import chunks_of, node_of, scored_node_of
+from llama_index_trivec._searching import Search, filter_of, require_ids, search_of
 from llama_index_trivec.embeddings import BGEM3Embedding
+from trivec.adapters import warn_of_losses
 from trivec.encoders import MemoEncoder
 from trivec.errors import InputError
 from trivec.index import AsyncHybridIndex, HybridIndex
 from trivec.protocols import AsyncStore
-from trivec.types import ALL_HEADS, Hit, SearchOptions
+from trivec.types import ALL_HEADS, AddReport, Chunk, Hit, Refusal, SearchOptions
 
 if TYPE_CHECKING:
     from qdrant_client import models
 
 __all__ = ["TrivecVectorStore"]
+
+logger = logging.getLogger(__name__)
 
 COLBERT_MEMO = 512
 """Texts remembered with their ColBERT rows, each as large as some hundred dense vectors."""
@@ -55,6 +60,10 @@ class TrivecVectorStore(BasePydanticVectorStore):
         async_store: an asynchronous store of the same collection for the asynchronous methods;
             None runs the index's own in worker threads.
         options: how hybrid queries are carried out.
+        strict: raise where nodes were left out, after all others were stored. An
+            ``IngestionPipeline`` then adds the document again at its next run.
+        on_report: called with the :class:`trivec.AddReport` of every addition;
+            :attr:`last_report` is the last.
 
     Example:
         >>> index = HybridIndex.open("./kb", load_encoder("mini"))  # doctest: +SKIP
@@ -69,6 +78,9 @@ class TrivecVectorStore(BasePydanticVectorStore):
     _index: HybridIndex = PrivateAttr()
     _async_index: AsyncHybridIndex = PrivateAttr()
     _options: SearchOptions = PrivateAttr()
+    _strict: bool = PrivateAttr()
+    _on_report: Callable[[AddReport], None] | None = PrivateAttr()
+    _last_report: AddReport = PrivateAttr()
 
     def __init__(
         self,
@@ -76,8 +88,13 @@ class TrivecVectorStore(BasePydanticVectorStore):
         *,
         async_store: AsyncStore | None = None,
         options: SearchOptions | None = None,
+        strict: bool = False,
+        on_report: Callable[[AddReport], None] | None = None,
     ) -> None:
         super().__init__(stores_text=True)
+        self._strict = strict
+        self._on_report = on_report
+        self._last_report = AddReport()
         self._index = index.with_encoder(_memo(index))
         self._async_index = AsyncHybridIndex(self._index, async_store)
         self._options = options or SearchOptions()
@@ -93,6 +110,11 @@ class TrivecVectorStore(BasePydanticVectorStore):
         return self._index
 
     @property
+    def last_report(self) -> AddReport:
+        """What the last addition added, updated, skipped, cut off and refused."""
+        return self._last_report
+
+    @property
     def embed_model(self) -> BGEM3Embedding:
         """The dense embedding model of the index, with which every text is encoded once."""
         return BGEM3Embedding(self._index.encoder)
@@ -100,21 +122,35 @@ class TrivecVectorStore(BasePydanticVectorStore):
     def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """Add nodes or update them; those that are there unchanged are not encoded.
 
+        Nodes that cannot be stored (a blank one, metadata that is no JSON) are left out and the
+        others stored. One warning counts them, and :attr:`last_report` names them with reasons;
+        so it does those that are longer than the model reads.
+
         Returns:
-            The ids of the nodes, in their order.
+            The ids of the nodes given, in their order.
 
         Raises:
-            InputError: nodes that cannot be stored, a blank one for instance; the others were.
+            InputError: it is no list of nodes; of a ``strict`` store, nodes that were left out.
         """
         _refuse_arguments(kwargs)
-        self._index.add(map(chunk_of, nodes)).require_complete()
+        chunks, refused = chunks_of(nodes)
+        self._tell(self._index.add(chunks), refused)
         return [node.node_id for node in nodes]
 
     async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """Add nodes; see :meth:`add`."""
         _refuse_arguments(kwargs)
-        (await self._async_index.add(map(chunk_of, nodes))).require_complete()
+        chunks, refused = chunks_of(nodes)
+        self._tell(await self._async_index.add(chunks), refused)
         return [node.node_id for node in nodes]
+
+    def _tell(self, report: AddReport, refused: Sequence[Refusal]) -> None:
+        self._last_report = replace(report, refused=(*refused, *report.refused))
+        if self._on_report is not None:
+            self._on_report(self._last_report)
+        if self._strict:
+            self._last_report.require_complete()
+        warn_of_losses(self._last_report, logger)
 
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete the nodes of a source document."""
@@ -173,6 +209,8 @@ class TrivecVectorStore(BasePydanticVectorStore):
         Without ids: all that match, in no promised order. Unknown ids are left out.
         """
         scope = filter_of(filters, self._index)
+        if node_ids is not None:
+            require_ids(node_ids)
         if node_ids is None:
             return [node_of(chunk) for chunk in self._index.chunks(scope)]
         if scope is None:
@@ -195,6 +233,9 @@ class TrivecVectorStore(BasePydanticVectorStore):
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """Find nodes.
 
+        A query with filters, source documents or nodes, and neither text nor embedding, gives what
+        matches them, in no promised order and without similarities.
+
         Args:
             query: what to find; see the class for its modes.
             **kwargs: ``mmr_threshold``, for MMR: 1 is relevance alone, 0 diversity alone;
@@ -206,6 +247,8 @@ class TrivecVectorStore(BasePydanticVectorStore):
             FilterError: a filter that cannot be expressed.
         """
         search = self._search_of(query, kwargs)
+        if search.by_filter_alone:
+            return _listed(islice(self._index.chunks(search.filter), search.k))
         hits = self._index.search(
             search.text, search.k, filter=search.filter, options=search.options
         )
@@ -213,7 +256,10 @@ class TrivecVectorStore(BasePydanticVectorStore):
 
     async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """Find nodes; see :meth:`query`."""
+        given = dict(kwargs)
         search = self._search_of(query, kwargs)
+        if search.by_filter_alone:
+            return await asyncio.to_thread(self.query, query, **given)
         hits = await self._async_index.search(
             search.text, search.k, filter=search.filter, options=search.options
         )
@@ -239,6 +285,11 @@ def _everything() -> models.Filter:
     from qdrant_client import models
 
     return models.Filter()
+
+
+def _listed(chunks: Iterable[Chunk]) -> VectorStoreQueryResult:
+    nodes = [node_of(chunk) for chunk in chunks]
+    return VectorStoreQueryResult(nodes=nodes, ids=[node.node_id for node in nodes])
 
 
 def _result(hits: Sequence[Hit]) -> VectorStoreQueryResult:

@@ -41,8 +41,8 @@ class Session:
 
     Raises:
         MissingDependencyError: onnxruntime is not installed.
-        InputError: this onnxruntime does not have the provider.
-        ModelError: the graph cannot be loaded.
+        InputError: there is no such provider.
+        ModelError: this onnxruntime lacks the provider, or the graph cannot be loaded.
     """
 
     def __init__(self, graph: Path, options: SessionOptions) -> None:
@@ -52,7 +52,8 @@ class Session:
             raise MissingDependencyError("onnxruntime", "onnx") from err
         available = onnxruntime.get_available_providers()
         if options.provider not in available:
-            raise InputError(
+            is_known = options.provider in onnxruntime.get_all_providers()
+            raise (ModelError if is_known else InputError)(
                 f"provider={options.provider!r}; this onnxruntime has {', '.join(available)}"
             )
         settings = onnxruntime.SessionOptions()

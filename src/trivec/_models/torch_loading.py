@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from pickle import UnpicklingError  # what torch.load raises; nothing is unpickled here
 from types import ModuleType
@@ -14,7 +16,7 @@ from typing import Any
 
 from trivec.errors import MissingDependencyError, ModelError
 
-__all__ = ["load_with_flag_embedding", "no_progress_bars"]
+__all__ = ["load_with_flag_embedding", "no_progress_bars", "require_device"]
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,42 @@ def load_with_flag_embedding(path: Path, load: Callable[[ModuleType], Any]) -> A
             f"FlagEmbedding cannot load {path} ({type(err).__name__}: {err}); "
             "check that the folder is complete, or download it again"
         ) from err
+
+
+def require_device(device: str) -> None:
+    """Refuse a device that this machine lacks, and let forked processes compute on the CPU.
+
+    Raises:
+        ModelError: PyTorch knows no such device, or there is none here.
+        MissingDependencyError: PyTorch is not installed.
+    """
+    try:
+        import torch
+    except ImportError as err:
+        raise MissingDependencyError("torch", "flag") from err
+    _forks_with(torch)
+    if device == "cpu":
+        return
+    try:
+        torch.zeros(1, device=device).cpu()
+    except Exception as err:  # each backend fails in its own way
+        reason = str(err).splitlines()[0]
+        raise ModelError(
+            f"device={device!r} cannot be used here ({type(err).__name__}: {reason}); this "
+            f"machine has {', '.join(_devices(torch))}"
+        ) from err
+
+
+def _devices(torch: ModuleType) -> list[str]:
+    found = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    return [*found, "mps"] if torch.backends.mps.is_available() else found
+
+
+@cache
+def _forks_with(torch: ModuleType) -> None:
+    """Compute with one thread in processes that are forked from here: the others are not there."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 @contextmanager

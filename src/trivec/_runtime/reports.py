@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["frozen"]
+if TYPE_CHECKING:
+    from trivec.types import AddReport
+
+__all__ = ["frozen", "warn_of_losses"]
+
+_NAMED = 3
+"""Refusals that a warning quotes; the report has them all."""
 
 R = TypeVar("R")
 
@@ -24,4 +31,28 @@ def frozen(report: type[R], tally: object) -> R:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in counted.items()
         }
+    )
+
+
+def warn_of_losses(report: AddReport, logger: logging.Logger) -> None:
+    """Say in one warning how many passages were refused or cut, if any were."""
+    if report.refused:
+        first = "; ".join(f"{one.id}: {one.reason}" for one in report.refused[:_NAMED])
+        logger.warning(
+            "%d passages were refused and are not stored, the others are; last_report names them "
+            "(%s)%s",
+            len(report.refused),
+            first,
+            _cut(report, " and "),
+        )
+    elif report.truncated:
+        logger.warning("%s", _cut(report))
+
+
+def _cut(report: AddReport, before: str = "") -> str:
+    if not report.truncated:
+        return ""
+    return (
+        f"{before}{len(report.truncated)} passages are longer than the model reads: their ends "
+        "have no dense, sparse or ColBERT vectors; split them"
     )

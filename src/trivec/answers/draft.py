@@ -83,7 +83,12 @@ class Draft:
 
     def messages(self) -> list[dict[str, str]]:
         """Return what the model is asked."""
-        return answer_messages(self.question, self.passages, self.language)
+        return answer_messages(
+            self.question,
+            self.passages,
+            self.language,
+            instructions=self._options.instructions,
+        )
 
     def reader(self) -> AnswerReader:
         """Return what reads the model's reply as it is written."""

@@ -32,6 +32,8 @@ class AnswerOptions:
         refuse_unsupported: refuse with ``unsupported`` instead of showing an answer of which no
             sentence is supported; such an answer is not streamed before it is checked.
         language: of instructions and refusals; None follows the question.
+        instructions: what else the model is told about its answer (tone, length, form), after the
+            instructions that ask for citations.
 
     Raises:
         InputError: a value that cannot be used.
@@ -43,6 +45,7 @@ class AnswerOptions:
     min_support: Threshold = "measured"
     refuse_unsupported: bool = False
     language: Language | None = None
+    instructions: str = ""
 
     def __post_init__(self) -> None:
         check_least("max_passages", self.max_passages, 1)
@@ -51,4 +54,6 @@ class AnswerOptions:
             value = getattr(self, name)
             if isinstance(value, str) and value != "measured":
                 raise InputError(f"{name}={value!r}; allowed: a number, 'measured', None")
+        if not isinstance(self.instructions, str):
+            raise InputError(f"instructions={self.instructions!r}; it must be a text")
         check_choice("language", self.language, Language, or_none=True)

@@ -11,9 +11,16 @@ from trivec.chat.openai import (
     SchemaRefused,
     response_format,
 )
-from trivec.chat.prompts import Language, answer_messages
+from trivec.chat.prompts import (
+    INSTRUCTIONS,
+    Language,
+    answer_messages,
+    passages_block,
+    quoted_question,
+)
 
 __all__ = [
+    "INSTRUCTIONS",
     "ChatOptions",
     "Language",
     "Listener",
@@ -23,6 +30,8 @@ __all__ = [
     "SchemaRefused",
     "answer_messages",
     "ending_of",
+    "passages_block",
+    "quoted_question",
     "reply_of",
     "response_format",
     "said",

@@ -21,6 +21,7 @@ __all__ = [
     "language_of",
     "passage_block",
     "passages_block",
+    "quoted_question",
 ]
 
 _ENGLISH = (
@@ -53,6 +54,7 @@ INSTRUCTIONS: dict[Language, str] = {
     ),
     "other": _ENGLISH,
 }
+"""What the model is told about its answer, by language."""
 
 QUESTION: dict[Language, str] = {
     "en": "Question",
@@ -126,8 +128,17 @@ def passage_block(passage: str, number: int) -> str:
     return f'<passage number="{number}">\n{quoted_passage(passage)}\n</passage>'
 
 
+def quoted_question(question: str) -> str:
+    """Return a question in which nothing can be read as the prompt's own structure."""
+    return quoted_text(question)
+
+
 def answer_messages(
-    question: str, passages: Sequence[str], language: Language | None = None
+    question: str,
+    passages: Sequence[str],
+    language: Language | None = None,
+    *,
+    instructions: str = "",
 ) -> list[dict[str, str]]:
     """Return the messages that ask a chat model to answer from passages, with citations.
 
@@ -135,6 +146,7 @@ def answer_messages(
         question: what the user asked.
         passages: the texts that were found, best first.
         language: of the instructions; None follows the question.
+        instructions: what else the model is told, after those that ask for citations.
 
     Raises:
         InputError: a language that there are no instructions in.
@@ -142,8 +154,9 @@ def answer_messages(
     chosen = language or language_of(question)
     if chosen not in INSTRUCTIONS:
         raise InputError(f"language={chosen!r}; allowed: {sorted(INSTRUCTIONS)}")
-    asked = f"{passages_block(passages)}\n\n{QUESTION[chosen]}: {quoted_text(question)}"
+    asked = f"{passages_block(passages)}\n\n{QUESTION[chosen]}: {quoted_question(question)}"
+    system = "\n\n".join(filter(None, (INSTRUCTIONS[chosen], instructions.strip())))
     return [
-        {"role": "system", "content": INSTRUCTIONS[chosen]},
+        {"role": "system", "content": system},
         {"role": "user", "content": asked},
     ]

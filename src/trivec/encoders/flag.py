@@ -95,7 +95,7 @@ class FlagEncoder(LocalEncoder):
         self._model = model
         self._options = options or FlagOptions()
         self._folder = Lazy(self._find)
-        self._network = Lazy(self._load_network)
+        self._network = Lazy(self._load_network, forks=self._options.device == "cpu")
         self._tokenizer = Lazy(self._load_tokenizer)
 
     @property

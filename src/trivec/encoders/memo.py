@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 from trivec._runtime.checks import check_least
-from trivec.errors import ModelError
+from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
@@ -51,6 +52,7 @@ class MemoEncoder:
         self._known: OrderedDict[tuple[Role, str], Encoding] = OrderedDict()
         self._running: dict[tuple[Role, str], Future[Encoding]] = {}
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
     @classmethod
     def shared(cls, encoder: Encoder) -> MemoEncoder:
@@ -115,6 +117,9 @@ class MemoEncoder:
         heads: Sequence[Head],
         compute: Callable[..., list[Encoding]],
     ) -> list[Encoding]:
+        if isinstance(texts, str):
+            raise InputError("texts is a single string; give a list of texts")
+        self._notice_fork()
         if not set(heads) <= set(self._heads):
             return compute(texts, heads=heads)
         distinct = list(dict.fromkeys(texts))
@@ -134,6 +139,12 @@ class MemoEncoder:
         found = {text: known[text] or futures[text].result() for text in distinct}
         self._keep(role, found)
         return [found[text] for text in texts]
+
+    def _notice_fork(self) -> None:
+        """Wait for no thread that stayed in the process which this one was forked from."""
+        if self._process != os.getpid():
+            self._lock, self._running = threading.Lock(), {}
+            self._process = os.getpid()
 
     def _compute(
         self,

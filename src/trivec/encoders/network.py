@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trivec._models.torch_linear import pack_linears
-from trivec._models.torch_loading import load_with_flag_embedding
+from trivec._models.torch_loading import load_with_flag_embedding, require_device
 from trivec.encoders.model_folder import ModelFolder
 from trivec.encoders.postprocess import multivectors, sparse_vectors
 from trivec.encoders.spans import TokenOutputs
@@ -44,10 +44,11 @@ class Network:
 
     Raises:
         MissingDependencyError: FlagEmbedding is not installed.
-        ModelError: FlagEmbedding is too old, or cannot load the folder.
+        ModelError: FlagEmbedding is too old, or cannot load the folder; or there is no such device.
     """
 
     def __init__(self, folder: ModelFolder, options: NetworkOptions) -> None:
+        require_device(options.device)
         # kept: FlagEmbedding's model moves its weights off the device when it is collected
         self._embedder = _load(folder, options)
         module = self._embedder.model.to(options.device).eval()

@@ -116,7 +116,7 @@ class OnnxEncoder(LocalEncoder):
         self._path = Path(folder).expanduser()
         self._options = options or OnnxOptions()
         self._model = Lazy(self._find)
-        self._session = Lazy(self._load_session)
+        self._session = Lazy(self._load_session, forks=False)
         self._tokenizer = Lazy(self._load_tokenizer)
 
     @property

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar, Unpack
+import sys
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from trivec.errors import InputError
 from trivec.index.adding import Progress, add_steps
-from trivec.index.hybrid import HybridIndex, add_options, binding_of
+from trivec.index.copying import copy_steps, page_steps
+from trivec.index.hybrid import HybridIndex, IndexConfig, add_options, arm_steps, binding_of
+from trivec.index.opening import async_store
 from trivec.index.options import DEFAULT_SEARCH, merged_options
 from trivec.index.performing import arun
 from trivec.index.pruning import delete_steps
 from trivec.index.searching import get_steps, search_steps, vector_steps
-from trivec.index.steps import Steps, read
-from trivec.protocols import AsyncStore
+from trivec.index.steps import Steps, compute, read
+from trivec.protocols import AsyncStore, Encoder, Store
 from trivec.query import Filter
 from trivec.types import (
     AddReport,
@@ -24,6 +30,9 @@ from trivec.types import (
     SearchOptions,
     SearchOverrides,
 )
+
+if TYPE_CHECKING:
+    from qdrant_client import AsyncQdrantClient, QdrantClient
 
 __all__ = ["AsyncHybridIndex"]
 
@@ -41,6 +50,8 @@ class AsyncHybridIndex:
     is under way has ended, or after 10 seconds; a read of an asynchronous store is cut off at once.
     Every batch that was written stays; add the same chunks again to continue.
 
+    :meth:`open` opens or creates a collection, with ``async with`` it is closed in the end.
+
     Args:
         index: the opened index.
         store: an asynchronous store of the same collection; None uses the index's own in threads.
@@ -54,6 +65,56 @@ class AsyncHybridIndex:
     def index(self) -> HybridIndex:
         """The synchronous index."""
         return self._index
+
+    @classmethod
+    async def open(
+        cls,
+        location: str | Path | QdrantClient | AsyncQdrantClient | Store,
+        encoder: Encoder,
+        *,
+        collection: str | None = None,
+        config: IndexConfig | None = None,
+        create: bool = True,
+        adopt: bool = False,
+        tenant: str | None = None,
+    ) -> Self:
+        """Open an index, or create it where there is none, without holding up the event loop.
+
+        Args:
+            location: an ``AsyncQdrantClient``, which is awaited on this loop; or what
+                :meth:`trivec.HybridIndex.open` takes, which runs in worker threads.
+            encoder: as there, and so are the other arguments and errors.
+            collection: name of the collection on a server.
+            config: what a new collection stores.
+            create: False raises where there is no index, instead of creating one.
+            adopt: take a collection that trivec did not write as written by this encoder.
+            tenant: keep to this tenant's points.
+
+        Example:
+            >>> async with await AsyncHybridIndex.open(  # doctest: +SKIP
+            ...     AsyncQdrantClient("http://localhost:6333"), encoder, collection="kb"
+            ... ) as index:
+            ...     hits = await index.search("How many?")
+        """
+        store, named = None, collection
+        place: Any = location
+        clients = sys.modules.get("qdrant_client")
+        if clients is not None and isinstance(location, clients.AsyncQdrantClient):
+            if not collection:
+                raise InputError("an AsyncQdrantClient needs collection='...', its name")
+            store = async_store(location, collection, config or IndexConfig())
+            place, named = store.for_threads(), None
+        index = await asyncio.to_thread(
+            HybridIndex.open,
+            place,
+            encoder,
+            collection=named,
+            config=config,
+            create=create,
+            adopt=adopt,
+            tenant=tenant,
+        )
+        return cls(index, store)
 
     async def add(
         self,
@@ -127,12 +188,61 @@ class AsyncHybridIndex:
         scope = binding_of(self._index).scope(filter)
         return await self._run(read(lambda store: store.count(scope)))
 
+    async def chunks(
+        self, filter: Filter | Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """Yield every passage, in no promised order; see :meth:`trivec.HybridIndex.chunks`."""
+        binding = binding_of(self._index)
+        scope, offset = binding.scope(filter), None
+        while True:
+            points, offset = await self._run(page_steps(scope, offset))
+            for point in points:
+                yield binding.codec.decode(point)
+            if offset is None:
+                return
+
+    async def copy_to(
+        self, other: AsyncHybridIndex | HybridIndex, *, progress: Progress | None = None
+    ) -> int:
+        """Copy every passage into another index; see :meth:`trivec.HybridIndex.copy_to`."""
+        target = other.index if isinstance(other, AsyncHybridIndex) else other
+        steps = copy_steps(binding_of(self._index), binding_of(target), progress)
+        return await self._run(steps)
+
+    async def add_arm(self, arm: str, *, progress: Progress | None = None) -> int:
+        """Add an arm to the collection in place; see :meth:`trivec.HybridIndex.add_arm`."""
+        return await self._run(arm_steps(self._index, arm, progress))
+
     async def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
         """Index a key of the metadata; see :meth:`trivec.HybridIndex.ensure_payload_index`.
 
         It is made through the synchronous index, in a worker thread.
         """
         return await asyncio.to_thread(self._index.ensure_payload_index, key, kind)
+
+    async def optimize(self) -> None:
+        """Build the engine's indexes now; see :meth:`trivec.HybridIndex.optimize`."""
+        await self._run(compute(self._index.optimize))
+
+    async def aclose(self) -> None:
+        """Release the folder; a client that was given stays open. Closing twice is fine."""
+        await asyncio.to_thread(self._index.close)
+        if self._store is not None:
+            await self._store.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"AsyncHybridIndex({self._index!r})"
 
     async def _run(self, steps: Steps[T]) -> T:
         return await arun(steps, self._index.store, self._store)

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from trivec.errors import CollectionError
 from trivec.index.adding import Progress
 from trivec.index.collection import Binding
-from trivec.types import Point, StoredPoint
+from trivec.index.steps import Steps, compute, read
+from trivec.query import Filter
+from trivec.types import Point, PointId, StoredPoint
 
-__all__ = ["copy_points"]
+__all__ = ["copy_steps", "page_steps"]
 
 
-def copy_points(mine: Binding, theirs: Binding, progress: Progress | None) -> int:
+def copy_steps(mine: Binding, theirs: Binding, progress: Progress | None) -> Steps[int]:
     """Copy every point of a tenant; see :meth:`trivec.HybridIndex.copy_to`."""
     names = _target_names(mine, theirs)
-    total = 0
-    for page in mine.pages(mine.scope(), with_vectors=list(names)):
-        theirs.store.upsert([_moved(point, mine, theirs, names) for point in page])
-        total += len(page)
-        if progress is not None:
-            progress(len(page))
-    return total
+    total, offset = 0, None
+    while True:
+        page, offset = yield from page_steps(mine.scope(), offset, with_vectors=list(names))
+        moved = [_moved(point, mine, theirs, names) for point in page]
+        if moved:
+            yield from compute(partial(theirs.store.upsert, moved))
+            total += len(moved)
+            if progress is not None:
+                progress(len(moved))
+        if offset is None:
+            return total
+
+
+def page_steps(
+    filter: Filter | None, offset: PointId | None, *, with_vectors: Sequence[str] = ()
+) -> Steps[tuple[list[StoredPoint], PointId | None]]:
+    """Read a page of points, and where the next one begins."""
+    return (
+        yield from read(
+            lambda store: store.scroll(filter=filter, offset=offset, with_vectors=with_vectors)
+        )
+    )
 
 
 def _target_names(mine: Binding, theirs: Binding) -> dict[str, str]:

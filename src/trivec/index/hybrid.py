@@ -13,7 +13,7 @@ from trivec.index.add_arm import begin_arm, fill_steps, finish_arm
 from trivec.index.adding import AddOptions, Progress, add_steps
 from trivec.index.adopting import adopted_schema
 from trivec.index.collection import Binding
-from trivec.index.copying import copy_points
+from trivec.index.copying import copy_steps
 from trivec.index.indexing import ensure_payload_index
 from trivec.index.mixed_precision import query_encoder
 from trivec.index.opening import (
@@ -32,7 +32,7 @@ from trivec.index.performing import run
 from trivec.index.planning import choose_arms
 from trivec.index.pruning import delete_steps
 from trivec.index.searching import get_steps, search_steps, vector_steps
-from trivec.index.steps import Steps
+from trivec.index.steps import Steps, compute
 from trivec.payloads import Codec, Field
 from trivec.payloads.codecs import stored_codec
 from trivec.protocols import Encoder, Store
@@ -52,7 +52,14 @@ from trivec.types import (
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-__all__ = ["HybridIndex", "IndexConfig", "add_options", "binding_of", "remember_root"]
+__all__ = [
+    "HybridIndex",
+    "IndexConfig",
+    "add_options",
+    "arm_steps",
+    "binding_of",
+    "remember_root",
+]
 
 T = TypeVar("T")
 
@@ -367,7 +374,7 @@ class HybridIndex:
             FingerprintMismatchError: the other index belongs to another model.
             CollectionError: the other index has an arm that this one lacks.
         """
-        return copy_points(self._binding, other._binding, progress)
+        return self._run(copy_steps(self._binding, other._binding, progress))
 
     def add_arm(self, arm: str, *, progress: Progress | None = None) -> int:
         """Add an arm to the collection in place, computed from the stored text.
@@ -391,11 +398,7 @@ class HybridIndex:
             InputError: no such arm, or the model has no head for it.
             StoreError: the engine failed, or the server is older than Qdrant 1.18.
         """
-        self._binding = begin_arm(self._binding, arm, self._config)
-        options = add_options(self, replace_sources=False)
-        filled = self._run(fill_steps(self._binding, arm, options, progress))
-        self._binding = finish_arm(self._binding, arm)
-        return filled
+        return self._run(arm_steps(self, arm, progress))
 
     def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
         """Index a key of the metadata, so that filters on it are fast, and allowed in strict mode.
@@ -465,6 +468,17 @@ def _created(store: Store, schema: Schema) -> Schema:
 def binding_of(index: HybridIndex) -> Binding:
     """Return what an index is bound to: the door for trivec's other rooms, not for programs."""
     return index._binding  # noqa: SLF001  # this module made it
+
+
+def arm_steps(index: HybridIndex, arm: str, progress: Progress | None) -> Steps[int]:
+    """Add an arm to an index's collection, of which the index knows then; see ``binding_of``."""
+    binding, config = binding_of(index), index._config  # noqa: SLF001  # the same
+    marked = yield from compute(lambda: begin_arm(binding, arm, config))
+    index._binding = marked  # noqa: SLF001  # the same
+    options = add_options(index, replace_sources=False)
+    filled = yield from fill_steps(marked, arm, options, progress)
+    index._binding = yield from compute(lambda: finish_arm(marked, arm))  # noqa: SLF001  # the same
+    return filled
 
 
 def remember_root(index: HybridIndex, root: str) -> None:

@@ -22,10 +22,13 @@ from trivec.schema import Fingerprint, Schema
 from trivec.types import EncoderInfo
 
 if TYPE_CHECKING:
-    from qdrant_client import QdrantClient
+    from qdrant_client import AsyncQdrantClient, QdrantClient
+
+    from trivec.stores.server.store_async import AsyncServerStore
 
 __all__ = [
     "IndexConfig",
+    "async_store",
     "new_schema",
     "place_name",
     "require_fitting",
@@ -117,6 +120,11 @@ def resolve_store(
         from trivec.stores.server.store import ServerStore
 
         return ServerStore(location, collection, index_on_demand=config.index_on_demand)
+    if clients is not None and isinstance(location, clients.AsyncQdrantClient):
+        raise InputError(
+            "location is an AsyncQdrantClient, allowed: a folder, a QdrantClient or a Store; "
+            "await AsyncHybridIndex.open(...) with this client"
+        )
     if collection is not None:
         raise InputError(f"collection={collection!r} goes with a QdrantClient only")
     if not hasattr(location, "upsert"):
@@ -124,11 +132,22 @@ def resolve_store(
     return location  # type: ignore[return-value]  # a client was ruled out above
 
 
+def async_store(
+    client: AsyncQdrantClient, collection: str, config: IndexConfig
+) -> AsyncServerStore:
+    """Return the store of a collection that is awaited."""
+    from trivec.stores.server.store_async import AsyncServerStore
+
+    return AsyncServerStore(client, collection, index_on_demand=config.index_on_demand)
+
+
 def place_name(location: object, collection: str | None) -> str:
     """Return what messages call the place of a collection."""
     if isinstance(location, (str, Path)):
         return f"folder {str(location)!r}"
-    return "the store" if collection is None else f"collection {collection!r}"
+    if collection is not None:
+        return f"collection {collection!r}"
+    return f"the store {location!r}" if hasattr(location, "upsert") else "the store"
 
 
 def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Schema:

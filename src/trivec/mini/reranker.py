@@ -70,7 +70,8 @@ class MiniReranker:
         self, options: MiniRerankerOptions | None = None, *, states: TokenStates | None = None
     ) -> None:
         self._options = options or MiniRerankerOptions()
-        self._states = Lazy(lambda: states or self._load_states())
+        self._given = states
+        self._states = Lazy(self._load_states, forks=self._options.device == "cpu")
         self._head = Lazy(load_head)
 
     @property
@@ -104,7 +105,9 @@ class MiniReranker:
         scores: dict[str, float] = dict(zip(distinct, logits, strict=True))
         return [scores[passage] for passage in passages]
 
-    def _load_states(self) -> MiniStates:
+    def _load_states(self) -> TokenStates:
+        if self._given is not None:
+            return self._given
         options = self._options
         return MiniStates(
             MiniEncoder(MINI_OPTIONS),

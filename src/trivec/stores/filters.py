@@ -21,9 +21,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from operator import ge, gt, le, lt
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
+
+import numpy as np
 
 from trivec._runtime.checks import check_depth
 from trivec.errors import FilterError, InputError
@@ -232,6 +236,8 @@ def _listed(field: Field, name: str, operand: Any) -> list[Any]:
 def _equal(field: Field, value: Any) -> models.Condition:
     if value is None:
         return _empty(field)
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, date):
         return _range(field, {"gte": value, "lte": value})
     comparable = _comparable(field, value)
@@ -254,7 +260,7 @@ def _comparable(field: Field, value: Any) -> str | int | float:
     Raises:
         FilterError: nothing in a payload can equal it.
     """
-    if isinstance(value, UUID):
+    if isinstance(value, UUID | Decimal | PurePath):  # as metadata of these types is stored
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise FilterError(f"{field.key!r} is compared with {value}; allowed: finite numbers")

@@ -6,8 +6,9 @@ import hashlib
 import re
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,13 @@ class FakeEncoder:
         self._name = name
         self._rows: dict[str, FloatArray] = {}
         self._tokens: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
         self._lock = threading.Lock()
 
     @property

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from contextlib import aclosing, closing
 from typing import Any
 
 import pytest
+from langchain_core._api import LangChainBetaWarning
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.documents import Document
 from langchain_core.language_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.prompts import PromptTemplate
 from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables.history import RunnableWithMessageHistory
 
 from langchain_trivec import TrivecRetriever, create_rag_chain
 from trivec.answers import AnswerOptions
@@ -335,3 +340,66 @@ async def test_a_trace_shows_retriever_and_model():
     ]
     assert "on_chat_model_stream" in events
     assert events[-1] == "on_chain_end"
+
+
+# As LangChain's parts take it
+
+
+def test_the_chain_has_a_schema_and_a_graph():
+    chain = create_rag_chain(FOUND, model())
+    schema = chain.get_input_jsonschema()
+    assert schema["properties"].keys() == {"question"}
+    assert {"answer", "citations"} <= chain.get_output_jsonschema()["properties"].keys()
+    piped = chain | (lambda result: result["answer"])
+    for runnable in (chain, piped, chain.with_config(tags=["x"])):
+        assert runnable.get_input_jsonschema()["properties"].keys() == {"question"}
+        names = [node["data"] for node in runnable.get_graph().to_json()["nodes"]]
+        assert any(isinstance(each, dict) and each["name"] == "rag" for each in names)
+
+
+def test_the_chain_in_pipes_and_as_a_tool():
+    llm = model(*["Hot [1]."] * 5)
+    chain = create_rag_chain(FOUND, llm)
+    assert (chain | (lambda result: result["answer"])).invoke("how?") == "Hot [1]."
+    assert (RunnableLambda(str.upper) | chain).invoke("how?")["question"] == "HOW?"
+    assert chain.pick("answer").invoke("how?") == "Hot [1]."
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LangChainBetaWarning)
+        tool = chain.as_tool(name="kb", description="what the documents say")
+    assert tool.args.keys() == {"question"}
+    assert tool.invoke({"question": "how?"})["answer"] == "Hot [1]."
+    assert (
+        chain.invoke([HumanMessage("how?"), AIMessage("so"), HumanMessage("what?")])["question"]
+        == "what?"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*(RunnableWithMessageHistory|InMemoryChatMessageHistory)")
+@pytest.mark.parametrize("keys", [{"input_messages_key": "question"}, {}], ids=["dict", "text"])
+async def test_the_chain_with_a_message_history(keys):
+    history = InMemoryChatMessageHistory()
+    chain = create_rag_chain(FOUND, model("Hot [1].", "Warm [1]."))
+    kept = RunnableWithMessageHistory(
+        chain, lambda: history, output_messages_key="answer", history_factory_config=[], **keys
+    )
+    given = [{"question": text} if keys else text for text in ("how?", "really?")]
+    assert kept.invoke(given[0])["answer"] == "Hot [1]."
+    assert (await kept.ainvoke(given[1]))["question"] == "really?"
+    said = [message.text for message in history.messages]
+    assert said == ["how?", "Hot [1].", "really?", "Warm [1]."]
+
+
+async def test_what_the_model_reads_and_is_told():
+    llm = model("Hot [1].", "Hot [1].")
+    prompt = PromptTemplate.from_template("From {source}: {page_content}")
+    found = [Document(page_content="tea is hot", metadata={"source": "tea.md"})]
+    options = AnswerOptions(instructions="Answer like a pirate.")
+    chain = create_rag_chain(
+        RunnableLambda(lambda _: found), llm, document_prompt=prompt, options=options
+    )
+    for result in (chain.invoke("how?"), await chain.ainvoke("how?")):
+        assert result["citations"] == [{"number": 1, "document": found[0]}]
+    for system, human in llm.asked:
+        assert "From tea.md: tea is hot" in human.content
+        assert system.content.endswith("\n\nAnswer like a pirate.")
+        assert NO_EVIDENCE in system.content

@@ -77,6 +77,9 @@ def test_weights_and_fusion(index):
     )
     for document in linear.invoke("green tea"):
         found = document.metadata["trivec"]
+        if document.id == "zh":
+            assert found == "mine"
+            continue
         sparse = found["arms"].get("sparse", 0.0)
         assert found["score"] == pytest.approx(0.5 * found["arms"]["dense"] + 0.3 * sparse)
     options = SearchOptions(fusion="rrf", rrf_k=1)

@@ -119,7 +119,7 @@ def test_bad_arguments_of_adding_store_nothing(store, arguments, message):
     assert store.index.count() == 0
 
 
-def test_documents_that_cannot_be_stored_are_named_and_the_others_stored(store):
+def test_documents_that_cannot_be_stored_are_named_and_the_others_stored(store, caplog):
     circle: dict = {}
     circle["self"] = circle
     documents = [
@@ -128,17 +128,27 @@ def test_documents_that_cannot_be_stored_are_named_and_the_others_stored(store):
         Document(id="odd", page_content="tea", metadata={"when": object()}),
         Document(id="keys", page_content="tea", metadata={1: "x", "a": 2}),
     ]
+    caplog.set_level("WARNING", "langchain_trivec")
+    assert store.add_documents(documents) == ["good"]
+    [record] = caplog.records
+    assert "3 passages were refused" in record.message
+    assert {refusal.id for refusal in store.last_report.refused} == {"blank", "odd", "keys"}
+    assert store.last_report.added == 1
+    assert ids(store.similarity_search("tea")) == ["good"]
     with pytest.raises(InputError, match="3 passages were refused") as failure:
-        store.add_documents(documents)
+        store.add_documents([*documents, Document(id="more", page_content="milk")], strict=True)
     for name in ("blank", "odd", "keys"):
         assert name in str(failure.value)
-    assert ids(store.similarity_search("tea")) == ["good"]
+    assert ids(store.get_by_ids(["more"])) == ["more"]
 
 
 async def test_the_same_holds_asynchronously(store):
+    given = [Document(page_content=" "), DOCUMENTS[0]]
+    assert len(await store.aadd_documents(given)) == 1
+    assert store.last_report.refused[0].reason == "the text is blank"
     with pytest.raises(InputError, match="the text is blank"):
-        await store.aadd_documents([Document(page_content=" "), DOCUMENTS[0]])
-    assert store.index.count() == 1
+        await store.aadd_texts([" ", "tea"], strict=True)
+    assert store.index.count() == 2
 
 
 @pytest.mark.filterwarnings("ignore:Using SHA-1")  # LangChain's own advice about its default

@@ -76,15 +76,26 @@ def test_changed_relationships_are_stored_without_encoding(filled, encoder):
     assert encoder.calls == calls
 
 
-def test_nodes_that_cannot_be_stored_are_named(store):
-    blank, good = TextNode(text=" ", id_="blank"), TextNode(text="good", id_="good")
-    with pytest.raises(InputError, match="blank: the text is blank"):
-        store.add([blank, good])
+def test_nodes_that_cannot_be_stored_are_named(store, caplog):
+    caplog.set_level("WARNING", "llama_index_trivec")
+    given = [
+        TextNode(text=" ", id_="blank"),
+        TextNode(text="odd", id_="odd", metadata={"x": object()}),
+        IndexNode(text="t", id_="points", index_id="i", obj=lambda: None),
+        TextNode(text="good", id_="good"),
+    ]
+    assert store.add(given) == [node.node_id for node in given]
     assert [node.node_id for node in store.get_nodes()] == ["good"]
-    with pytest.raises(InputError, match=r"'odd' cannot be written as JSON"):
-        store.add([TextNode(text="odd", id_="odd", metadata={"x": object()})])
-    with pytest.raises(InputError, match="object_map"):
-        store.add([IndexNode(text="t", index_id="i", obj=lambda: None)])
+    reasons = {refusal.id: refusal.reason for refusal in store.last_report.refused}
+    assert reasons.keys() == {"blank", "odd", "points"}
+    assert "cannot be written as JSON" in reasons["odd"]
+    assert "object_map" in reasons["points"]
+    [record] = caplog.records
+    assert "3 passages were refused" in record.message
+    strict = TrivecVectorStore(store.client, strict=True)
+    with pytest.raises(InputError, match="blank: the text is blank"):
+        strict.add([given[0], TextNode(text="more", id_="more")])
+    assert sorted(node.node_id for node in store.get_nodes()) == ["good", "more"]
 
 
 def test_the_embedding_of_a_node_is_not_stored(store, encoder):

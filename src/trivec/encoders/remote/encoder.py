@@ -41,6 +41,7 @@ NumberFormat: TypeAlias = Literal["base64", "float"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+EncoderT = TypeVar("EncoderT", bound="RemoteEncoder")
 
 XLM_ROBERTA_SPECIALS: Mapping[str, int] = {"cls": 0, "pad": 1, "eos": 2, "unk": 3}
 BYTES_PER_TOKEN = 3
@@ -185,6 +186,15 @@ class RemoteEncoder:
         self._options = options
         self._client = Lazy(lambda: _built(options.timeout) if client is None else client)
         self._is_mine = client is None
+        # a function, so that no attribute holds the key
+        self._arguments: Callable[[], dict[str, Any]] = lambda: {
+            "urls": dict(named),
+            "info": info,
+            "served_as": served_as,
+            "api_key": api_key,
+            "tokenizer": tokenizer,
+            "options": options,
+        }
         backoff = Backoff(options.deadline, longest_wait=options.longest_wait)
         key = Key(api_key)
         self._calls = RemoteCalls(self._client, key, backoff)
@@ -195,6 +205,18 @@ class RemoteEncoder:
             self._tokens = LocalTokens(Path(tokenizer), options.special_tokens)
         elif set(self._urls) != {"dense"}:
             self._tokens = ServerTokens(self._ask_tokenizer, self._at_once)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self._is_mine:
+            raise TypeError(
+                "a RemoteEncoder with a client of yours cannot be pickled; leave client out, or "
+                "build the encoder where it is needed"
+            )
+        return _rebuilt, (type(self), self._arguments())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        client = None if self._is_mine else self._client()
+        return _rebuilt(type(self), self._arguments(), client)
 
     @classmethod
     def named(
@@ -451,6 +473,13 @@ def _batches(sent: Sequence[_Sent], options: RemoteOptions) -> Iterator[list[_Se
         tokens += one.tokens
     if batch:
         yield batch
+
+
+def _rebuilt(
+    kind: type[EncoderT], arguments: Mapping[str, Any], client: httpx.Client | None = None
+) -> EncoderT:
+    """Return an encoder from the arguments of another."""
+    return kind(client=client, **arguments)
 
 
 def _built(timeout: float) -> httpx.Client:

@@ -42,9 +42,12 @@ class LocalTokens:
     """
 
     def __init__(self, file: Path, special_tokens: Mapping[str, int]) -> None:
-        self._tokenizer = Lazy(
-            lambda: TextTokenizer(SavedTokenizer(file, special_tokens, has_types=False))
-        )
+        self._file = file
+        self._special_tokens = special_tokens
+        self._tokenizer = Lazy(self._load)
+
+    def _load(self) -> TextTokenizer:
+        return TextTokenizer(SavedTokenizer(self._file, self._special_tokens, has_types=False))
 
     def read(
         self, texts: Sequence[str], *, instruction: str, max_length: int

@@ -27,6 +27,7 @@ class IndexFolder:
         self.path = path
         self.description = path / "trivec.json"
         self.shard = path / "shard"
+        self.holder = path / "holder.json"  # which process has the folder open
         self._schema: Schema | None = None
 
     def exists(self) -> bool:

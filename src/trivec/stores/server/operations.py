@@ -55,7 +55,7 @@ from trivec.types import Point, PointId, StoredPoint, Vector
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, QdrantClient
 
-__all__ = ["Operations", "is_local"]
+__all__ = ["Operations", "is_local", "require_client"]
 
 logger = logging.getLogger(__name__)
 
@@ -409,6 +409,17 @@ class Operations:
         collections.require_same(known, now, self.collection)
         self._schema = now
         return now
+
+
+def require_client(client: object, kind: str, other: str) -> None:
+    """Refuse a client of qdrant-client's of the other kind; anything else may stand in for one.
+
+    Raises:
+        InputError: it is one.
+    """
+    given = type(client).__name__
+    if given != kind and given in ("QdrantClient", "AsyncQdrantClient"):
+        raise InputError(f"the client is a {given}, allowed: {kind}; {other} takes this one")
 
 
 def is_local(client: Any) -> bool:

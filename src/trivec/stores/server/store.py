@@ -13,7 +13,7 @@ from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.server.calls import Operation, Request
 from trivec.stores.server.failures import RetryPolicy, call, default_policy
-from trivec.stores.server.operations import Operations, is_local
+from trivec.stores.server.operations import Operations, is_local, require_client
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ class ServerStore:
             ``RetryPolicy()`` says; reads as long as the client's own timeout, where that is longer.
         index_on_demand: make the payload index that a filter needs where the server demands one
             (strict mode); False raises FilterError instead.
+
+    Raises:
+        InputError: the client is an asynchronous one.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class ServerStore:
         retry: RetryPolicy | None = None,
         index_on_demand: bool = True,
     ) -> None:
+        require_client(client, "QdrantClient", "AsyncServerStore")
         self._client = client
         self._retry = retry or default_policy(client)
         self._index_on_demand = index_on_demand

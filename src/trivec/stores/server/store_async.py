@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trivec._runtime.driving import adrive
 from trivec.errors import StoreError
+from trivec.protocols import Store
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema
 from trivec.stores.server.calls import Operation, Request
 from trivec.stores.server.failures import RetryPolicy, call_async, default_policy
-from trivec.stores.server.operations import Operations
+from trivec.stores.server.operations import Operations, require_client
+from trivec.stores.server.store_loop import LoopServerStore
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ class AsyncServerStore:
     """Points in a collection of a Qdrant server, without blocking the event loop.
 
     It reads and writes what :class:`trivec.stores.ServerStore` does, in the same requests, with
-    the same retries; the collection exists already. Give it to :class:`trivec.AsyncHybridIndex`.
+    the same retries; the collection exists already. Give it to :class:`trivec.AsyncHybridIndex`,
+    whose ``open`` makes one, and the collection where there is none.
 
     ``AsyncQdrantClient(":memory:")`` works too, but it computes on the event loop, and sees nothing
     of what a synchronous client in memory holds. The client stays the caller's.
@@ -41,6 +44,9 @@ class AsyncServerStore:
         retry: how long requests may take and failed ones are repeated, as in ``ServerStore``; the
             time that a request waits for others of this store does not count.
         index_on_demand: as in ``ServerStore``.
+
+    Raises:
+        InputError: the client is a synchronous one.
     """
 
     def __init__(
@@ -51,8 +57,10 @@ class AsyncServerStore:
         retry: RetryPolicy | None = None,
         index_on_demand: bool = True,
     ) -> None:
+        require_client(client, "AsyncQdrantClient", "ServerStore")
         self._client = client
         self._retry = retry or default_policy(client)
+        self._index_on_demand = index_on_demand
         self._operations = Operations(
             client,
             collection,
@@ -140,6 +148,22 @@ class AsyncServerStore:
     async def close(self) -> None:
         """End the use of the store; the client is left open."""
         self._closed = True
+
+    def for_threads(self) -> Store:
+        """Return a store for worker threads, which sends its requests on the running loop."""
+        loop = asyncio.get_running_loop()
+
+        def beside(name: str) -> LoopServerStore:
+            collection = f"{self._operations.collection}_{name}"
+            other = AsyncServerStore(
+                self._client,
+                collection,
+                retry=self._retry,
+                index_on_demand=self._index_on_demand,
+            )
+            return LoopServerStore(other._operations, other._run, loop, beside)  # of this class
+
+        return LoopServerStore(self._operations, self._run, loop, beside)
 
     async def _run(self, operation: Operation[T]) -> T:
         return await adrive(operation, self._send)
