@@ -164,14 +164,14 @@ def test_a_text_that_changes_while_it_is_encoded_keeps_its_own_vector(location):
         encoder.index = index
         index.add_arm("sparse")
         assert best(index, "sparse", "entirely") == "3"
-        [point] = index.store.retrieve([index.point_id("3")], with_vectors=["sparse"])
+        [point] = index.store.retrieve([index.point_id("3", "book")], with_vectors=["sparse"])
         [expected] = encoder.encode_documents(["entirely different"])
         assert point.vectors["sparse"] == expected.sparse
 
 
 def test_points_written_without_the_arm_are_filled_in_later(index):
     index.add_arm("sparse")
-    [point] = index.store.retrieve([index.point_id("7")], with_vectors=["dense"])
+    [point] = index.store.retrieve([index.point_id("7", "book")], with_vectors=["dense"])
     index.store.upsert([point])  # as another writer would, who knows nothing of the arm
     assert lacking(index, "sparse") == 1
     assert index.add_arm("sparse") == 1
@@ -184,7 +184,7 @@ def test_a_name_that_is_taken_is_left_alone(encoder):
     index.add(CHUNKS)
     index.store.create_vector(VectorSpec("sparse", "sparse"))
     theirs = models.SparseVector(indices=[5], values=[1.0])
-    key = index.point_id("7")
+    key = index.point_id("7", "book")
     client.update_vectors("kb", [models.PointVectors(id=key, vector={"sparse": theirs})])
     assert index.add_arm("sparse") == len(CHUNKS)
     assert index.schema.vectors["sparse"].name == "trivec-sparse"
@@ -209,7 +209,7 @@ def test_points_without_text_get_no_vector(index, caplog):
 def _point(index, identity):
     from trivec.types import Point
 
-    [stored] = index.store.retrieve([index.point_id(identity)], with_vectors=["dense"])
+    [stored] = index.store.retrieve([index.point_id(identity, "book")], with_vectors=["dense"])
     return Point(stored.id, stored.vectors, stored.payload)
 
 

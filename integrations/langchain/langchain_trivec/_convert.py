@@ -39,7 +39,7 @@ def chunk_of(document: Document, identity: str | None = None) -> Chunk:
     changes nothing and two documents that differ in metadata alone are both kept.
     """
     if not isinstance(document, Document):
-        raise InputError(f"a {type(document).__name__} is no Document; give a list of Documents")
+        raise InputError(f"a {type(document).__name__} is not a Document; give a list of Documents")
     metadata = plain_values(document.metadata)
     source = metadata.get("source")
     return Chunk(
@@ -117,7 +117,7 @@ def listed_texts(name: str, values: object) -> list[Any]:
         InputError: it is one text, or no list.
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InputError(f"{name}={values!r} is no list; give one: {name}=[{values!r}]")
+        raise InputError(f"{name}={values!r} is not a list; give one: {name}=[{values!r}]")
     return list(values)
 
 

@@ -49,7 +49,7 @@ def chunk_of(node: BaseNode) -> Chunk:
         InputError: the node, or the object that an ``IndexNode`` points to, is not JSON.
     """
     if not isinstance(node, BaseNode):
-        raise InputError(f"a {type(node).__name__} is no node; give a list of nodes")
+        raise InputError(f"a {type(node).__name__} is not a node; give a list of nodes")
     given = node.metadata
     try:
         content = node.model_dump(mode="json", fallback=_python_value)

@@ -32,22 +32,32 @@ def fingerprint_name(info: EncoderInfo) -> str:
     return f"{model}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
-def plain_values(value: Any) -> Any:  # noqa: PLR0911  # one return for each type
+_LEVELS = 64
+"""How deep values are looked into: deeper than an index stores, so that it refuses them by name."""
+
+
+def plain_values(value: Any, levels: int = _LEVELS) -> Any:  # noqa: PLR0911  # one for each type
     """Return a value in which nothing is left of the types that programs keep beside JSON's.
 
     Dates and times become ISO 8601 text, UUIDs, Decimals and paths text, sets sorted lists, and
-    numpy's numbers and arrays Python's. Anything else stays, for the index to refuse by name.
+    numpy's numbers and arrays Python's. Anything else stays, for the index to refuse by name, and
+    so does what lies deeper than ``levels``.
     """
+    if not levels:
+        return value
     match value:
         case Mapping():
-            return {key: plain_values(item) for key, item in value.items()}
+            return {key: plain_values(item, levels - 1) for key, item in value.items()}
         case list() | tuple():
-            return [plain_values(item) for item in value]
+            return [plain_values(item, levels - 1) for item in value]
         case set() | frozenset():
-            return sorted(map(plain_values, value), key=partial(json.dumps, default=repr))
+            return sorted(
+                (plain_values(item, levels - 1) for item in value),
+                key=partial(json.dumps, default=repr),
+            )
         case np.generic() | np.ndarray():
             plain = value.tolist()
-            return value if isinstance(plain, np.generic) else plain_values(plain)
+            return value if isinstance(plain, np.generic) else plain_values(plain, levels - 1)
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
         case date() | time():

@@ -35,24 +35,12 @@ def frozen(report: type[R], tally: object) -> R:
 
 
 def warn_of_losses(report: AddReport, logger: logging.Logger) -> None:
-    """Say in one warning how many passages were refused or cut, if any were."""
+    """Say in one warning how many passages were refused; the index itself tells of those cut."""
     if report.refused:
         first = "; ".join(f"{one.id}: {one.reason}" for one in report.refused[:_NAMED])
         logger.warning(
             "%d passages were refused and are not stored, the others are; last_report names them "
-            "(%s)%s",
+            "(%s)",
             len(report.refused),
             first,
-            _cut(report, " and "),
         )
-    elif report.truncated:
-        logger.warning("%s", _cut(report))
-
-
-def _cut(report: AddReport, before: str = "") -> str:
-    if not report.truncated:
-        return ""
-    return (
-        f"{before}{len(report.truncated)} passages are longer than the model reads: their ends "
-        "have no dense, sparse or ColBERT vectors; split them"
-    )

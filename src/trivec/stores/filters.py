@@ -172,7 +172,8 @@ def _logic(operator: str, operand: Any, fields: Fields) -> models.Condition:
             f"{operator!r} takes a list of filters with at least one, got {operand!r}"
         )
     filters = [
-        part if isinstance(part, models.Filter) else _from_shorthand(part, fields) for part in parts
+        part if part is None or isinstance(part, models.Filter) else _from_shorthand(part, fields)
+        for part in parts
     ]
     inner: list[models.Condition] = [filter for filter in filters if filter is not None]
     if len(inner) < len(parts):
