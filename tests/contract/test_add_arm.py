@@ -155,7 +155,7 @@ def test_a_text_that_changes_while_it_is_encoded_keeps_its_own_vector(location):
         def encode_documents(self, texts, *, heads=ALL_HEADS):
             if heads == ("sparse",) and self.index is not None:
                 index, self.index = self.index, None
-                index.add([Chunk("entirely different", id="3")])
+                index.add([Chunk("entirely different", id="3", source="book")])
             return super().encode_documents(texts, heads=heads)
 
     encoder = Meddling()
