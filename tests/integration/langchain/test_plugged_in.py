@@ -73,7 +73,7 @@ def test_documents_longer_than_the_model_reads(tmp_path, caplog):
     assert "1 passages were refused" in refused
     assert store.last_report.truncated == ("long",)
     store.similarity_search("query " * 100)
-    assert "1 of 1 query texts are longer" in caplog.records[-1].message
+    assert "1 of 1 queries are longer" in caplog.records[-1].message
     store.index.close()
 
 
