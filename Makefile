@@ -48,7 +48,7 @@ $(LLM_INSTALLED): constraints-llm.txt
 test-llm: $(INSTALLED) $(LLM_INSTALLED) ## rewriting, answers and refusals by a real small model, served here over HTTP
 	TRIVEC_LLM_PYTHON=$(LLM_VENV)/bin/python $(BIN)/python -m pytest tests/llm
 
-mutants: $(INSTALLED) ## break the core on purpose and see which tests notice: an hour, SAMPLE=60 some minutes
+mutants: $(INSTALLED) ## break the core on purpose and see which tests notice; SAMPLE=60 is quicker
 	$(BIN)/python scripts/mutants.py $(if $(SAMPLE),--sample $(SAMPLE))
 
 lint: $(INSTALLED) ## ruff, formatting, mypy

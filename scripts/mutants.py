@@ -30,8 +30,8 @@ MUTMUT = Path(sys.executable).parent / "mutmut"
 SURVIVED, UNTESTED = 0, 33
 """Exit codes of mutmut's; all others mean that a test noticed, be it by a time-out."""
 
-EVERY_STORE_BUT_ONE = ["-k", "not edge and not server"]
-"""A contract suite over the store in memory alone: the logic is the same, and it takes seconds."""
+QUICK = ["-k", "not edge and not server and not comes_back_whole"]
+"""Contract suites over the store in memory alone, and no test that takes many seconds."""
 
 NEAREST: Mapping[str, tuple[str, Sequence[str]]] = {
     "fusion": ("fusion.py", ["unit/test_fusion.py"]),
@@ -41,10 +41,7 @@ NEAREST: Mapping[str, tuple[str, Sequence[str]]] = {
         ["unit/test_stores_filters.py", "contract/test_store_filters.py"],
     ),
     "payload fields": ("payloads/fields.py", ["unit/test_payloads_fields.py"]),
-    "payload": (
-        "payloads/trivec.py",
-        ["unit/test_payloads_trivec.py", "unit/test_payloads_codecs.py"],
-    ),
+    "payload": ("payloads/trivec.py", ["unit/test_payloads_trivec.py"]),
     "llama index payload": ("payloads/llama_index.py", ["unit/test_payloads_codecs.py"]),
     "haystack payload": ("payloads/haystack.py", ["unit/test_payloads_codecs.py"]),
     "stored layouts": ("payloads/codecs.py", ["unit/test_payloads_codecs.py"]),
@@ -159,7 +156,7 @@ def prepare(folder: Path, path: Path, tests: Sequence[str]) -> Path:
         "only_mutate": [str(path)],
         "pytest_add_cli_args_test_selection": [
             *(f"tests/{test}" for test in tests),
-            *EVERY_STORE_BUT_ONE,
+            *QUICK,
         ],
         "pytest_add_cli_args": ["-p", "no:cacheprovider"],
         "process_isolation": "forkserver",

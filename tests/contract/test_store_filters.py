@@ -245,13 +245,14 @@ NUMBERS = [
     25.643769918316394, 0.1, 0.30000000000000004, 1764377236.123456789, 1e-7, 1.2345678901234567e-9,
     1e22, 1.7976931348623157e308, 5e-324, 9.007199254740993, 0.1 + 0.7, 2020, 2021.0, 0, -0.0, -1.5,
     2**53, 2**53 + 1, 2**60, 2**60 + 1, 2**63 - 1, 2**63, 2**64 - 1, -(2**63), -(2**63) + 1,
+    987.2591999999999, 918.0000000000001,  # the engine reads 987.2592 and 918
 ]  # fmt: skip
 
 
 def test_numbers_compare_exactly(store):
     metadata = [{"n": number} for number in NUMBERS]
     fill(store, metadata)
-    for number in [*NUMBERS, 2020.0, 2021, float(2**60), 7, 0.3, 0.8]:
+    for number in [*NUMBERS, 2020.0, 2021, float(2**60), 7, 0.3, 0.8, 987.2592, 918, 918.0]:
         equal = {at for at, stored in enumerate(NUMBERS) if stored == number}
         assert selected(store, as_filter({"n": number}, field_of)) == equal, number
         assert selected(store, as_filter({"n": {"in": [number]}}, field_of)) == equal, number

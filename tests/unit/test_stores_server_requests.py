@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
@@ -123,6 +124,45 @@ def test_batches_keep_order_and_bounds(sizes):
 
 def test_an_item_larger_than_a_batch_stands_alone():
     assert list(batches([5, 500, 5], lambda size: size, max_bytes=100)) == [[5], [500], [5]]
+
+
+class Sizes:
+    """A client that notes how many points each write is of."""
+
+    def __init__(self, client):
+        self._inner = client
+        self.sizes = {}
+
+    def __getattr__(self, name):
+        value = getattr(self._inner, name)
+        if name not in {"upsert", "update_vectors", "batch_update_points", "delete"}:
+            return value
+
+        def call(collection, items, **options):
+            listed = items if isinstance(items, list) else items.points
+            self.sizes.setdefault(name, []).append(len(listed))
+            return value(collection, items, **options)
+
+        return call
+
+
+def test_every_write_is_cut_into_requests_that_a_server_takes():
+    points = [Point(number, {"dense": DENSE}, {}) for number in range(1, 601)]
+    with contextlib.closing(QdrantClient(":memory:")) as local:
+        client = Sizes(local)
+        store = ServerStore(client, "kb")
+        store.create(Schema({"dense": VectorSpec("dense", "dense", 2)}))
+        store.upsert(points)
+        store.update_vectors({point.id: point.vectors for point in points})
+        store.overwrite_payload({point.id: {"a": 1} for point in points})
+        store.delete(ids=list(range(1, 2002)))
+    cut = [256, 256, 88]
+    assert client.sizes == {
+        "upsert": cut,
+        "update_vectors": cut,
+        "batch_update_points": cut,
+        "delete": [1000, 1000, 1],
+    }
 
 
 def test_payload_indexes():
