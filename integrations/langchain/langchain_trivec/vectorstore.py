@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -290,8 +291,14 @@ class TrivecVectorStore(SearchMethods):
         if strict:
             report.require_complete()
         warn_of_losses(report, logger)
-        refused = {refusal.id for refusal in report.refused}
-        return [str(chunk.id) for chunk in chunks if str(chunk.id) not in refused]
+        refused = Counter(refusal.id for refusal in report.refused)
+        stored = []
+        for chunk in reversed(chunks):  # of an id given twice the first is stored
+            if refused[str(chunk.id)]:
+                refused[str(chunk.id)] -= 1
+            else:
+                stored.append(str(chunk.id))
+        return stored[::-1]
 
     def delete(
         self,

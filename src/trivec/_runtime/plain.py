@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -32,6 +32,8 @@ def fingerprint_name(info: EncoderInfo) -> str:
     return f"{model}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
+_PLAIN = (str, int, float, bool)
+
 _LEVELS = 64
 """How deep values are looked into: deeper than an index stores, so that it refuses them by name."""
 
@@ -40,7 +42,8 @@ def plain_values(value: Any, levels: int = _LEVELS) -> Any:  # noqa: PLR0911  # 
     """Return a value in which nothing is left of the types that programs keep beside JSON's.
 
     Dates and times become ISO 8601 text, UUIDs, Decimals and paths text, sets sorted lists, and
-    numpy's numbers and arrays Python's. Anything else stays, for the index to refuse by name, and
+    numpy's numbers and arrays Python's. Enumerations, durations, dataclasses and pydantic's models
+    become what pydantic writes for them. Anything else stays, for the index to refuse by name, and
     so does what lies deeper than ``levels``.
     """
     if not levels:
@@ -64,4 +67,16 @@ def plain_values(value: Any, levels: int = _LEVELS) -> Any:  # noqa: PLR0911  # 
             return value.isoformat()
         case UUID() | Decimal() | PurePath():
             return str(value)
-    return value
+    return value if value is None or type(value) in _PLAIN else _by_pydantic(value)
+
+
+def _by_pydantic(value: Any) -> Any:
+    """Return enumerations, durations, addresses, dataclasses and models as pydantic writes them."""
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+    if isinstance(value, Iterator):
+        return value  # to look at it would use it up
+    try:
+        return to_jsonable_python(value)
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return value

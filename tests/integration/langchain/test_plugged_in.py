@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from enum import Enum
+from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 from uuid import UUID
 
@@ -77,6 +80,15 @@ def test_documents_longer_than_the_model_reads(tmp_path, caplog):
     store.index.close()
 
 
+class State(Enum):
+    OPEN = "open"
+
+
+@dataclass
+class Place:
+    name: str
+
+
 def test_metadata_of_the_types_that_programs_have(store):
     metadata = {
         "day": date(2024, 5, 1),
@@ -84,6 +96,10 @@ def test_metadata_of_the_types_that_programs_have(store):
         "uuid": UUID(int=5),
         "price": Decimal("1.50"),
         "path": PurePosixPath("a/b"),
+        "state": State.OPEN,
+        "lasts": timedelta(hours=1),
+        "address": IPv4Address("10.0.0.1"),
+        "place": Place("shelf"),
         "tags": {"b", "a"},
         "n": np.int64(3),
         "x": np.float32(0.5),
@@ -101,6 +117,10 @@ def test_metadata_of_the_types_that_programs_have(store):
         "uuid": str(UUID(int=5)),
         "price": "1.50",
         "path": "a/b",
+        "state": "open",
+        "lasts": "PT1H",
+        "address": "10.0.0.1",
+        "place": {"name": "shelf"},
         "tags": ["a", "b"],
         "n": 3,
         "x": 0.5,

@@ -119,6 +119,11 @@ def test_bad_arguments_of_adding_store_nothing(store, arguments, message):
     assert store.index.count() == 0
 
 
+def test_an_id_given_twice_is_returned_for_the_text_that_is_stored(store):
+    assert store.add_texts(["tea", "milk", "salt"], ids=["1", "1", "2"]) == ["1", "2"]
+    assert store.get_by_ids(["1"])[0].page_content == "tea"
+
+
 def test_documents_that_cannot_be_stored_are_named_and_the_others_stored(store, caplog):
     circle: dict = {}
     circle["self"] = circle

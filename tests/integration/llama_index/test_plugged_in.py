@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import pickle
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
+from enum import Enum
+from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 from uuid import UUID
 
@@ -103,12 +106,25 @@ def test_nodes_longer_than_the_model_reads(tmp_path, caplog):
     assert [report.truncated for report in reports] == [("long",)]
 
 
+class State(Enum):
+    OPEN = "open"
+
+
+@dataclass
+class Place:
+    name: str
+
+
 def test_metadata_of_the_types_that_programs_have(store):
     metadata = {
         "day": date(2024, 5, 1),
         "uuid": UUID(int=5),
         "price": Decimal("1.50"),
         "path": PurePosixPath("a/b"),
+        "state": State.OPEN,
+        "lasts": timedelta(hours=1),
+        "address": IPv4Address("10.0.0.1"),
+        "place": Place("shelf"),
         "tags": {"c", "b", "a"},
         "n": np.int64(3),
         "x": np.float32(0.5),
@@ -121,6 +137,10 @@ def test_metadata_of_the_types_that_programs_have(store):
         "uuid": str(UUID(int=5)),
         "price": "1.50",
         "path": "a/b",
+        "state": "open",
+        "lasts": "PT1H",
+        "address": "10.0.0.1",
+        "place": {"name": "shelf"},
         "tags": ["a", "b", "c"],
         "n": 3,
         "x": 0.5,
