@@ -50,6 +50,10 @@ from trivec.types import ChatReply
         ("a hundred [1-100]", tuple(range(1, 101))),
         ("one more [1-101]", (1, 101)),
         ("too long [12345], unclosed [1, empty [], nested [[4]]", (4,)),
+        (
+            r"escaped \[1\], [ref_2], [パッセージ3], [4|5], [источник 6], [出处7]",
+            tuple(range(1, 8)),
+        ),
         ("none", ()),
     ],
 )

@@ -120,6 +120,13 @@ class AsyncChat(Chat):
         ('I think of milk, so ["no"].</think>lactase, dairy', ("lactase", "dairy")),
         ("<reasoning>milk?</reasoning>\nlactase", ("lactase",)),
         ("<|channel|>analysis<|message|>milk, no<|end|><|channel|>final<|message|>gut", ("gut",)),
+        ("null", ()),
+        ("N/A", ()),
+        ("无", ()),
+        ("keywords = ['tea', 'milk']", ("tea", "milk")),
+        ("<keywords>tea, milk</keywords>", ("tea", "milk")),
+        ("<ul><li>tea</li><li>milk</li></ul>", ("tea", "milk")),
+        ("none of these, tea", ("none of these", "tea")),
     ],
 )
 def test_every_form_that_models_write(reply, expected):

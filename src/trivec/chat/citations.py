@@ -15,16 +15,18 @@ LONGEST_RANGE = 100
 
 _LABEL = (
     r"(?:passages?|sources?|citations?|cite|documents?|docs?|references?|refs?|context|chunks?|snippets?"
-    r"|id|no\.?|nr\.?|textstellen?|quellen?|fuentes?|fonti|fonte"
-    r"|资料|資料|文档|文檔|文件|来源|來源|引用|参考|參考|段落|文献|文獻|出典|引用元|자료|출처|문서)"
+    r"|id|no\.?|nr\.?|textstellen?|quellen?|fuentes?|pasajes?|documentos?|fonti|fontes?|passaggi[o]?"
+    r"|источники?|документы?|фрагменты?"
+    r"|资料|資料|文档|文檔|文件|文书|文書|来源|來源|出处|出處|引用|引文|参考|參考|段落|片段|文献|文獻"
+    r"|引用元|出典|パッセージ|ソース|ドキュメント|자료|출처|문서|단락|구절)"
 )
 _DASH = r"(?:[-‐‑‒–—−~～〜至到]|to|bis)"
-_AND = r"(?:[,，、;；&+/]|and|or|und|oder|et|y|e|和|与|與|及|或|と|및|와|과)"
-_ITEM = rf"(?:{_LABEL}\s{{0,3}}[:：#№.]?\s{{0,3}})?[#№^]?(?P<first>\d{{1,3}})(?!\d)"
+_AND = r"(?:[,，、;；&+/|]|and|or|und|oder|et|y|e|和|与|與|及|或|と|및|와|과)"
+_ITEM = rf"(?:{_LABEL}\s{{0,3}}[:：#№._-]?\s{{0,3}})?[#№^]?(?P<first>\d{{1,3}})(?!\d)"
 # one number, or a range of two; what stands behind a dagger is where in the passage
 _PART = regex.compile(
     rf"\s{{0,3}}{_ITEM}"
-    rf"(?:\s{{0,3}}{_DASH}\s{{0,3}}(?:{_LABEL}\s{{0,3}}[:：#№.]?\s{{0,3}})?[#№^]?(?P<last>\d{{1,3}})(?!\d))?"
+    rf"(?:\s{{0,3}}{_DASH}\s{{0,3}}(?:{_LABEL}\s{{0,3}}[:：#№._-]?\s{{0,3}})?[#№^]?(?P<last>\d{{1,3}})(?!\d))?"
     r"\s{0,3}(?:[†‡][^\[\]【】]{0,60})?",
     regex.IGNORECASE,
 )
@@ -39,7 +41,7 @@ _PLAIN = str.maketrans(_SUPERSCRIPTS + "０１２３４５６７８９", "012345
 # Superscripts cite behind a word or a full stop, not behind a unit, a formula or a number.
 _CANDIDATE = regex.compile(
     rf"""
-      [{_OPENING}] (?P<inside> [^{_OPENING}{_CLOSING}\n]{{1,300}}+ ) [{_CLOSING}]
+      \\?[{_OPENING}] (?P<inside> [^{_OPENING}{_CLOSING}\n\\]{{1,300}}+ ) \\?[{_CLOSING}]
     | [(（] \s{{0,3}} (?P<labelled> {_LABEL} [^()（）\[\]\n]{{1,100}}+ ) [)）]
     | <sup> \s{{0,3}} (?P<tagged> [\d,;\s–-]{{1,40}}+ ) </sup>
     | (?<= [.。,，;；:：!?！？)）"”’»」』\p{{Han}}\p{{Hiragana}}\p{{Katakana}}\p{{Hangul}}]

@@ -62,6 +62,17 @@ _KEYWORD = re.compile(
 )
 _SUB_QUESTIONS = re.compile(r"^sub[ _-]?questions?$|^子问题$|^子問題$", re.IGNORECASE)
 _ITEM = re.compile(r"\s{0,20}(?:[-*•·–—]\s{1,9}|\(?\d{1,2}(?:[.)]\s{0,9}|[、:：]))(?=\S)")
+_TAG = re.compile(
+    r"</?(?:(?:search[ _-]?)?(?:keyword|term|phrase)s?"
+    r"|answer|output|result|response|list|item|[uo]l|li|p|br|b)/?>",
+    re.IGNORECASE,
+)
+_ASSIGNED = re.compile(r"^\s{0,9}\w{1,30}\s{0,3}=\s{0,3}(?=[\[{(\"'])")
+_NOTHING = frozenset(
+    ("null", "none", "nil", "undefined", "n/a", "nan", "无", "無", "没有", "なし", "없음")
+)
+"""Replies of one word that say: no keywords."""
+
 _BULLET = re.compile(r"^\s{0,20}(?:[-*•·]|\(?\d{1,2}[.)、:：])\s{0,9}")
 _MENTION = re.compile(
     r"\b(?:keywords?|terms?|phrases?)\b|关键词|關鍵詞|检索词|術語|术语|キーワード|키워드",
@@ -202,6 +213,9 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _from_pieces(text: str) -> list[str]:
+    text = _ASSIGNED.sub("", _TAG.sub("\n", text))
+    if text.strip(_QUOTES).casefold() in _NOTHING:
+        return []
     begun = text.lstrip()[:1]
     if begun in ("[", "{") and (whole := _STRING.findall(text)):  # JSON that was cut off
         return [string for string, colon in whole if not colon]
