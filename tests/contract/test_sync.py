@@ -70,6 +70,25 @@ class TestWhatChanges:
         assert (again.passages.skipped, again.passages.given, again.gone) == (6, 6, ())
         assert encoder.encoded == encoded
 
+    def test_names_with_control_characters(self, sync, index, docs, encoder):
+        """A source is stored without them; the file is still the one that was listed."""
+        names = ["a\x1b[31m.md", "b\x9b.txt", "c\rd.txt", "e\nf.txt", "g\u202e.txt", "h\x7f.txt"]
+        for name in names:
+            docs.joinpath(name).write_text(f"The text of {name!a}.", "utf-8")
+        assert sync().passages.added == 6 + len(names)
+        encoded = encoder.encoded
+        again = sync()
+        assert (again.passages.skipped, again.passages.deleted, again.gone) == (12, 0, ())
+        assert encoder.encoded == encoded
+        docs.joinpath(names[0]).write_bytes(b"\x81\xff\x00\xfe")
+        docs.joinpath(names[1]).unlink()
+        docs.joinpath("h.txt").write_text("Its name differs in a control character.", "utf-8")
+        report = sync()
+        assert report.gone == ("b.txt",)
+        assert "a[31m.md" in sources(index)  # it cannot be read, so nothing of it is deleted
+        assert [refusal.id for refusal in report.passages.refused] != []
+        assert report.missed == 2
+
     def test_the_working_directory_does_not_matter(self, sync, index, docs, monkeypatch):
         sync()
         for place, path in ((docs, "."), (docs / "deep", ".."), (docs.parent, "docs")):

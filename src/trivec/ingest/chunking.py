@@ -13,7 +13,7 @@ from trivec.ingest.documents import LeftOut, OnLeftOut, ReadOptions, log_left_ou
 from trivec.ingest.finding import find_files
 from trivec.ingest.passages import PassageSplitter
 from trivec.ingest.readers import read
-from trivec.text import split, token_counter
+from trivec.text import clean, split, token_counter
 from trivec.types import Chunk
 
 if TYPE_CHECKING:
@@ -137,9 +137,12 @@ def _of_file(
 
 
 def source_of(path: Path, base: Path) -> str:
-    """Return what a file's passages have as source: its path, relative where it is inside."""
+    """Return what a file's passages have as source: its path, relative where it is inside.
+
+    It is clean as all that is stored: a name with control characters loses them.
+    """
     place = absolute(path)
-    return (place.relative_to(base) if place.is_relative_to(base) else place).as_posix()
+    return clean((place.relative_to(base) if place.is_relative_to(base) else place).as_posix())
 
 
 def absolute(path: str | Path) -> Path:

@@ -27,6 +27,7 @@ from trivec.ingest.chunking import (
 from trivec.ingest.documents import LeftOut, OnLeftOut, ReadOptions
 from trivec.ingest.finding import find_files
 from trivec.ingest.passages import PassageSplitter
+from trivec.text import clean
 from trivec.types import AddReport, Chunk, PointId
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def sync_folder(
     sources = {source_of(path, base) for path in files}
     missing = _Missing()
     if options.prune:
-        missing = _without_file(index, [absolute(path) for path in named], base, sources)
+        missing = _without_file(index, [_stored(absolute(path)) for path in named], base, sources)
     gone = {source: ids for source, ids in missing.points.items() if not left_out.has(base, source)}
     remembers = not options.dry_run and binding_of(index).tenant is None
     if remembers and index.schema.root != str(base):
@@ -208,13 +209,13 @@ class _LeftOut:
         self.listed.append(left_out)
         empty = left_out.expected and left_out.path.is_dir() and not left_out.path.is_symlink()
         if not (empty and self.allow_empty):
-            self._places.add(absolute(left_out.path))
+            self._places.add(_stored(absolute(left_out.path)))
         if self.tell is not None:
             self.tell(left_out)
 
     def has(self, base: Path, source: str) -> bool:
         """Say whether a source, or a folder that it lies in, was left out in part."""
-        place = base / source
+        place = _stored(base / source)
         return place in self._places or not self._places.isdisjoint(place.parents)
 
 
@@ -254,6 +255,11 @@ class _Missing:
     contents: dict[Contents, PointId] = field(default_factory=dict)
 
 
+def _stored(path: Path) -> Path:
+    """Return a path as sources hold it, which are clean."""
+    return Path(clean(str(path)))
+
+
 def _root(index: HybridIndex, named: list[Path], root: str | Path | None) -> Path:
     """Return what sources are relative to.
 
@@ -287,7 +293,7 @@ def _without_file(index: HybridIndex, named: list[Path], base: Path, sources: se
             source = own.get("source")
             if not isinstance(source, str) or source in sources or "extra" not in own:
                 continue
-            place = base / source
+            place = _stored(base / source)
             below = place in named or not set(named).isdisjoint(place.parents)
             if below and FILE_MARK in binding.codec.decode(point).extra:
                 missing.points.setdefault(source, []).append(point.id)
