@@ -118,6 +118,46 @@ class TestWhatChanges:
         assert sources(index) == {"people.csv", "products.csv"}
         assert all("honey" not in hit.text for hit in index.search("honey", k=9))
 
+    @pytest.mark.parametrize("prune", [True, False])
+    def test_a_file_that_is_emptied(self, sync, index, docs, prune):
+        sync()
+        index.add([Chunk("by hand", source="bees.md", id="by hand")])
+        docs.joinpath("bees.md").write_text("  \n", "utf-8")
+        docs.joinpath("people.csv").write_text("id,text\n", "utf-8")
+        planned = sync(options=SyncOptions(prune=prune, dry_run=True))
+        assert (planned.passages.deleted, index.count()) == (3, 7)
+        report = sync(options=SyncOptions(prune=prune))
+        assert (report.passages.deleted, report.gone, report.kept) == (3, (), ())
+        assert {one.path.name for one in report.left_out} == {"bees.md", "people.csv"}
+        assert [chunk.text for chunk in index.get(["by hand"])] == ["by hand"]
+        assert index.count() == 4
+
+    @pytest.mark.parametrize(
+        "renamed",
+        [
+            {"a.txt": "b.txt", "b.txt": "c.txt", "c.txt": "d.txt"},
+            {"b.txt": "a.txt", "c.txt": "b.txt", "a.txt": "z.txt"},
+            {"a.txt": "b.txt", "b.txt": "a.txt"},
+        ],
+        ids=["forth", "back", "swapped"],
+    )
+    def test_chains_of_names(self, sync, index, docs, renamed):
+        """Each passage has its own text's vectors, whichever name it had before."""
+        letters = {"a.txt": "apples", "b.txt": "bears", "c.txt": "cider"}
+        for name, text in letters.items():
+            docs.joinpath(name).write_text(f"All about {text}.", "utf-8")
+        sync()
+        for name in renamed:
+            docs.joinpath(name).rename(docs / f"{name}.moved")
+        for name, new in renamed.items():
+            docs.joinpath(f"{name}.moved").rename(docs / new)
+        sync()
+        for name, text in letters.items():
+            hit = index.search(f"All about {text}.", k=1, options=SearchOptions(arms=("dense",)))[0]
+            assert (hit.source, hit.text) == (renamed.get(name, name), f"All about {text}.")
+            assert hit.score == pytest.approx(1, abs=1e-4)
+        assert index.count() == 9
+
     def test_without_pruning_it_stays(self, sync, index, docs):
         sync()
         docs.joinpath("bees.md").unlink()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 __all__ = [
+    "EMPTY",
     "absolute",
     "chunks",
     "file_chunks",
@@ -27,6 +28,9 @@ __all__ = [
     "passage_splitter",
     "source_of",
 ]
+
+EMPTY = "it holds no text"
+"""Why a file is left out that was read, and of which nothing went wrong."""
 
 NAMED = 5
 """How many of the things left out the error of ``strict`` names."""
@@ -127,13 +131,13 @@ def _of_file(
         for document in read(path, options, on_left_out=note):
             passages = splitter.passages(document)
             if not passages and document.where is not None:
-                note(LeftOut(path, "it holds no text", document.where))
+                note(LeftOut(path, EMPTY, document.where))
             empty = empty and not passages
             yield from passages
     except (InputError, MissingDependencyError) as err:
         note(LeftOut(path, str(err).removeprefix(f"{path} cannot be read: ")))
     if empty and not reported:
-        report(LeftOut(path, "it holds no text"))
+        report(LeftOut(path, EMPTY))
 
 
 def source_of(path: Path, base: Path) -> str:

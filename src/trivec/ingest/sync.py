@@ -18,6 +18,7 @@ from trivec.index.hybrid import HybridIndex, add_options, binding_of, remember_r
 from trivec.index.performing import run
 from trivec.index.pruning import delete_steps
 from trivec.ingest.chunking import (
+    EMPTY,
     absolute,
     file_chunks,
     left_out_summary,
@@ -185,7 +186,8 @@ def sync_folder(
         dry_run=options.dry_run,
     )
     report = _added(index, reading, adding)
-    deleted = _delete(index, gone, dry_run=options.dry_run)
+    emptied = _of_files(index, [source_of(path, base) for path in left_out.emptied])
+    deleted = _delete(index, gone | emptied, dry_run=options.dry_run)
     return SyncReport(
         replace(report, deleted=report.deleted + deleted),
         len(files),
@@ -203,12 +205,15 @@ class _LeftOut:
     tell: OnLeftOut | None
     allow_empty: bool
     listed: list[LeftOut] = field(default_factory=list)
+    emptied: list[Path] = field(default_factory=list)
     _places: set[Path] = field(default_factory=set)
 
     def __call__(self, left_out: LeftOut) -> None:
         self.listed.append(left_out)
         empty = left_out.expected and left_out.path.is_dir() and not left_out.path.is_symlink()
-        if not (empty and self.allow_empty):
+        if left_out.where is None and left_out.reason == EMPTY:
+            self.emptied.append(left_out.path)
+        elif not (empty and self.allow_empty):
             self._places.add(_stored(absolute(left_out.path)))
         if self.tell is not None:
             self.tell(left_out)
@@ -299,6 +304,21 @@ def _without_file(index: HybridIndex, named: list[Path], base: Path, sources: se
                 missing.points.setdefault(source, []).append(point.id)
                 missing.contents[str(own.get("digest")), own.get("context")] = point.id
     return missing
+
+
+def _of_files(index: HybridIndex, sources: Iterable[str]) -> dict[str, list[PointId]]:
+    """Return the points of each source that came from its file."""
+    binding = binding_of(index)
+    found = {}
+    for source in sources:
+        pages = binding.pages(binding.scope(binding.of_source(source)))
+        found[source] = [
+            point.id
+            for points in pages
+            for point in points
+            if FILE_MARK in binding.codec.decode(point).extra
+        ]
+    return found
 
 
 def _added(index: HybridIndex, reading: _Reading, options: AddOptions) -> AddReport:
