@@ -19,7 +19,7 @@ from trivec.cli.ask import ask
 from trivec.cli.changing import add_arm, copy, delete
 from trivec.cli.check import check
 from trivec.cli.examples import epilog
-from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, WRONG_USAGE
+from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USAGE
 from trivec.cli.export import export
 from trivec.cli.files import index, sync
 from trivec.cli.grouping import grouped
@@ -52,6 +52,8 @@ def main() -> None:
         code = app(prog_name="trivec", standalone_mode=False)
     except typer.Abort:  # what older versions of typer make of Ctrl-C
         code = INTERRUPTED
+    except SystemExit as end:  # of ours, or of typer where a help was not read to its end
+        code = READER_GONE if isinstance(end.__context__, BrokenPipeError) else end.code
     except UsageError as err:
         code = _wrong_usage(err)
     except Exception as err:  # noqa: BLE001  # the last place where one can be told

@@ -28,7 +28,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "check": ("trivec check kb", "trivec check kb --repair"),
     "delete": (
         "trivec delete kb --source prices.csv --dry-run",
-        'trivec delete kb --filter \'{"lang": "zh"}\'',
+        'trivec delete kb --filter \'{"lang": "fr"}\'',
     ),
     "copy": (
         "trivec copy kb other",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from trivec.errors import InputError, MissingDependencyError
 from trivec.ingest.documents import LeftOut, OnLeftOut, ReadOptions, log_left_out
-from trivec.ingest.finding import find_files
+from trivec.ingest.finding import find_files, name_of
 from trivec.ingest.passages import PassageSplitter
 from trivec.ingest.readers import read
 from trivec.text import clean, split, token_counter
@@ -146,7 +146,8 @@ def source_of(path: Path, base: Path) -> str:
     It is clean as all that is stored: a name with control characters loses them.
     """
     place = absolute(path)
-    return clean((place.relative_to(base) if place.is_relative_to(base) else place).as_posix())
+    relative = place.relative_to(base) if place.is_relative_to(base) else place
+    return clean(name_of(relative.as_posix()))
 
 
 def absolute(path: str | Path) -> Path:

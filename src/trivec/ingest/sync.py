@@ -26,7 +26,7 @@ from trivec.ingest.chunking import (
     source_of,
 )
 from trivec.ingest.documents import LeftOut, OnLeftOut, ReadOptions
-from trivec.ingest.finding import find_files
+from trivec.ingest.finding import find_files, name_of
 from trivec.ingest.passages import PassageSplitter
 from trivec.text import clean
 from trivec.types import AddReport, Chunk, PointId
@@ -262,7 +262,7 @@ class _Missing:
 
 def _stored(path: Path) -> Path:
     """Return a path as sources hold it, which are clean."""
-    return Path(clean(str(path)))
+    return Path(clean(name_of(path)))
 
 
 def _root(index: HybridIndex, named: list[Path], root: str | Path | None) -> Path:
