@@ -254,6 +254,18 @@ def write_xlsx(path: Path, **sheets: Table) -> Path:
     return path
 
 
+SECRETS = (
+    "The secret of this file is {}.",
+    "这个文件的秘密是 {}。",
+    "Das Geheimnis dieser Datei lautet {}, größer als gedacht.",
+    "このファイルの秘密は {} です。",
+    "Секрет этого файла — {}.",
+    "이 파일의 비밀은 {} 입니다.",
+    "سر هذا الملف هو {}.",
+)
+"""A sentence in several languages; what a copy of the corpus says."""
+
+
 def write_corpus(folder: Path, *, copies: int = 1) -> dict[str, str]:
     """Write a folder of every format and encoding, and broken files beside them.
 
@@ -270,6 +282,10 @@ def write_corpus(folder: Path, *, copies: int = 1) -> dict[str, str]:
     return words
 
 
+ASCII_ALONE = ("rtf", "eml", "pdf")
+"""Formats that are written here without an encoding or a font for other languages."""
+
+
 def _good_files(folder: Path, copy: int) -> Iterable[tuple[str, str]]:
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -277,7 +293,8 @@ def _good_files(folder: Path, copy: int) -> Iterable[tuple[str, str]]:
         return f"{kind}word{copy}"
 
     def text(kind: str) -> str:
-        return f"The secret of this file is {word(kind)}."
+        said = SECRETS[copy % len(SECRETS)] if kind not in ASCII_ALONE else SECRETS[0]
+        return said.format(word(kind))
 
     for name, sample in ENCODED.items():
         kind = name.replace("-", "").replace("_", "")

@@ -9,6 +9,7 @@ __all__ = ["main"]
 
 NEEDED = ("typer", "rich")
 WRONG_USAGE = 2
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -24,9 +25,12 @@ def main() -> None:
             "run: pip install 'trivec[cli]'\n"
         )
         sys.exit(WRONG_USAGE)
-    from trivec.cli import main as run
+    try:
+        from trivec.cli import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while Python was still importing
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

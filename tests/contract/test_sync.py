@@ -70,6 +70,25 @@ class TestWhatChanges:
         assert (again.passages.skipped, again.passages.given, again.gone) == (6, 6, ())
         assert encoder.encoded == encoded
 
+    def test_names_with_control_characters(self, sync, index, docs, encoder):
+        """A source is stored without them; the file is still the one that was listed."""
+        names = ["a\x1b[31m.md", "b\x9b.txt", "c\rd.txt", "e\nf.txt", "g\u202e.txt", "h\x7f.txt"]
+        for name in names:
+            docs.joinpath(name).write_text(f"The text of {name!a}.", "utf-8")
+        assert sync().passages.added == 6 + len(names)
+        encoded = encoder.encoded
+        again = sync()
+        assert (again.passages.skipped, again.passages.deleted, again.gone) == (12, 0, ())
+        assert encoder.encoded == encoded
+        docs.joinpath(names[0]).write_bytes(b"\x81\xff\x00\xfe")
+        docs.joinpath(names[1]).unlink()
+        docs.joinpath("h.txt").write_text("Its name differs in a control character.", "utf-8")
+        report = sync()
+        assert report.gone == ("b.txt",)
+        assert "a[31m.md" in sources(index)  # it cannot be read, so nothing of it is deleted
+        assert [refusal.id for refusal in report.passages.refused] != []
+        assert report.missed == 2
+
     def test_the_working_directory_does_not_matter(self, sync, index, docs, monkeypatch):
         sync()
         for place, path in ((docs, "."), (docs / "deep", ".."), (docs.parent, "docs")):
@@ -98,6 +117,46 @@ class TestWhatChanges:
         assert (report.passages.deleted, report.missed) == (2, 0)
         assert sources(index) == {"people.csv", "products.csv"}
         assert all("honey" not in hit.text for hit in index.search("honey", k=9))
+
+    @pytest.mark.parametrize("prune", [True, False])
+    def test_a_file_that_is_emptied(self, sync, index, docs, prune):
+        sync()
+        index.add([Chunk("by hand", source="bees.md", id="by hand")])
+        docs.joinpath("bees.md").write_text("  \n", "utf-8")
+        docs.joinpath("people.csv").write_text("id,text\n", "utf-8")
+        planned = sync(options=SyncOptions(prune=prune, dry_run=True))
+        assert (planned.passages.deleted, index.count()) == (3, 7)
+        report = sync(options=SyncOptions(prune=prune))
+        assert (report.passages.deleted, report.gone, report.kept) == (3, (), ())
+        assert {one.path.name for one in report.left_out} == {"bees.md", "people.csv"}
+        assert [chunk.text for chunk in index.get(["by hand"])] == ["by hand"]
+        assert index.count() == 4
+
+    @pytest.mark.parametrize(
+        "renamed",
+        [
+            {"a.txt": "b.txt", "b.txt": "c.txt", "c.txt": "d.txt"},
+            {"b.txt": "a.txt", "c.txt": "b.txt", "a.txt": "z.txt"},
+            {"a.txt": "b.txt", "b.txt": "a.txt"},
+        ],
+        ids=["forth", "back", "swapped"],
+    )
+    def test_chains_of_names(self, sync, index, docs, renamed):
+        """Each passage has its own text's vectors, whichever name it had before."""
+        letters = {"a.txt": "apples", "b.txt": "bears", "c.txt": "cider"}
+        for name, text in letters.items():
+            docs.joinpath(name).write_text(f"All about {text}.", "utf-8")
+        sync()
+        for name in renamed:
+            docs.joinpath(name).rename(docs / f"{name}.moved")
+        for name, new in renamed.items():
+            docs.joinpath(f"{name}.moved").rename(docs / new)
+        sync()
+        for name, text in letters.items():
+            hit = index.search(f"All about {text}.", k=1, options=SearchOptions(arms=("dense",)))[0]
+            assert (hit.source, hit.text) == (renamed.get(name, name), f"All about {text}.")
+            assert hit.score == pytest.approx(1, abs=1e-4)
+        assert index.count() == 9
 
     def test_without_pruning_it_stays(self, sync, index, docs):
         sync()

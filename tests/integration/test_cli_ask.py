@@ -39,7 +39,7 @@ def kb(tmp_path):
 def ask(run, kb, openai_server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setenv("OPENAI_BASE_URL", openai_server.base_url)
-    return lambda *more: run("ask", kb, "what is green tea?", "--model", "m", *more)
+    return lambda *more: run("ask", kb, "what is green tea?", "--chat-model", "m", *more)
 
 
 def test_an_answer_is_streamed_and_its_sources_named(ask, openai_server):
@@ -57,7 +57,7 @@ def test_an_answer_is_streamed_and_its_sources_named(ask, openai_server):
 def test_base_url_may_be_given(run, kb, openai_server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     openai_server.answer("Warm [1].")
-    arguments = ("--model", "m", "--base-url", openai_server.base_url, "-k", 1)
+    arguments = ("--chat-model", "m", "--base-url", openai_server.base_url, "-k", 1)
     assert run("ask", kb, "green tea?", *arguments).out == "Warm [1].\n[1] tea.md #0\n"
     assert openai_server.requests[0].body["messages"][1]["content"].count("</passage>") == 1
 
@@ -191,7 +191,7 @@ def test_without_a_model_one_line_says_how(run, kb):
     outcome = run("ask", kb, "what is green tea?")
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.count("\n") == 1
-    for name in ("--model", "--base-url", "OPENAI_API_KEY", "--evidence"):
+    for name in ("--chat-model", "--base-url", "OPENAI_API_KEY", "--evidence"):
         assert name in outcome.err
 
 

@@ -47,7 +47,7 @@ def writer(openai_server):
 
 
 def test_questions_are_written_once_and_found(run, kb, writer, openai_server):
-    outcome = run("questions", kb, "--model", "m", "--json")
+    outcome = run("questions", kb, "--chat-model", "m", "--json")
     assert outcome.code == 0, outcome.err
     report = json.loads(outcome.out)
     assert (report["written"], report["questions"], report["failed"]) == (2, 2, [])
@@ -55,7 +55,7 @@ def test_questions_are_written_once_and_found(run, kb, writer, openai_server):
     assert set(writer.values()) == {2}  # drafted, then refined
     assert "response_format" in openai_server.requests[0].body
 
-    again = run("questions", kb, "--model", "m")
+    again = run("questions", kb, "--chat-model", "m")
     assert "0 passages written for" in again.out
     assert "2 unchanged" in again.out
     assert set(writer.values()) == {2}
@@ -68,19 +68,19 @@ def test_questions_are_written_once_and_found(run, kb, writer, openai_server):
 
 def test_options_reach_the_model(run, kb, writer):
     options = ["--no-refine", "--per-chunk", 3, "--filter", '{"n": 2}', "--concurrency", 1]
-    outcome = run("questions", kb, "--model", "m", *options, "--json")
+    outcome = run("questions", kb, "--chat-model", "m", *options, "--json")
     assert json.loads(outcome.out)["written"] == 1
     assert dict(writer) == {"Bees turn nectar into honey.": 1}
 
 
 def test_failures_are_told(run, kb, openai_server):
     openai_server.otherwise = lambda _: "I cannot do that."
-    outcome = run("questions", kb, "--model", "m")
+    outcome = run("questions", kb, "--chat-model", "m")
     assert outcome.code == 1
     assert outcome.err.count("holds no questions") == 2
     assert "2 failed" in outcome.out
 
-    outcome = run("questions", kb, "--model", "m", "--json")
+    outcome = run("questions", kb, "--chat-model", "m", "--json")
     assert outcome.code == 1
     assert len(json.loads(outcome.out)["failed"]) == 2
 
@@ -88,13 +88,13 @@ def test_failures_are_told(run, kb, openai_server):
 def test_a_server_that_refuses_schemas_is_asked_otherwise(run, kb, writer, openai_server):
     refused = "This response_format type is unavailable now"
     openai_server.fail(400, message=refused)
-    outcome = run("questions", kb, "--model", "m", "--filter", '{"n": 1}')
+    outcome = run("questions", kb, "--chat-model", "m", "--filter", '{"n": 1}')
     assert outcome.code == 1
     assert f"{refused}; " in outcome.err
     assert "schema_refused=ask_without" in outcome.err
     openai_server.fail(400, message=refused)
     option = ("--chat-option", "schema_refused=ask_without")
-    assert run("questions", kb, "--model", "m", "--concurrency", 1, *option).code == 0
+    assert run("questions", kb, "--chat-model", "m", "--concurrency", 1, *option).code == 0
     assert openai_server.requests[-1].body["response_format"] == {"type": "json_object"}
 
 
@@ -113,7 +113,7 @@ def test_feedback_counts_in_a_search(run, kb):
 
 
 def test_prune(run, kb, writer):
-    run("questions", kb, "--model", "m")
+    run("questions", kb, "--chat-model", "m")
     with HybridIndex.open(kb, FakeEncoder(name="mini")) as index:
         index.delete(ids=["bees"])
     assert json.loads(run("questions", kb, "--prune", "--json").out)["pruned"] == 1
@@ -140,6 +140,6 @@ def test_what_cannot_be_done_is_said_in_a_line(run, kb, arguments, message):
 def test_a_key_that_is_refused_ends_the_run(run, kb, openai_server):
     for _ in range(20):
         openai_server.fail(401, message="bad key sk-test")
-    outcome = run("questions", kb, "--model", "m", "--concurrency", 1)
+    outcome = run("questions", kb, "--chat-model", "m", "--concurrency", 1)
     assert "sk-test" not in outcome.err + outcome.out
     assert outcome.err.count("refuses the API key") == 2

@@ -276,6 +276,27 @@ def store_deep(folder, levels):
     os._exit(0)  # as a kill
 
 
+def test_ids_of_every_kind_are_sound(tmp_path):
+    """Ids belong to their source, or to nobody, or are UUIDs: none lies under another's id."""
+    uuid = "0b1e9f5c-7a0e-4a7c-9d53-0d4a5d5b6a11"
+    given = [
+        Chunk("a record's own", id="1", source="people.csv"),
+        Chunk("the same of another source", id="1", source="products.csv"),
+        Chunk("of no source", id="1"),
+        Chunk("a uuid", id=uuid, source="people.csv"),
+        Chunk("numbered by its source", source="people.csv", position=3),
+        Chunk("no id and no source"),
+    ]
+    for scoped in (True, False):
+        place = tmp_path / str(scoped)
+        with HybridIndex.open(place, encoder(), config=IndexConfig(scoped_ids=scoped)) as index:
+            index.add([one for one in given if scoped or one.source != "products.csv"])
+            count = index.count()
+        report = check_index(place)
+        assert (report.is_sound, report.points, report.lost) == (True, count, ())
+        assert check_index(place, encoder(), repair=True).points == count
+
+
 @pytest.mark.parametrize("levels", [100, 125, 200])
 def test_a_folder_that_is_too_deep_already_is_opened_and_repaired(tmp_path, levels):
     folder = tmp_path / "kb"

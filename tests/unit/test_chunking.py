@@ -469,13 +469,20 @@ def test_time_is_linear_in_the_length(tmp_path, case):
     assert more < max(9 * base, 1.0), f"{base:.3f} s, four times as much {more:.3f} s"
 
 
-def test_a_page_of_five_megabytes_is_read_in_seconds(tmp_path):
-    item = (
-        '<div class="row"><p>Some <b>bold</b> text with a <a href="x">link</a> and words.</p></div>'
-    )
-    page = write(tmp_path / "a.html", item * (5_000_000 // len(item)))
+@pytest.mark.parametrize(
+    "item",
+    [
+        '<div class="row"><p>Some <b>bold</b> text with a <a href="x">link</a> and words.</p></div>',
+        "<table><tr><td>article number 12345</td><td>86415 euro</td></tr></table>",
+        "<tr><td>article number 12345</td><td>86415 euro</td></tr>",
+    ],
+    ids=["paragraphs", "tables", "rows"],
+)
+def test_a_page_of_five_megabytes_is_read_in_seconds(tmp_path, item):
+    opening = "<table>" if item.startswith("<tr>") else ""
+    page = write(tmp_path / "a.html", opening + item * (5_000_000 // len(item)))
     start = process_time()
     from trivec.ingest import read
 
     assert len(list(read(page))) == 1
-    assert process_time() - start < 6  # 1.6 s on an idle core
+    assert process_time() - start < 6  # 1.4 to 2.2 s on an idle core

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -405,12 +404,14 @@ def test_a_defect_is_named_without_a_traceback(run, kb, monkeypatch):
 
 def test_debug_shows_the_traceback(run, kb, monkeypatch):
     def fail(*_, **__):
-        raise ModelError("no model today")
+        raise ModelError("no model \x1b[31mtoday")
 
     monkeypatch.setattr(FakeEncoder, "encode_queries", fail)
-    monkeypatch.setattr(sys, "argv", ["trivec", "--debug", "search", str(kb), "honey"])
-    with pytest.raises(ModelError):
-        cli.main()
+    outcome = run("--debug", "search", kb, "honey")
+    assert outcome.code == 1
+    assert "Traceback" in outcome.err
+    assert outcome.err.endswith("error: no model \\x1b[31mtoday\n")
+    assert "\x1b" not in outcome.err
 
 
 def test_the_key_comes_from_the_environment_and_is_not_shown(run, monkeypatch):

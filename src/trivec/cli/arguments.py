@@ -1,46 +1,251 @@
-"""What several commands take, and how all of them speak."""
+"""What several commands take: single options, and groups of them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trivec.arms import arm_names
+from trivec.cli import variables
+from trivec.fusion import FusionName
+from trivec.types import ColbertMode, SearchOptions
+
+if TYPE_CHECKING:
+    from trivec.ingest import ReadOptions
+
 __all__ = [
-    "LISTED",
+    "INDEX",
+    "ChatArguments",
     "CollectionOption",
     "DeviceOption",
+    "FileArguments",
+    "FilterOption",
+    "IndexArguments",
     "JsonOption",
+    "ModelOption",
     "OptionalPlaceArgument",
+    "PathsArgument",
     "PlaceArgument",
     "QuietOption",
-    "complain",
-    "complain_each",
+    "ReportArguments",
+    "SearchArguments",
+    "expanded",
     "metadata_filter",
-    "print_json",
 ]
 
-LISTED = 20
-"""Lines of one kind on stderr; ``--json`` lists all."""
+INDEX = "An index folder, or a Qdrant server's URL."
 
-PlaceArgument = Annotated[
-    str, typer.Argument(metavar="PLACE", help="An index folder, or a Qdrant server's URL.")
-]
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with the home folder for ``~``; a shell leaves it in ``--root=~/notes``."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user: a file may be called so
+        return Path(path)
+
+
+def _expanded(path: Path | None) -> Path | None:
+    return None if path is None else expanded(path)
+
+
+def _existing(paths: list[Path]) -> list[Path]:
+    found = [expanded(path) for path in paths]
+    for path in found:
+        try:
+            path.stat()
+        except FileNotFoundError as err:
+            raise typer.BadParameter(f"{str(path)!r} does not exist") from err
+        except (OSError, ValueError) as err:
+            reason = getattr(err, "strerror", None) or err
+            raise typer.BadParameter(f"{str(path)!r} cannot be read: {reason}") from err
+    return found
+
+
+PlaceArgument = Annotated[str, typer.Argument(metavar="PLACE", help=INDEX, envvar=variables.PLACE)]
 OptionalPlaceArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[PLACE]",
-        help="An index folder, or a Qdrant server's URL; without one: about this machine.",
+        help=f"{INDEX} Without one: about this machine.",
+        envvar=variables.PLACE,
+    ),
+]
+PathsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PATHS...",
+        callback=_existing,
+        help="Files and folders; docs/files.md has the formats.",
     ),
 ]
 CollectionOption = Annotated[
-    str | None, typer.Option(help="The collection, where PLACE is a URL. Key: QDRANT_API_KEY.")
+    str | None,
+    typer.Option(
+        help=f"The collection, where PLACE is a URL; else {variables.COLLECTION} names it. "
+        "Key of the server: QDRANT_API_KEY."
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar=variables.MODEL,
+        help="The embedding model: mini, a folder or a hub id. Default: the one that wrote the "
+        "index; for a new one BAAI/bge-m3.",
+    ),
+]
+DeviceOption = Annotated[str, typer.Option(envvar=variables.DEVICE, help="cpu, cuda, cuda:1 ...")]
+FilterOption = Annotated[
+    str | None, typer.Option("--filter", help='Passages by metadata, as JSON: {"lang": "zh"}')
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexArguments:
+    """How an index is opened."""
+
+    collection: CollectionOption = None
+    model: ModelOption = None
+    device: DeviceOption = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportArguments:
+    """How a run over files reports, and when it fails."""
+
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail (exit code 1) where anything was left out.")
+    ] = False
+    quiet: QuietOption = False
+    as_json: JsonOption = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileArguments:
+    """How files are read and split."""
+
+    colbert: Annotated[bool, typer.Option(help="Store ColBERT vectors in a new index.")] = False
+    chunk_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a passage.")] = 256
+    overlap: Annotated[int, typer.Option(min=0, help="Tokens repeated of the one before.")] = 0
+    late_chunking: Annotated[
+        bool, typer.Option(help="Let every passage's vectors know its whole file (experimental).")
+    ] = False
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            callback=_expanded,
+            help="What sources are relative to. Default: the index's own; for a new one the folder "
+            "given, or what all PATHS have in common.",
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None, typer.Option(help="Of text files. Default: found by itself, or left out.")
+    ] = None
+    text_columns: Annotated[
+        list[str] | None,
+        typer.Option("--text-column", help="Column or key that is searched; may be repeated."),
+    ] = None
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links that stay inside their folder.")
+    ] = False
+
+    def reading(self) -> ReadOptions:
+        """Return how files are read."""
+        from trivec.ingest import ReadOptions
+
+        columns = tuple(self.text_columns) if self.text_columns else None
+        return ReadOptions(encoding=self.encoding, text_columns=columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchArguments:
+    """How an index is searched."""
+
+    arms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[=WEIGHT],...",
+            help=f"Of {', '.join(arm_names())}; with weights: dense=1,bm25=0.5",
+        ),
+    ] = None
+    fusion: Annotated[
+        FusionName | None,
+        typer.Option(
+            help="How the arms become one list. Default: dbsf; with weights, which that does not "
+            "take, rrf."
+        ),
+    ] = None
+    colbert: Annotated[ColbertMode | None, typer.Option(help="What stored ColBERT vectors do.")] = (
+        None
+    )
+    filter_json: FilterOption = None
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Every arm's score and the words that matched.")
+    ] = False
+    questions: Annotated[
+        bool, typer.Option("--questions", help="Search the passages' questions and feedback too.")
+    ] = False
+    rerank: Annotated[
+        str | None,
+        typer.Option("--rerank", metavar="MODEL", help="Order anew by mini, a folder or a hub id."),
+    ] = None
+    mixed_precision: Annotated[
+        bool,
+        typer.Option(
+            "--mixed-precision", help="Let an exported --model in int8 search an index in fp32."
+        ),
+    ] = False
+
+    def options(self) -> SearchOptions:
+        """Return the options of the search.
+
+        Raises:
+            typer.BadParameter: ``--arms`` cannot be read.
+        """
+        arms, weighted = _weights(self.arms)
+        fusion = self.fusion or ("rrf" if weighted else SearchOptions().fusion)
+        return SearchOptions(arms=arms, fusion=fusion, colbert=self.colbert, explain=self.explain)
+
+    def conditions(self) -> dict[str, Any] | None:
+        """Return the filter.
+
+        Raises:
+            typer.BadParameter: it is not a JSON object.
+        """
+        return metadata_filter(self.filter_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatArguments:
+    """The language model that is asked, and how."""
+
+    chat_model: Annotated[
+        str | None,
+        typer.Option(
+            envvar=variables.CHAT_MODEL, help="The language model, as its server calls it."
+        ),
+    ] = None
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="OPENAI_BASE_URL",
+            help="Its server, with /v1. Default: OpenAI. Key: OPENAI_API_KEY.",
+        ),
+    ] = None
+    chat_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--chat-option",
+            metavar="KEY=VALUE",
+            help="How it is asked, may be repeated; values as JSON: temperature=null, "
+            "max_tokens=500, schema_refused=ask_without, timeout=120.",
+        ),
+    ] = None
 
 
 def metadata_filter(text: str | None) -> dict[str, Any] | None:
@@ -60,20 +265,15 @@ def metadata_filter(text: str | None) -> dict[str, Any] | None:
     return value
 
 
-def complain(kind: str, message: str) -> None:
-    """Say something in one line on stderr."""
-    line = "; ".join(part.strip() for part in message.splitlines() if part.strip())
-    typer.echo(f"{kind}: {line}", err=True)
-
-
-def complain_each(kind: str, messages: Sequence[str]) -> None:
-    """Say several things of one kind, a line each; a long list is cut short."""
-    for message in messages[:LISTED]:
-        complain(kind, message)
-    if len(messages) > LISTED:
-        complain(kind, f"{len(messages) - LISTED} more; --json lists all")
-
-
-def print_json(value: Any) -> None:
-    """Print the one JSON document of a command."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+def _weights(text: str | None) -> tuple[dict[str, float] | None, bool]:
+    """Read ``--arms``; say whether a weight was given."""
+    if text is None:
+        return None, False
+    arms = {}
+    for part in text.split(","):
+        name, _, weight = part.partition("=")
+        try:
+            arms[name.strip()] = float(weight) if "=" in part else 1.0
+        except ValueError as err:
+            raise typer.BadParameter(f"--arms: {part!r} is not NAME or NAME=WEIGHT") from err
+    return arms, "=" in text

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import closing
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trivec.cli.arguments import (
-    CollectionOption,
-    DeviceOption,
+    ChatArguments,
+    IndexArguments,
     JsonOption,
     PlaceArgument,
-    complain,
-    metadata_filter,
-    print_json,
+    SearchArguments,
 )
-from trivec.cli.chat import BaseUrlOption, ChatModelOption, ChatOption, connected
+from trivec.cli.chat import NO_MODEL, connected
+from trivec.cli.exits import INCOMPLETE
 from trivec.cli.place import chosen_encoder, open_place
-from trivec.cli.reranking import RerankOption, ranking_by
+from trivec.cli.questions import searched
+from trivec.cli.rendering import explanation, hit_json
+from trivec.cli.reranking import ranking_by
+from trivec.cli.terminal import complain, print_json, say, say_part
+from trivec.cli.wording import in_options
 from trivec.text import clean
-from trivec.types import Chunk
+from trivec.types import Chunk, Hit
 
 if TYPE_CHECKING:
     from trivec.answers.evidence import SentenceHit
     from trivec.answers.pipeline import RagPipeline
-    from trivec.answers.types import Answer, Passage
+    from trivec.answers.types import Answer, Evidence, Found, Passage
+    from trivec.protocols import ChatModel, Encoder
 
 __all__ = ["ask"]
 
-NO_MODEL = (
-    "no language model is named; give --model NAME for one behind the OpenAI protocol (with "
-    "--base-url URL unless it is OpenAI's, and its key in OPENAI_API_KEY), or --evidence to see "
-    "the best sentences without one"
-)
 ENDED_EARLY = {
     "content_filter": "a content filter stopped the model; the answer is not whole",
     "tool_calls": "the model asked for a tool; the answer is not whole",
     "error": "the model failed in the middle; the answer is not whole",
 }
+UNFINISHED = frozenset(["length", "empty", *ENDED_EARLY])
+"""Reasons that lie with the model: there is no answer, or a part of one."""
+
 REMEDIES = {
     "length": ": the model thought up to its limit; --chat-option max_tokens=4000 raises it",
     "tool_calls": ": the model asked for a tool; use one that answers in words",
@@ -49,97 +51,131 @@ REMEDIES = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerArguments:
+    """What an answer is made from."""
+
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="No language model: the sentences that come nearest.")
+    ] = False
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite", help="Let the model add the domain's words to the search.")
+    ] = False
+    k: Annotated[
+        int, typer.Option("-k", min=1, help="Passages read, or sentences with --evidence.")
+    ] = 8
+    min_evidence: Annotated[
+        float | None,
+        typer.Option(help="Refuse below this score. Default: what was measured for the encoder."),
+    ] = None
+
+
 def ask(
     place: PlaceArgument,
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     *,
-    model: ChatModelOption = None,
-    base_url: BaseUrlOption = None,
-    chat_option: ChatOption = None,
-    evidence: Annotated[
-        bool, typer.Option("--evidence", help="No language model: the sentences that come nearest.")
-    ] = False,
-    rewrite: Annotated[
-        bool, typer.Option("--rewrite", help="Let the model add the domain's words to the search.")
-    ] = False,
-    rerank: RerankOption = None,
-    k: Annotated[
-        int, typer.Option("-k", min=1, help="Passages read, or sentences with --evidence.")
-    ] = 8,
-    filter_json: Annotated[
-        str | None, typer.Option("--filter", help='Metadata as JSON: {"lang": "zh"}')
-    ] = None,
-    min_evidence: Annotated[
-        float | None,
-        typer.Option(help="Refuse below this score. Default: what was measured for the encoder."),
-    ] = None,
-    encoder: Annotated[str | None, typer.Option(help="Default: the one that wrote it.")] = None,
-    device: DeviceOption = "cpu",
-    collection: CollectionOption = None,
+    chatting: ChatArguments,
+    answering: AnswerArguments,
+    searching: SearchArguments,
+    opening: IndexArguments,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer a question from an index, with citations. The key: OPENAI_API_KEY."""
+    """Answer a question from an index, with citations.
+
+    A refusal is an answer: it says why, and the exit code is 0. The code is 3 where the model
+    failed or was stopped, so that the answer is missing or not whole.
+    """
     from trivec.answers.evidence import best_sentences
+    from trivec.errors import InputError
+
+    chat = None
+    if not answering.evidence:
+        if chatting.chat_model is None:
+            otherwise = "--evidence to see the best sentences without one"
+            raise InputError(NO_MODEL.format(otherwise=otherwise))
+        chat = connected(chatting.chat_model, chatting)
+    conditions = searching.conditions()
+    with _pipeline(place, chat, answering, searching, opening) as (rag, encoder):
+        if answering.evidence:
+            found = rag.find(question, filter=conditions)
+            best = best_sentences(question, found.hits, encoder, most=answering.k)
+            if as_json:
+                print_json(_evidence_json(question, found, best))
+            else:
+                _show_evidence(found, best, explain=searching.explain)
+            return
+        if as_json:
+            answer = rag.answer(question, filter=conditions)
+            print_json(_answer_json(answer))
+        else:
+            answer = _show_streamed(rag, question, conditions, explain=searching.explain)
+    if answer.truncated or answer.reason in UNFINISHED:
+        raise typer.Exit(INCOMPLETE)
+
+
+@contextmanager
+def _pipeline(
+    place: str,
+    chat: ChatModel | None,
+    answering: AnswerArguments,
+    searching: SearchArguments,
+    opening: IndexArguments,
+) -> Iterator[tuple[RagPipeline, Encoder]]:
+    """Yield what answers, and the index's encoder; the index is closed afterwards."""
     from trivec.answers.pipeline import RagPipeline
     from trivec.answers.types import RagOptions
-    from trivec.errors import InputError
     from trivec.rewriting.rewriters import KeywordRewriter
 
-    if model is None and not evidence:
-        raise InputError(NO_MODEL)
-    conditions = metadata_filter(filter_json)
-    options = RagOptions(max_passages=k)
-    if min_evidence is not None:
-        options = replace(options, min_evidence=min_evidence)
+    options = RagOptions(max_passages=answering.k, search=searching.options())
+    if answering.min_evidence is not None:
+        options = replace(options, min_evidence=answering.min_evidence)
     reranker = None
-    if rerank is not None:
-        reranker, ranking = ranking_by(rerank, device)
+    if searching.rerank is not None:
+        reranker, ranking = ranking_by(searching.rerank, opening.device)
         options = replace(options, ranking=ranking)
-    chat = None if evidence or model is None else connected(model, base_url, chat_option)
-    rewriter = KeywordRewriter(chat) if rewrite and chat is not None else None
-    with open_place(place, collection) as where:
+    rewriter = KeywordRewriter(chat) if answering.rewrite and chat is not None else None
+    mixed = searching.mixed_precision
+    with open_place(place, opening.collection) as where:
         schema = where.require_schema()
-        with where.open(chosen_encoder(schema, encoder, device), create=False) as index:
-            rag = RagPipeline(index, chat, rewriter=rewriter, reranker=reranker, options=options)
-            if evidence:
-                hits = rag.find(question, filter=conditions).hits
-                found = best_sentences(question, hits, index.encoder, most=k)
-                _show_sentences(question, found, as_json=as_json)
-            elif as_json:
-                print_json(_answer_json(rag.answer(question, filter=conditions)))
-            else:
-                _show_streamed(rag, question, conditions)
+        encoder = chosen_encoder(schema, opening.model, opening.device, mixed_precision=mixed)
+        with (
+            where.open(encoder, create=False, mixed_precision=mixed) as index,
+            searched(index, questions=searching.questions) as source,
+        ):
+            rag = RagPipeline(source, chat, rewriter=rewriter, reranker=reranker, options=options)
+            yield rag, index.encoder
 
 
-def _show_streamed(rag: RagPipeline, question: str, conditions: dict[str, Any] | None) -> None:
+def _show_streamed(
+    rag: RagPipeline, question: str, conditions: dict[str, Any] | None, *, explain: bool
+) -> Answer:
     """Print an answer as it comes, then what it cites and what is wrong with it."""
     from trivec.answers.types import AnswerPiece
 
-    answer: Answer | None = None
     with closing(rag.stream(question, filter=conditions)) as events:
         try:
             for event in events:
                 if isinstance(event, AnswerPiece):
-                    typer.echo(clean(event.text), nl=False)  # no model's text steers a terminal
+                    say_part(clean(event.text))
                 else:
                     answer = event
         finally:
-            typer.echo()
-    if answer is None:
-        return
+            say("")
     for passage in answer.cited:
-        typer.echo(f"[{passage.number}] {_origin(passage.hit.chunk)}")
+        say(f"[{passage.number}] {_origin(passage.hit.chunk)}")
+        if explain:
+            _explain(passage.hit)
     for line in _remarks(answer):
         complain("note", line)
+    return answer
 
 
 def _remarks(answer: Answer) -> Iterable[str]:
     """Yield what the reader of an answer should know about it."""
-    yield from answer.notes
+    yield from map(in_options, answer.notes)
     if answer.refused:
-        score, least = answer.evidence.score, answer.evidence.threshold
-        weak = f" ({score:.3f}, at least {least:.3f} is wanted)" if answer.evidence.is_weak else ""
-        yield f"refused: {answer.reason}{weak}{REMEDIES.get(str(answer.reason), '')}"
+        remedy = REMEDIES.get(str(answer.reason), "")
+        yield f"refused: {answer.reason}{_weak(answer.evidence)}{remedy}"
         return
     if answer.truncated:
         yield "the model stopped at its limit of tokens; the answer is not whole"
@@ -153,19 +189,37 @@ def _remarks(answer: Answer) -> Iterable[str]:
             yield f"{what}: {clean(claim.sentence)}"
 
 
-def _show_sentences(question: str, found: Sequence[SentenceHit], *, as_json: bool) -> None:
-    if as_json:
-        sentences = [
-            {"score": each.score, "text": each.text, **_origin_json(each.hit.chunk)}
-            for each in found
-        ]
-        print_json({"question": question, "sentences": sentences})
-        return
-    for each in found:
-        typer.echo(f"{each.score:.3f}  {clean(each.text)}")
-        typer.echo(f"       {_origin(each.hit.chunk)}")
-    if not found:
+def _weak(evidence: Evidence) -> str:
+    """Return how far evidence is from enough; nothing where it suffices."""
+    if not evidence.is_weak:
+        return ""
+    return f" ({evidence.score:.3f}, at least {evidence.threshold:.3f} is wanted)"
+
+
+def _show_evidence(found: Found, best: Sequence[SentenceHit], *, explain: bool) -> None:
+    """Show the best sentences, and say where they are too weak to answer from."""
+    for one in best:
+        say(f"{one.score:.3f}  {one.text}")
+        say(f"       {_origin(one.hit.chunk)}")
+        if explain:
+            _explain(one.hit)
+    if not best:
         complain("note", "no passage matches")
+    if found.evidence.is_weak:
+        complain("note", f"the evidence is weak{_weak(found.evidence)}: no answer would be given")
+
+
+def _evidence_json(question: str, found: Found, best: Sequence[SentenceHit]) -> dict[str, Any]:
+    return {
+        "question": question,
+        "evidence": {**asdict(found.evidence), "is_weak": found.evidence.is_weak},
+        "sentences": [{"score": one.score, "text": one.text, **_known_of(one.hit)} for one in best],
+    }
+
+
+def _explain(hit: Hit) -> None:
+    for line in explanation(hit):
+        say(f"       {line}")
 
 
 def _answer_json(answer: Answer) -> dict[str, Any]:
@@ -195,18 +249,19 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
 def _passage_json(passage: Passage) -> dict[str, Any]:
     return {
         "number": passage.number,
-        **_origin_json(passage.hit.chunk),
-        "score": passage.hit.score,
-        "rerank_score": passage.rerank_score,
         "text": passage.text,
         "cut": passage.cut,
+        "rerank_score": passage.rerank_score,
+        "score": passage.hit.score,
+        **_known_of(passage.hit),
     }
 
 
-def _origin_json(chunk: Chunk) -> dict[str, Any]:
-    return {"id": chunk.id, "source": chunk.source, "position": chunk.position}
+def _known_of(hit: Hit) -> dict[str, Any]:
+    """Return what is known of a passage besides its text and score."""
+    return {name: value for name, value in hit_json(hit).items() if name not in {"text", "score"}}
 
 
 def _origin(chunk: Chunk) -> str:
     name = chunk.id if chunk.source is None else f"{chunk.source} #{chunk.position}"
-    return clean(str(name)).replace("\n", " ")
+    return str(name).replace("\n", " ")

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trivec.arms import arm_names
+from trivec.cli import variables
 from trivec.cli.arguments import (
+    INDEX,
     CollectionOption,
-    DeviceOption,
+    FilterOption,
+    IndexArguments,
     JsonOption,
     PlaceArgument,
     QuietOption,
-    complain,
     metadata_filter,
-    print_json,
 )
 from trivec.cli.place import Place, StoredModel, chosen_encoder, open_place
 from trivec.cli.progress import passages_counted
+from trivec.cli.terminal import complain, print_json, say
 
 if TYPE_CHECKING:
     from trivec.index import HybridIndex
@@ -38,9 +40,7 @@ def delete(
         list[str] | None, typer.Option("--id", help="Id of a passage; may be repeated.")
     ] = None,
     source: Annotated[str | None, typer.Option(help="All passages of this source.")] = None,
-    filter_json: Annotated[
-        str | None, typer.Option("--filter", help='Passages by metadata: {"lang": "zh"}')
-    ] = None,
+    filter_json: FilterOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count them; delete nothing.")] = False,
     collection: CollectionOption = None,
     as_json: JsonOption = False,
@@ -62,15 +62,13 @@ def delete(
     if as_json:
         print_json({"place": place, "deleted": count, "dry_run": dry_run})
         return
-    typer.echo(f"{place}: {count} {'would be ' if dry_run else ''}deleted")
+    say(f"{place}: {count} {'would be ' if dry_run else ''}deleted")
     if not count:
         complain("note", "no passage matches")
 
 
 def copy(
-    place: Annotated[
-        str, typer.Argument(metavar="FROM", help="An index folder, or a Qdrant server's URL.")
-    ],
+    place: Annotated[str, typer.Argument(metavar="FROM", help=INDEX, envvar=variables.PLACE)],
     target: Annotated[
         str, typer.Argument(metavar="TO", help="Where it goes; made where there is none.")
     ],
@@ -106,32 +104,30 @@ def copy(
         print_json({"from": place, "to": target, "copied": copied, "questions": questions})
     elif not quiet:
         asked = f" and {questions} questions and verdicts" if questions else ""
-        typer.echo(f"{target}: {copied} passages{asked} copied from {place}")
+        say(f"{target}: {copied} passages{asked} copied from {place}")
 
 
 def add_arm(
     place: PlaceArgument,
     arm: Annotated[str, typer.Argument(metavar="ARM", help=f"One of {', '.join(arm_names())}.")],
     *,
-    model: Annotated[str | None, typer.Option(help="Default: the one that wrote it.")] = None,
-    device: DeviceOption = "cpu",
-    collection: CollectionOption = None,
+    opening: IndexArguments,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Add an arm to an index, computed from the stored text. Run again to continue after a stop."""
-    with open_place(place, collection) as where:
+    with open_place(place, opening.collection) as where:
         schema = where.require_schema()
         total = where.count()
         with passages_counted(quiet=quiet, total=total) as progress:
-            encoder = chosen_encoder(schema, model, device)
+            encoder = chosen_encoder(schema, opening.model, opening.device)
             with where.open(encoder, create=False) as index:
                 filled = index.add_arm(arm, progress=progress)
                 index.optimize()
     if as_json:
         print_json({"place": place, "arm": arm, "filled": filled})
     elif not quiet:
-        typer.echo(f"{place}: {filled} passages have {arm} vectors now")
+        say(f"{place}: {filled} passages have {arm} vectors now")
 
 
 def _create(place: Place, schema: Schema) -> None:

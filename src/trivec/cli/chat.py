@@ -5,42 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from trivec.cli.arguments import ChatArguments
 
 if TYPE_CHECKING:
     from trivec.chat.openai import OpenAIChat
 
-__all__ = ["BaseUrlOption", "ChatModelOption", "ChatOption", "connected"]
+__all__ = ["NO_MODEL", "connected"]
 
 CONNECTION = ("timeout", "max_retries")
 """Options of the connection, besides those of ``ChatOptions``."""
 
-ChatModelOption = Annotated[
-    str | None, typer.Option(help="The language model, as its server calls it.")
-]
-BaseUrlOption = Annotated[
-    str | None, typer.Option(help="Its server, with /v1. Default: OPENAI_BASE_URL, else OpenAI.")
-]
-ChatOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--chat-option",
-        metavar="KEY=VALUE",
-        help="How it is asked, may be repeated; values as JSON: temperature=null, max_tokens=500, "
-        "schema_refused=ask_without, timeout=120.",
-    ),
-]
+NO_MODEL = (
+    "no language model is named; give --chat-model NAME for one behind the OpenAI protocol (with "
+    "--base-url URL unless it is OpenAI's, and its key in OPENAI_API_KEY), or {otherwise}"
+)
 
 
-def connected(model: str, base_url: str | None, given: Sequence[str] | None = None) -> OpenAIChat:
+def connected(model: str, arguments: ChatArguments) -> OpenAIChat:
     """Return the chat model; nothing is sent yet. The key is read from ``OPENAI_API_KEY``.
 
     Args:
         model: what its server calls it.
-        base_url: where that is.
-        given: ``KEY=VALUE`` each: the fields of ``ChatOptions``, ``timeout`` and ``max_retries``.
+        arguments: where that is, and ``KEY=VALUE`` each: the fields of ``ChatOptions``,
+            ``timeout`` and ``max_retries``.
 
     Raises:
         typer.BadParameter: an option that there is none of, or a value of the wrong type.
@@ -48,8 +39,8 @@ def connected(model: str, base_url: str | None, given: Sequence[str] | None = No
     from trivec.chat.openai import ChatOptions, OpenAIChat
     from trivec.errors import InputError
 
-    known = [field.name for field in fields(ChatOptions)]
-    options = dict(_parsed(each, [*known, *CONNECTION]) for each in given or ())
+    known = [*(field.name for field in fields(ChatOptions)), *CONNECTION]
+    options = dict(_parsed(given, known) for given in arguments.chat_option or ())
     connection = {name: options.pop(name) for name in CONNECTION if name in options}
     for name, value in connection.items():
         if not isinstance(value, int | float) or value < 0:
@@ -58,7 +49,7 @@ def connected(model: str, base_url: str | None, given: Sequence[str] | None = No
         chosen = ChatOptions(**options)
     except InputError as err:
         raise typer.BadParameter(f"--chat-option: {err}") from err
-    return OpenAIChat.connect(model, base_url=base_url, options=chosen, **connection)
+    return OpenAIChat.connect(model, base_url=arguments.base_url, options=chosen, **connection)
 
 
 def _parsed(given: str, known: Sequence[str]) -> tuple[str, Any]:
@@ -71,5 +62,5 @@ def _parsed(given: str, known: Sequence[str]) -> tuple[str, Any]:
         )
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value.strip()

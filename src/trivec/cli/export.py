@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from trivec.cli.arguments import JsonOption, print_json
+from trivec.cli.arguments import JsonOption
+from trivec.cli.terminal import print_json, say
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def export(
         agreements = {name: asdict(found) for name, found in manifest.precisions.items()}
         print_json({"out": str(out), "kind": manifest.kind, "precisions": agreements})
     else:
-        typer.echo(_summary(manifest, out))
+        say(_summary(manifest, out))
 
 
 def _precisions(text: str) -> tuple[ExportPrecision, ...]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from trivec.cli import variables
+from trivec.cli.arguments import expanded
 from trivec.errors import CollectionError, CollectionNotFoundError, ModelError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
@@ -135,18 +137,22 @@ def open_place(
 
     Args:
         text: a folder, or a URL.
-        collection: on a server.
+        collection: on a server; None takes ``TRIVEC_COLLECTION`` for ``--collection``.
         key: of the server; None takes ``QDRANT_API_KEY``.
         option: the option that names the collection.
 
     Raises:
         typer.BadParameter: a URL without a collection, or a folder with one.
     """
+    if not text:
+        raise typer.BadParameter("PLACE is empty; give a folder, or a server's URL")
     if "://" not in text:
         if collection is not None:
             raise typer.BadParameter(f"{option} goes with a server's URL, not with a folder")
-        yield Place(Path(text), None)
+        yield Place(expanded(text), None)
         return
+    if option == "--collection":
+        collection = collection or os.environ.get(variables.COLLECTION)
     if not collection:
         raise typer.BadParameter(f"a server's URL needs {option}")
     from qdrant_client import QdrantClient
@@ -169,7 +175,7 @@ def chosen_encoder(
     written_by = schema.fingerprint.encoder if schema and schema.fingerprint else None
     if model is None:
         model = written_by.model if written_by else NEW_INDEX_MODEL
-    elif model != "mini" and Path(model).is_dir():
-        model = str(Path(model).resolve())  # the index remembers it, from any working directory
+    elif model != "mini" and expanded(model).is_dir():
+        model = str(expanded(model).resolve())  # the index remembers it, from any working directory
     precision = written_by.precision if written_by and not mixed_precision else None
     return load_encoder(model, device=device, precision=precision)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from trivec.cli.terminal import console_for
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -53,10 +56,9 @@ def files_counted(*, quiet: bool) -> Iterator[Callable[[SyncProgress], None]]:
 
 @contextmanager
 def _shown(*, quiet: bool) -> Iterator[Progress]:
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    console = console_for(sys.stderr)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

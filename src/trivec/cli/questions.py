@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trivec.cli.arguments import (
-    CollectionOption,
-    DeviceOption,
+    ChatArguments,
+    FilterOption,
+    IndexArguments,
     JsonOption,
     PlaceArgument,
-    complain,
+    QuietOption,
     metadata_filter,
-    print_json,
 )
-from trivec.cli.chat import BaseUrlOption, ChatModelOption, ChatOption, connected
+from trivec.cli.chat import NO_MODEL, connected
+from trivec.cli.exits import FAILED
 from trivec.cli.place import chosen_encoder, open_place
 from trivec.cli.progress import passages_counted
+from trivec.cli.terminal import complain, complain_each, print_json, say
+from trivec.cli.wording import in_options
 
 if TYPE_CHECKING:
     from trivec.index import HybridIndex
@@ -28,41 +31,53 @@ if TYPE_CHECKING:
 
 __all__ = ["feedback", "questions", "searched"]
 
-NO_MODEL = (
-    "no language model is named; give --model NAME for one behind the OpenAI protocol (with "
-    "--base-url URL unless it is OpenAI's, and its key in OPENAI_API_KEY), or --prune alone"
-)
 NO_VERDICT = (
     "say of which passages: --good ID, --bad ID or --forget ID; 'trivec search --json' has ids"
 )
-LISTED = 20
 
-EncoderOption = Annotated[str | None, typer.Option(help="Default: the one that wrote it.")]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritingArguments:
+    """How questions are written."""
+
+    per_chunk: Annotated[int, typer.Option(min=1, help="Most questions of a passage.")] = 5
+    refine: Annotated[
+        bool, typer.Option(help="A second call that makes the set to keep from the first.")
+    ] = True
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Passages that are with the model at a time.")
+    ] = 4
+    prune: Annotated[
+        bool, typer.Option("--prune", help="First delete questions of passages gone or changed.")
+    ] = False
+    filter_json: FilterOption = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictArguments:
+    """Which passages are judged."""
+
+    good: Annotated[
+        list[str] | None, typer.Option(help="Id of a passage that answers it; may be repeated.")
+    ] = None
+    bad: Annotated[
+        list[str] | None, typer.Option(help="Id of a passage that does not; may be repeated.")
+    ] = None
+    forget: Annotated[
+        list[str] | None, typer.Option(help="Id of a passage whose verdict is taken back.")
+    ] = None
+    source: Annotated[
+        str | None, typer.Option(help="Of the passages, where several sources have these ids.")
+    ] = None
 
 
 def questions(
     place: PlaceArgument,
     *,
-    model: ChatModelOption = None,
-    base_url: BaseUrlOption = None,
-    chat_option: ChatOption = None,
-    per_chunk: Annotated[int, typer.Option(min=1, help="Most questions of a passage.")] = 5,
-    refine: Annotated[
-        bool, typer.Option(help="A second call that makes the set to keep from the first.")
-    ] = True,
-    concurrency: Annotated[
-        int, typer.Option(min=1, help="Passages that are with the model at a time.")
-    ] = 4,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="First delete questions of passages gone or changed.")
-    ] = False,
-    filter_json: Annotated[
-        str | None, typer.Option("--filter", help='Passages by metadata: {"lang": "zh"}')
-    ] = None,
-    encoder: EncoderOption = None,
-    device: DeviceOption = "cpu",
-    collection: CollectionOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no report.")] = False,
+    chatting: ChatArguments,
+    writing: WritingArguments,
+    opening: IndexArguments,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let a language model write the questions that each passage answers.
@@ -73,71 +88,69 @@ def questions(
     """
     from trivec.errors import InputError
     from trivec.questions.index import QuestionReport
-    from trivec.questions.writing import QuestionPrompts
 
-    if model is None and not prune:
-        raise InputError(NO_MODEL)
-    conditions = metadata_filter(filter_json)
-    prompts = QuestionPrompts(per_chunk=per_chunk, refine=refine)
+    model = chatting.chat_model
+    if model is None and not writing.prune:
+        raise InputError(NO_MODEL.format(otherwise="--prune alone"))
     report = QuestionReport()
-    with _opened(place, collection, encoder, device, create=model is not None) as index:
-        pruned = index.prune() if prune else 0
+    with _opened(place, opening, create=model is not None) as index:
+        pruned = index.prune() if writing.prune else 0
         if model is not None:
-            total = index.index.count(conditions)
-            with passages_counted(quiet=quiet, total=total) as progress:
-                report = index.generate(
-                    connected(model, base_url, chat_option),
-                    model=model,
-                    prompts=prompts,
-                    filter=conditions,
-                    concurrency=concurrency,
-                    progress=progress,
-                )
+            report = _written(index, model, chatting, writing, quiet=quiet)
         index.optimize()
     if as_json:
         print_json({"place": place, **asdict(report), "pruned": pruned})
     else:
-        for refusal in report.failed[:LISTED]:
-            complain("failed", f"{refusal.id}: {refusal.reason}")
-        if len(report.failed) > LISTED:
-            complain("failed", f"{len(report.failed) - LISTED} more; --json lists all")
+        complain_each("failed", [f"{one.id}: {in_options(one.reason)}" for one in report.failed])
         if not quiet:
-            typer.echo(_summary(place, report, pruned))
+            say(_summary(place, report, pruned))
     if report.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
+
+
+def _written(
+    index: QuestionIndex,
+    model: str,
+    chatting: ChatArguments,
+    writing: WritingArguments,
+    *,
+    quiet: bool,
+) -> QuestionReport:
+    from trivec.questions.writing import QuestionPrompts
+
+    conditions = metadata_filter(writing.filter_json)
+    prompts = QuestionPrompts(per_chunk=writing.per_chunk, refine=writing.refine)
+    with passages_counted(quiet=quiet, total=index.index.count(conditions)) as progress:
+        return index.generate(
+            connected(model, chatting),
+            model=model,
+            prompts=prompts,
+            filter=conditions,
+            concurrency=writing.concurrency,
+            progress=progress,
+        )
 
 
 def feedback(
     place: PlaceArgument,
     question: Annotated[str, typer.Argument(help="What was asked.")],
     *,
-    good: Annotated[
-        list[str] | None, typer.Option(help="Id of a passage that answers it; may be repeated.")
-    ] = None,
-    bad: Annotated[
-        list[str] | None, typer.Option(help="Id of a passage that does not; may be repeated.")
-    ] = None,
-    forget: Annotated[
-        list[str] | None, typer.Option(help="Id of a passage whose verdict is taken back.")
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Of the passages, where several sources have these ids.")
-    ] = None,
-    encoder: EncoderOption = None,
-    device: DeviceOption = "cpu",
-    collection: CollectionOption = None,
+    verdicts: VerdictArguments,
+    opening: IndexArguments,
 ) -> None:
     """Say which passages answer a question, and which do not: for 'search --questions'."""
     from trivec.errors import InputError
 
+    good, bad, forget = verdicts.good or (), verdicts.bad or (), verdicts.forget or ()
+    source = verdicts.source
     if not (good or bad or forget):
         raise InputError(NO_VERDICT)
-    with _opened(place, collection, encoder, device, create=True) as index:
-        for identity in good or ():
+    with _opened(place, opening, create=True) as index:
+        for identity in good:
             index.add_feedback(question, identity, "good", source=source)
-        for identity in bad or ():
+        for identity in bad:
             index.add_feedback(question, identity, "bad", source=source)
-        for identity in forget or ():
+        for identity in forget:
             if not index.remove_feedback(question, identity, source=source):
                 complain("note", f"{identity}: there was no verdict on it for this question")
 
@@ -155,13 +168,11 @@ def searched(index: HybridIndex, *, questions: bool) -> Iterator[HybridIndex | Q
 
 
 @contextmanager
-def _opened(
-    place: str, collection: str | None, encoder: str | None, device: str, *, create: bool
-) -> Iterator[QuestionIndex]:
+def _opened(place: str, opening: IndexArguments, *, create: bool) -> Iterator[QuestionIndex]:
     from trivec.questions.index import QuestionIndex
 
-    with open_place(place, collection) as where:
-        chosen = chosen_encoder(where.require_schema(), encoder, device)
+    with open_place(place, opening.collection) as where:
+        chosen = chosen_encoder(where.require_schema(), opening.model, opening.device)
         with (
             where.open(chosen, create=False) as index,
             QuestionIndex.open(index, create=create) as opened,

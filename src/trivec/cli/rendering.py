@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from trivec.arms import BM25
+from trivec.cli.terminal import plain
 from trivec.types import AddReport, Hit
 
 if TYPE_CHECKING:
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
     from trivec.ingest import LeftOut
     from trivec.schema import Schema
 
-__all__ = ["hit_table", "hits_json", "left_out_json", "rows_table", "schema_table", "summary"]
+__all__ = [
+    "explanation",
+    "hit_json",
+    "hit_table",
+    "hits_json",
+    "left_out_json",
+    "rows_table",
+    "schema_table",
+    "summary",
+]
 
 EXCERPT = 240
 MATCHES = 20
@@ -52,13 +62,14 @@ def left_out_json(left_out: LeftOut) -> dict[str, Any]:
 
 def hits_json(hits: Sequence[Hit], scores: Sequence[float] | None = None) -> list[dict[str, Any]]:
     """Return hits as JSON values, with a reranker's scores where it gave some."""
-    rows = [_hit_json(hit) for hit in hits]
+    rows = [hit_json(hit) for hit in hits]
     if scores is None:
         return rows
     return [{**row, "rerank_score": score} for row, score in zip(rows, scores, strict=True)]
 
 
-def _hit_json(hit: Hit) -> dict[str, Any]:
+def hit_json(hit: Hit) -> dict[str, Any]:
+    """Return a hit as JSON values."""
     chunk = hit.chunk
     return {
         "id": hit.id,
@@ -90,20 +101,22 @@ def hit_table(hits: Sequence[Hit], scores: Sequence[float] | None = None) -> Tab
 
 def _passage(hit: Hit) -> RenderableType:
     from rich.console import Group
-    from rich.text import Text
 
     text = " ".join(hit.chunk.text.split())
     excerpt = text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
     origin = hit.id if hit.chunk.source is None else f"{hit.chunk.source} #{hit.chunk.position}"
-    lines = [Text(origin, style="cyan"), Text(excerpt)]  # Text: a passage is never read as markup
+    return Group(plain(origin, "cyan"), plain(excerpt), *map(plain, explanation(hit)))
+
+
+def explanation(hit: Hit) -> list[str]:
+    """Return what is known of how a hit was found: a line of scores, and one of words."""
+    lines = []
     if hit.arms:
-        lines.append(Text(" · ".join(f"{arm} {score:.4g}" for arm, score in hit.arms.items())))
+        lines.append(" · ".join(f"{arm} {score:.4g}" for arm, score in hit.arms.items()))
     if hit.matches:
-        words = ", ".join(
-            f"{one.term} ({one.arm} {one.score:.3g})" for one in hit.matches[:MATCHES]
-        )
-        lines.append(Text(words, style="dim"))
-    return Group(*lines)
+        words = (f"{one.term} ({one.arm} {one.score:.3g})" for one in hit.matches[:MATCHES])
+        lines.append(", ".join(words))
+    return lines
 
 
 def schema_table(place: str, passages: int, schema: Schema) -> Table:
@@ -124,14 +137,13 @@ def schema_table(place: str, passages: int, schema: Schema) -> Table:
 def rows_table(rows: Mapping[str, Any]) -> Table:
     """Return names and what they stand for."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-        table.add_row(Text(name, style="cyan"), Text(shown))
+        table.add_row(plain(name, "cyan"), plain(shown))
     return table
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from trivec.types import Hit
 
@@ -14,15 +12,10 @@ if TYPE_CHECKING:
     from trivec.protocols import Reranker
     from trivec.rerankers import RankingOptions
 
-__all__ = ["CANDIDATES", "RerankOption", "ranking_by", "reranked"]
+__all__ = ["CANDIDATES", "ranking_by", "reranked"]
 
 CANDIDATES = 50
 """Passages that are read, or as many as are asked for."""
-
-RerankOption = Annotated[
-    str | None,
-    typer.Option("--rerank", metavar="MODEL", help="Order anew by mini, a folder or a hub id."),
-]
 
 
 def ranking_by(model: str, device: str) -> tuple[Reranker, RankingOptions]:

@@ -123,7 +123,7 @@ class _Reader:
             self._binding.codec,
             tenant,
         )
-        return binding.point_id(own["id"]) != identity
+        return binding.point_id(own["id"], own.get("source")) != identity
 
     def _sound(self, point: StoredPoint) -> Point:
         vectors = {

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 from trivec.errors import InputError, MissingDependencyError
 from trivec.ingest.documents import LeftOut, OnLeftOut, ReadOptions, log_left_out
-from trivec.ingest.finding import find_files
+from trivec.ingest.finding import find_files, name_of
 from trivec.ingest.passages import PassageSplitter
 from trivec.ingest.readers import read
-from trivec.text import split, token_counter
+from trivec.text import clean, split, token_counter
 from trivec.types import Chunk
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 __all__ = [
+    "EMPTY",
     "absolute",
     "chunks",
     "file_chunks",
@@ -27,6 +28,9 @@ __all__ = [
     "passage_splitter",
     "source_of",
 ]
+
+EMPTY = "it holds no text"
+"""Why a file is left out that was read, and of which nothing went wrong."""
 
 NAMED = 5
 """How many of the things left out the error of ``strict`` names."""
@@ -127,19 +131,23 @@ def _of_file(
         for document in read(path, options, on_left_out=note):
             passages = splitter.passages(document)
             if not passages and document.where is not None:
-                note(LeftOut(path, "it holds no text", document.where))
+                note(LeftOut(path, EMPTY, document.where))
             empty = empty and not passages
             yield from passages
     except (InputError, MissingDependencyError) as err:
         note(LeftOut(path, str(err).removeprefix(f"{path} cannot be read: ")))
     if empty and not reported:
-        report(LeftOut(path, "it holds no text"))
+        report(LeftOut(path, EMPTY))
 
 
 def source_of(path: Path, base: Path) -> str:
-    """Return what a file's passages have as source: its path, relative where it is inside."""
+    """Return what a file's passages have as source: its path, relative where it is inside.
+
+    It is clean as all that is stored: a name with control characters loses them.
+    """
     place = absolute(path)
-    return (place.relative_to(base) if place.is_relative_to(base) else place).as_posix()
+    relative = place.relative_to(base) if place.is_relative_to(base) else place
+    return clean(name_of(relative.as_posix()))
 
 
 def absolute(path: str | Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from trivec.ingest.documents import LeftOut, OnLeftOut, log_left_out
 from trivec.ingest.readers import SUFFIXES
 from trivec.stores.edge.folder import IndexFolder
 
-__all__ = ["find_files"]
+__all__ = ["find_files", "name_of"]
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+NOT_UTF8 = "its name is not UTF-8; rename it"
 
 
 def find_files(
@@ -49,7 +53,27 @@ def find_files(
                 yield file
 
 
+def name_of(path: str | Path) -> str:
+    """Return a path as text; where Python took UTF-8 for ASCII, as in a bare C locale, as UTF-8.
+
+    Raises:
+        InputError: its bytes are no text; they cannot be stored as a source.
+    """
+    name = os.fspath(path)
+    if not SURROGATE.search(name):
+        return name
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError as err:
+        raise InputError(f"{_printable(path)} cannot be read: {NOT_UTF8}") from err
+
+
+def _printable(path: str | Path) -> Path:
+    return Path(ascii(str(path))[1:-1])
+
+
 def _check(path: Path) -> None:
+    name_of(path)
     if path.is_dir():
         return
     if not path.exists():
@@ -107,9 +131,9 @@ class _Walk:
     def _is_allowed(self, entry: os.DirEntry[str], path: Path) -> bool:
         """Say whether an entry is a folder or regular file within the root; report it if not."""
         try:
-            entry.name.encode()
-        except UnicodeEncodeError:
-            self._report(LeftOut(Path(ascii(path)[1:]), "its name is not UTF-8; rename it"))
+            name_of(entry.name)
+        except InputError:
+            self._report(LeftOut(_printable(path), NOT_UTF8))
             return False
         try:
             if entry.is_symlink() and not self._is_link_inside(path):

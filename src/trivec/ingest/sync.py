@@ -18,6 +18,7 @@ from trivec.index.hybrid import HybridIndex, add_options, binding_of, remember_r
 from trivec.index.performing import run
 from trivec.index.pruning import delete_steps
 from trivec.ingest.chunking import (
+    EMPTY,
     absolute,
     file_chunks,
     left_out_summary,
@@ -25,8 +26,9 @@ from trivec.ingest.chunking import (
     source_of,
 )
 from trivec.ingest.documents import LeftOut, OnLeftOut, ReadOptions
-from trivec.ingest.finding import find_files
+from trivec.ingest.finding import find_files, name_of
 from trivec.ingest.passages import PassageSplitter
+from trivec.text import clean
 from trivec.types import AddReport, Chunk, PointId
 
 if TYPE_CHECKING:
@@ -171,7 +173,7 @@ def sync_folder(
     sources = {source_of(path, base) for path in files}
     missing = _Missing()
     if options.prune:
-        missing = _without_file(index, [absolute(path) for path in named], base, sources)
+        missing = _without_file(index, [_stored(absolute(path)) for path in named], base, sources)
     gone = {source: ids for source, ids in missing.points.items() if not left_out.has(base, source)}
     remembers = not options.dry_run and binding_of(index).tenant is None
     if remembers and index.schema.root != str(base):
@@ -184,7 +186,8 @@ def sync_folder(
         dry_run=options.dry_run,
     )
     report = _added(index, reading, adding)
-    deleted = _delete(index, gone, dry_run=options.dry_run)
+    emptied = _of_files(index, [source_of(path, base) for path in left_out.emptied])
+    deleted = _delete(index, gone | emptied, dry_run=options.dry_run)
     return SyncReport(
         replace(report, deleted=report.deleted + deleted),
         len(files),
@@ -202,19 +205,22 @@ class _LeftOut:
     tell: OnLeftOut | None
     allow_empty: bool
     listed: list[LeftOut] = field(default_factory=list)
+    emptied: list[Path] = field(default_factory=list)
     _places: set[Path] = field(default_factory=set)
 
     def __call__(self, left_out: LeftOut) -> None:
         self.listed.append(left_out)
         empty = left_out.expected and left_out.path.is_dir() and not left_out.path.is_symlink()
-        if not (empty and self.allow_empty):
-            self._places.add(absolute(left_out.path))
+        if left_out.where is None and left_out.reason == EMPTY:
+            self.emptied.append(left_out.path)
+        elif not (empty and self.allow_empty):
+            self._places.add(_stored(absolute(left_out.path)))
         if self.tell is not None:
             self.tell(left_out)
 
     def has(self, base: Path, source: str) -> bool:
         """Say whether a source, or a folder that it lies in, was left out in part."""
-        place = base / source
+        place = _stored(base / source)
         return place in self._places or not self._places.isdisjoint(place.parents)
 
 
@@ -254,6 +260,11 @@ class _Missing:
     contents: dict[Contents, PointId] = field(default_factory=dict)
 
 
+def _stored(path: Path) -> Path:
+    """Return a path as sources hold it, which are clean."""
+    return Path(clean(name_of(path)))
+
+
 def _root(index: HybridIndex, named: list[Path], root: str | Path | None) -> Path:
     """Return what sources are relative to.
 
@@ -287,12 +298,27 @@ def _without_file(index: HybridIndex, named: list[Path], base: Path, sources: se
             source = own.get("source")
             if not isinstance(source, str) or source in sources or "extra" not in own:
                 continue
-            place = base / source
+            place = _stored(base / source)
             below = place in named or not set(named).isdisjoint(place.parents)
             if below and FILE_MARK in binding.codec.decode(point).extra:
                 missing.points.setdefault(source, []).append(point.id)
                 missing.contents[str(own.get("digest")), own.get("context")] = point.id
     return missing
+
+
+def _of_files(index: HybridIndex, sources: Iterable[str]) -> dict[str, list[PointId]]:
+    """Return the points of each source that came from its file."""
+    binding = binding_of(index)
+    found = {}
+    for source in sources:
+        pages = binding.pages(binding.scope(binding.of_source(source)))
+        found[source] = [
+            point.id
+            for points in pages
+            for point in points
+            if FILE_MARK in binding.codec.decode(point).extra
+        ]
+    return found
 
 
 def _added(index: HybridIndex, reading: _Reading, options: AddOptions) -> AddReport:

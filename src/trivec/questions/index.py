@@ -82,7 +82,7 @@ class QuestionIndex:
         if not create and store.schema is None:
             raise CollectionNotFoundError(
                 "this index has no questions yet; generate() writes them, as does the command: "
-                "trivec questions PLACE --model NAME"
+                "trivec questions PLACE --chat-model NAME"
             )
         config = IndexConfig(arms=(DENSE.name,), payload_indexes=PAYLOAD_INDEXES)
         encoder = QuestionEncoder(index.encoder)

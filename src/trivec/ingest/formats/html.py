@@ -231,7 +231,9 @@ class _Layout:
 
     def _flat(self, element: _Element) -> str:
         """Return the text of an element on one line."""
-        return SPACE.sub(" ", "".join(self._texts(element, parting=" "))).strip(" ")
+        is_leaf = not len(element)  # as most cells of a table are
+        text = (element.text or "") if is_leaf else "".join(self._texts(element, parting=" "))
+        return SPACE.sub(" ", text).strip(" ")
 
     def _texts(self, element: _Element, parting: str = "\n") -> list[str]:
         from lxml import etree

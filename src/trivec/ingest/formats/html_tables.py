@@ -119,7 +119,9 @@ class TableReader:
                 texts.append(text)
                 continue
             text = self._text_of(cell)
-            across, down = _span(cell, "colspan"), _span(cell, "rowspan")
+            across, down = (
+                (_span(cell, "colspan"), _span(cell, "rowspan")) if cell.keys() else (1, 1)
+            )
             for number in range(across):
                 if number and not self._affords(text):
                     break
