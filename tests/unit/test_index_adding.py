@@ -10,10 +10,8 @@ import pytest
 from trivec import AddReport, Chunk, HybridIndex, IndexConfig, Refusal
 from trivec.encoders import MemoEncoder
 from trivec.errors import InputError, StoreError
-from trivec.index import adding
-from trivec.index.adding import fit_colbert
 from trivec.testing import FakeEncoder, MemoryStore
-from trivec.types import ALL_HEADS, Encoding
+from trivec.types import ALL_HEADS
 
 CONFIG = IndexConfig(arms=("dense", "bm25"), batch_size=2)
 CHUNKS = [
@@ -302,49 +300,3 @@ def test_late_chunking_encodes_the_passages_of_a_source_together():
     assert whole.add(CHUNKS, late_chunking=True) == AddReport(skipped=5)
     # vectors of passages that stood alone know less, and are made anew
     assert whole.add(CHUNKS) == AddReport(updated=5)
-
-
-# More ColBERT rows than a point can hold
-
-WIDTH = 4
-
-
-def encoding(rows):
-    return Encoding(colbert=np.ones((rows, WIDTH), dtype=np.float32))
-
-
-@pytest.fixture
-def most(monkeypatch):
-    """Points that hold ten rows at most: Qdrant wants fewer floats than this, not as many."""
-    monkeypatch.setattr(adding, "MAX_MULTIVECTOR_FLOATS", 11 * WIDTH)
-    return 10
-
-
-@pytest.mark.parametrize("overflow", ["pool", "refuse"])
-def test_rows_that_fit_stay_as_they_are(most, overflow):
-    for fitting in (Encoding(), encoding(0), encoding(most)):
-        assert fit_colbert(fitting, overflow) is fitting
-
-
-@pytest.mark.parametrize("beyond", [1, 2, 30])
-def test_rows_that_do_not_fit_are_pooled_or_refused(most, beyond):
-    assert fit_colbert(encoding(most + beyond), "refuse") is None
-    pooled = fit_colbert(encoding(most + beyond), "pool")
-    assert pooled.colbert.shape == (most, WIDTH)
-
-
-def test_a_refusal_says_how_many_rows_fit(monkeypatch):
-    encoder = FakeEncoder()
-    width = encoder.info.colbert_dim
-    monkeypatch.setattr(adding, "MAX_MULTIVECTOR_FLOATS", 11 * width)
-    config = IndexConfig(arms=("dense", "colbert"), colbert_overflow="refuse")
-    index = HybridIndex.open(MemoryStore(), encoder, config=config)
-    [long] = encoder.encode_documents(["word " * 100])
-    report = index.add([Chunk("word " * 100, id="long"), Chunk("word", id="short")])
-    assert report.added == 1
-    [refusal] = report.refused
-    assert refusal == Refusal(
-        "long",
-        f"{len(long.colbert)} ColBERT rows of {width}, Qdrant takes 10; "
-        "split the text, or use colbert_overflow='pool'",
-    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from trivec.index.adding import ColbertOverflow, Progress
 from trivec.index.aio import AsyncHybridIndex
 from trivec.index.checking import CheckReport, check_index
-from trivec.index.hybrid import HybridIndex, IndexConfig
-from trivec.index.options import DEFAULT_SEARCH
+from trivec.index.config import IndexConfig
+from trivec.index.hybrid import HybridIndex
+from trivec.index.options import DEFAULT_SEARCH, ColbertOverflow, Progress
 
 __all__ = [
     "DEFAULT_SEARCH",

@@ -14,9 +14,11 @@ from dataclasses import replace
 from trivec.arms import Arm, arm_named, arms_among
 from trivec.bm25 import AnalyzerConfig
 from trivec.errors import InputError
-from trivec.index.adding import AddOptions, Progress, fit_colbert
 from trivec.index.collection import Binding
-from trivec.index.opening import IndexConfig, stored_analyzer
+from trivec.index.config import IndexConfig
+from trivec.index.encoding import fit_colbert
+from trivec.index.opening import stored_analyzer
+from trivec.index.options import AddOptions, Progress
 from trivec.index.steps import Steps, compute, in_background, join, read
 from trivec.query import Filter
 from trivec.schema import Fingerprint, Schema, VectorSpec

@@ -3,68 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby
-from typing import Any, Literal, TypeAlias
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from trivec.colbert import pool_rows
-from trivec.encoders.memo import MemoEncoder
-from trivec.errors import InputError, PointsRefusedError, TextsRefusedError
-from trivec.index.collection import NO_HEADS, Binding
+from trivec.errors import InputError, PointsRefusedError
+from trivec.index.collection import Binding
+from trivec.index.encoding import long_encoder, point_steps
 from trivec.index.identifying import first_claims, identified
-from trivec.index.late_chunking import Context, contexts, whole_documents
+from trivec.index.late_chunking import context_digest, contexts, whole_documents
+from trivec.index.options import AddOptions, Progress
 from trivec.index.pruning import prune_steps
-from trivec.index.steps import Steps, Write, compute, in_background, join, read
+from trivec.index.steps import Steps, Write, in_background, join, read
 from trivec.index.tally import Tally
-from trivec.index.unfinished import (
-    empty_arms,
-    known_empty,
-    left_out,
-    mark_empty,
-    unfinished_steps,
-)
+from trivec.index.unfinished import known_empty, mark_empty, unfinished_steps
 from trivec.payloads.trivec import content_digest
-from trivec.protocols import AsyncStore, Encoder, LongEncoder, Store
-from trivec.schema import MAX_MULTIVECTOR_FLOATS
-from trivec.types import AddReport, Chunk, Encoding, Point, PointId, StoredPoint
+from trivec.protocols import AsyncStore, Store
+from trivec.types import AddReport, Chunk, Point, PointId, StoredPoint
 
-__all__ = ["AddOptions", "ColbertOverflow", "Contents", "Progress", "add_steps", "fit_colbert"]
-
-ColbertOverflow: TypeAlias = Literal["pool", "refuse"]
-"""What becomes of more ColBERT rows than one point can hold; see :class:`IndexConfig`."""
-Progress: TypeAlias = Callable[[int], None]
-"""Called with the number of chunks, or points, dealt with since the last call."""
-Contents: TypeAlias = tuple[str, str | None]
-"""What vectors are of: the digest of a text, and of the document that they know, if any."""
-
-
-def _never(_source: str) -> bool:
-    return False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddOptions:
-    """How chunks are added.
-
-    Attributes:
-        batch_size: chunks that are encoded together and written together.
-        colbert_overflow: what becomes of more ColBERT rows than Qdrant takes: neighbouring rows
-            are averaged (``pool``), or the chunk is refused.
-        replace_sources: delete the points of every given source that it no longer holds.
-        keeps_source: says of a source that nothing of it may be deleted.
-        late_chunking: encode the passages of a source in the light of all of them.
-        known: points whose vectors are copied for a new chunk of the same contents.
-        dry_run: count alone; nothing is encoded or written.
-    """
-
-    batch_size: int = 128
-    colbert_overflow: ColbertOverflow = "pool"
-    replace_sources: bool = False
-    keeps_source: Callable[[str], bool] = _never
-    late_chunking: bool = False
-    known: Mapping[Contents, PointId] = field(default_factory=dict)
-    dry_run: bool = False
+__all__ = ["add_steps"]
 
 
 @dataclass(slots=True)
@@ -201,14 +158,15 @@ def _prepare(
     same = {
         key: chunk.text
         for key, chunk in chunks.items()
-        if key in existing and binding.holds_text(existing[key], chunk.text, _digest(around, key))
+        if key in existing
+        and binding.holds_text(existing[key], chunk.text, context_digest(around, key))
     }
     written = {key: text for key, text in same.items() if key not in in_flight}
     unfinished = yield from unfinished_steps(binding, written, existing)
     batch = _Batch(chunks=len(window))
     fresh: dict[PointId, Chunk] = {}
     for key, chunk in chunks.items():
-        context = _digest(around, key)
+        context = context_digest(around, key)
         if key not in existing:
             fresh[key] = chunk
             continue
@@ -227,11 +185,11 @@ def _prepare(
             tally.updated += 1
     if options.dry_run:
         tally.reused += sum(
-            (content_digest(chunk.text), _digest(around, key)) in options.known
+            (content_digest(chunk.text), context_digest(around, key)) in options.known
             for key, chunk in fresh.items()
         )
     else:
-        batch.points += yield from _points(binding, fresh, around, options, tally)
+        batch.points += yield from point_steps(binding, fresh, around, options, tally)
         fresh = {point.id: fresh[point.id] for point in batch.points}
         batch.ids.update((key, str(chunk.id)) for key, chunk in fresh.items())
         batch.created.update(fresh.keys() - existing.keys())
@@ -254,163 +212,6 @@ def _remember(chunks: Mapping[PointId, Chunk], tally: Tally) -> None:
     repeated = tally.seen.among(kept)  # by a likeness of hashes, or after a refusal
     tally.seen.add([key for key in kept if key not in repeated])
     tally.sources.update(chunk.source for chunk in kept.values() if chunk.source is not None)
-
-
-def _points(
-    binding: Binding,
-    fresh: Mapping[PointId, Chunk],
-    around: Mapping[PointId, Context],
-    options: AddOptions,
-    tally: Tally,
-) -> Steps[list[Point]]:
-    """Return the points of new texts: with vectors that are known, or encoded in one pass."""
-    reused = yield from _reused(binding, fresh, around, options)
-    rest = {key: chunk for key, chunk in fresh.items() if key not in reused}
-    points = yield from compute(lambda: _encode(binding, rest, around, options, tally))
-    tally.reused += len(reused)
-    return [*reused.values(), *points]
-
-
-def _reused(
-    binding: Binding,
-    fresh: Mapping[PointId, Chunk],
-    around: Mapping[PointId, Context],
-    options: AddOptions,
-) -> Steps[dict[PointId, Point]]:
-    """Return the points whose vectors another point has."""
-    contents = {
-        key: (content_digest(chunk.text), _digest(around, key)) for key, chunk in fresh.items()
-    }
-    twins = {key: options.known[what] for key, what in contents.items() if what in options.known}
-    if not twins:
-        return {}
-    specs = binding.schema.written.values()
-    names = [spec.name for spec in specs]
-    whole = {spec.name for spec in specs if spec.kind != "sparse"}  # those may be empty
-    wanted = list(dict.fromkeys(twins.values()))
-    stored = yield from read(lambda store: store.retrieve(wanted, with_vectors=names))
-    complete = {point.id: point for point in stored if whole <= point.vectors.keys()}
-    points = {}
-    for key, twin in twins.items():
-        chunk, context = fresh[key], _digest(around, key)
-        point = complete.get(twin)
-        if point is not None and binding.holds_text(point.payload, chunk.text, context):
-            payload = binding.codec.encode(chunk, binding.tenant, context)
-            mark_empty(binding, payload, known_empty(binding, point.payload))
-            points[key] = Point(key, point.vectors, payload)
-    return points
-
-
-def _encode(
-    binding: Binding,
-    fresh: Mapping[PointId, Chunk],
-    around: Mapping[PointId, Context],
-    options: AddOptions,
-    tally: Tally,
-) -> list[Point]:
-    """Encode in one pass and keep the points that may be stored."""
-    if not binding.heads:  # words alone need no model
-        encodings = [NO_HEADS] * len(fresh)
-    elif options.late_chunking:
-        encodings = _encode_in_context(binding, fresh, around)
-    else:
-        fresh, encodings = _encode_texts(binding, fresh, tally)
-    points = []
-    refused: dict[PointId, str] = {}
-    truncated: list[PointId] = []
-    for (key, chunk), encoding in zip(fresh.items(), encodings, strict=True):
-        fitted = fit_colbert(encoding, options.colbert_overflow)
-        if missing := left_out(binding, encoding):
-            made = ", ".join(missing)
-            refused[key] = f"the encoder made no vectors for {made}; add it again later"
-            continue
-        if fitted is None:
-            refused[key] = _too_many_rows(encoding)
-            continue
-        if encoding.truncated:
-            truncated.append(key)
-        vectors = binding.document_vectors(chunk.text, fitted)
-        payload = binding.codec.encode(chunk, binding.tenant, _digest(around, key))
-        mark_empty(binding, payload, empty_arms(binding, encoding))
-        points.append(Point(key, vectors, payload))
-    refused |= binding.schema.invalid(points)
-    for key, reason in refused.items():
-        tally.refuse(str(fresh[key].id), reason)
-        tally.protected.add(key)
-    tally.truncated += [str(fresh[key].id) for key in truncated if key not in refused]
-    return [point for point in points if point.id not in refused]
-
-
-def _encode_texts(
-    binding: Binding, fresh: Mapping[PointId, Chunk], tally: Tally
-) -> tuple[Mapping[PointId, Chunk], list[Encoding]]:
-    """Encode the chunks; those whose texts the model does not take are refused, and left out."""
-    while fresh:
-        texts = [chunk.text for chunk in fresh.values()]
-        try:
-            return fresh, binding.encoder.encode_documents(texts, heads=binding.heads)
-        except TextsRefusedError as err:
-            reasons = err.reasons
-        kept = {key: chunk for key, chunk in fresh.items() if chunk.text not in reasons}
-        if len(kept) == len(fresh):
-            raise TextsRefusedError(reasons)
-        for key in fresh.keys() - kept.keys():
-            tally.refuse(str(fresh[key].id), reasons[fresh[key].text])
-            tally.protected.add(key)
-        fresh = kept
-    return fresh, []
-
-
-def _encode_in_context(
-    binding: Binding, chunks: Mapping[PointId, Chunk], around: Mapping[PointId, Context]
-) -> list[Encoding]:
-    """Encode every document once, for the passages of it that are wanted."""
-    encoder = long_encoder(binding.encoder)
-    encodings: list[Encoding] = []
-    for document, members in groupby(
-        (around[key] for key in chunks), key=lambda context: context.document
-    ):
-        spans = [(context.start, context.end) for context in members]
-        encodings += encoder.encode_long(document, spans, heads=binding.heads)
-    return encodings
-
-
-def _digest(around: Mapping[PointId, Context], key: PointId) -> str | None:
-    context = around.get(key)
-    return None if context is None else context.digest
-
-
-def long_encoder(encoder: Encoder) -> LongEncoder:
-    """Return an encoder as one that can do late chunking.
-
-    Raises:
-        InputError: it cannot.
-    """
-    inner = encoder.encoder if isinstance(encoder, MemoEncoder) else encoder
-    if not isinstance(inner, LongEncoder):
-        raise InputError(
-            f"late_chunking=True, but {type(inner).__name__} has no encode_long(); take a "
-            "FlagEncoder, an OnnxEncoder or MiniEncoder, or leave late_chunking out"
-        )
-    return inner
-
-
-def fit_colbert(encoding: Encoding, overflow: ColbertOverflow) -> Encoding | None:
-    """Return an encoding whose ColBERT rows Qdrant takes, or None where that is refused."""
-    if encoding.colbert is None or encoding.colbert.size < MAX_MULTIVECTOR_FLOATS:
-        return encoding
-    if overflow == "refuse":
-        return None
-    rows = (MAX_MULTIVECTOR_FLOATS - 1) // encoding.colbert.shape[1]
-    return replace(encoding, colbert=pool_rows(encoding.colbert, rows))
-
-
-def _too_many_rows(encoding: Encoding) -> str:
-    rows, width = (0, 1) if encoding.colbert is None else encoding.colbert.shape
-    return (
-        f"{rows} ColBERT rows of {width}, Qdrant takes {(MAX_MULTIVECTOR_FLOATS - 1) // width}; "
-        "split the text, or use colbert_overflow='pool'"
-    )
 
 
 def _finish(progress: Progress | None, batch: _Batch, tally: Tally) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from trivec.arms import DENSE, arm_named
 from trivec.errors import CollectionError
-from trivec.index.opening import IndexConfig
+from trivec.index.config import IndexConfig
 from trivec.payloads.codecs import CODECS, Codec, codec_keys, detect_codec
 from trivec.protocols import Store
 from trivec.schema import Fingerprint, Schema, VectorSpec

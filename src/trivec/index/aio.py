@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from trivec.errors import InputError
-from trivec.index.adding import Progress, add_steps
+from trivec.index.adding import add_steps
+from trivec.index.config import IndexConfig
 from trivec.index.copying import copy_steps, page_steps
-from trivec.index.hybrid import HybridIndex, IndexConfig, add_options, arm_steps, binding_of
+from trivec.index.hybrid import HybridIndex, add_options, arm_steps, binding_of
 from trivec.index.opening import async_store
-from trivec.index.options import DEFAULT_SEARCH, merged_options
+from trivec.index.options import DEFAULT_SEARCH, Progress, merged_options
 from trivec.index.performing import arun
 from trivec.index.pruning import delete_steps
 from trivec.index.searching import get_steps, search_steps, vector_steps

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from trivec.errors import CollectionError, CollectionLockedError, CollectionNotFoundError
-from trivec.index.adding import AddOptions, add_steps
+from trivec.index.adding import add_steps
 from trivec.index.collection import Binding
-from trivec.index.opening import IndexConfig, require_fitting, stored_analyzer
+from trivec.index.config import IndexConfig
+from trivec.index.opening import require_fitting, stored_analyzer
+from trivec.index.options import AddOptions
 from trivec.index.performing import run
 from trivec.payloads.codecs import stored_codec
 from trivec.protocols import Encoder

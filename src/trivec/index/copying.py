@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from trivec.errors import CollectionError
-from trivec.index.adding import Progress
 from trivec.index.collection import Binding
+from trivec.index.options import Progress
 from trivec.index.steps import Steps, compute, read
 from trivec.query import Filter
 from trivec.types import Point, PointId, StoredPoint

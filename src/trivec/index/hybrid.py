@@ -8,33 +8,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
-from trivec.errors import CollectionError, CollectionExistsError, CollectionNotFoundError
 from trivec.index.add_arm import begin_arm, fill_steps, finish_arm
-from trivec.index.adding import AddOptions, Progress, add_steps
-from trivec.index.adopting import adopted_schema
+from trivec.index.adding import add_steps
 from trivec.index.collection import Binding
+from trivec.index.config import IndexConfig
 from trivec.index.copying import copy_steps
 from trivec.index.indexing import ensure_payload_index
-from trivec.index.mixed_precision import query_encoder
-from trivec.index.opening import (
-    IndexConfig,
-    new_schema,
-    place_name,
-    require_fitting,
-    require_tenant,
-    resolve_store,
-    stored_analyzer,
-    wanted_indexes,
-    with_indexes,
-)
-from trivec.index.options import DEFAULT_SEARCH, merged_options
+from trivec.index.opening import open_binding
+from trivec.index.options import DEFAULT_SEARCH, AddOptions, Progress, merged_options
 from trivec.index.performing import run
 from trivec.index.planning import choose_arms
 from trivec.index.pruning import delete_steps
 from trivec.index.searching import get_steps, search_steps, vector_steps
 from trivec.index.steps import Steps, compute
 from trivec.payloads import Codec, Field
-from trivec.payloads.codecs import stored_codec
 from trivec.protocols import Encoder, Store
 from trivec.query import Filter
 from trivec.schema import Fingerprint, Schema
@@ -54,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HybridIndex",
-    "IndexConfig",
     "add_options",
     "arm_steps",
     "binding_of",
@@ -119,35 +105,16 @@ class HybridIndex:
             StoreUnavailableError: the server cannot be reached.
         """
         config = config or IndexConfig()
-        require_tenant(tenant)
-        place = place_name(location, collection)
-        store = resolve_store(location, collection, config)
-        schema = store.schema
-        existed = schema is not None
-        if schema is None and create:
-            schema = _created(store, new_schema(encoder.info, config, tenant))
-        if schema is None:
-            raise CollectionNotFoundError(f"there is no index at {place}")
-        adopting = schema.fingerprint is None and adopt
-        if adopting:
-            schema = adopted_schema(store, encoder.info, config, place)
-        if mixed_precision and existed:
-            encoder = query_encoder(encoder, schema, place)
-        require_fitting(schema, encoder, config, place)
-        if tenant is not None and schema.tenant_key is None:
-            raise CollectionError(
-                f"{place} was created without tenants; "
-                "create a new one with tenant=..., or open it without"
-            )
-        if tenant is None and schema.tenant_key is not None:
-            raise CollectionError(f"{place} keeps tenants apart; open it with tenant=...")
-        codec = stored_codec(schema.codec, schema.codec_keys)
-        if adopting:
-            store.describe(schema)
-        store.scroll(limit=1)  # takes the lock, so that a second process fails here
-        wanted = wanted_indexes(codec, config, scoped_ids=schema.scoped_ids)
-        schema = with_indexes(store, schema, wanted)
-        binding = Binding(store, schema, encoder, stored_analyzer(schema), codec, tenant)
+        binding = open_binding(
+            location,
+            encoder,
+            collection=collection,
+            config=config,
+            create=create,
+            adopt=adopt,
+            mixed_precision=mixed_precision,
+            tenant=tenant,
+        )
         return cls(binding, config)
 
     @property
@@ -298,10 +265,10 @@ class HybridIndex:
 
         Args:
             vector: ``(dense_dim,)``.
-            k: how many; fewer come back where fewer match.
-            filter: as in :meth:`search`.
-            options: MMR, paging and the rest; only the dense arm can take part.
-            **overrides: fields of :class:`trivec.SearchOptions` for this call.
+            k: as in :meth:`search`, and so is the rest; only the dense arm can take part.
+            filter: as there.
+            options: as there.
+            **overrides: as there.
 
         Raises:
             InvalidVectorError: the vector has another size, is zero, or holds NaN or infinity.
@@ -350,10 +317,7 @@ class HybridIndex:
         """Return the exact number of passages, of those that match a filter where one is given."""
         return self._binding.store.count(self._binding.scope(filter))
 
-    def chunks(
-        self,
-        filter: Filter | Mapping[str, Any] | None = None,
-    ) -> Iterable[Chunk]:
+    def chunks(self, filter: Filter | Mapping[str, Any] | None = None) -> Iterable[Chunk]:
         """Yield every passage, in no promised order."""
         for points in self._binding.pages(self._binding.scope(filter)):
             yield from map(self._binding.codec.decode, points)
@@ -451,18 +415,6 @@ class HybridIndex:
 
     def __repr__(self) -> str:
         return f"HybridIndex({self._binding.store!r}, arms={list(self.schema.vectors)})"
-
-
-def _created(store: Store, schema: Schema) -> Schema:
-    """Create a collection; return its schema, or the one that another has made just now."""
-    try:
-        store.create(schema)
-    except CollectionExistsError:
-        made = store.schema
-        if made is None:
-            raise
-        return made
-    return schema
 
 
 def binding_of(index: HybridIndex) -> Binding:

@@ -9,7 +9,7 @@ from itertools import groupby
 from trivec.payloads.trivec import content_digest
 from trivec.types import Chunk, PointId
 
-__all__ = ["Context", "contexts", "whole_documents"]
+__all__ = ["Context", "context_digest", "contexts", "whole_documents"]
 
 SEPARATOR = "\n"
 
@@ -48,7 +48,7 @@ def contexts(chunks: Mapping[PointId, Chunk]) -> dict[PointId, Context]:
 
     A chunk without source is a document of its own.
     """
-    found: dict[PointId, Context] = {}
+    placed: dict[PointId, Context] = {}
     for _, group in groupby(chunks.items(), key=lambda item: _source(item[1])):
         members = list(group)
         document = SEPARATOR.join(chunk.text for _, chunk in members)
@@ -56,9 +56,15 @@ def contexts(chunks: Mapping[PointId, Chunk]) -> dict[PointId, Context]:
         start = 0
         for key, chunk in members:
             end = start + len(chunk.text)
-            found[key] = Context(document, start, end, digest)
+            placed[key] = Context(document, start, end, digest)
             start = end + len(SEPARATOR)
-    return found
+    return placed
+
+
+def context_digest(around: Mapping[PointId, Context], key: PointId) -> str | None:
+    """Return the digest of the document that a passage is encoded in the light of, if any."""
+    context = around.get(key)
+    return None if context is None else context.digest
 
 
 def _source(chunk: Chunk) -> object:

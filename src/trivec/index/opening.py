@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trivec._runtime.checks import check_choice, check_least
 from trivec.analysis import RULES
 from trivec.arms import ARMS, Arm, arm_names, arms_among
 from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
-from trivec.errors import CollectionError, InputError
-from trivec.index.adding import ColbertOverflow
-from trivec.payloads.codecs import CODECS, codec_keys
+from trivec.errors import (
+    CollectionError,
+    CollectionExistsError,
+    CollectionNotFoundError,
+    InputError,
+)
+from trivec.index.adopting import adopted_schema
+from trivec.index.collection import Binding
+from trivec.index.config import IndexConfig
+from trivec.index.mixed_precision import query_encoder
+from trivec.payloads.codecs import CODECS, codec_keys, stored_codec
 from trivec.payloads.haystack import HaystackCodec
-from trivec.payloads.trivec import IDENTITY, TOKENS, Codec, PayloadCodec
+from trivec.payloads.trivec import IDENTITY, TOKENS, Codec
 from trivec.protocols import Encoder, Store
 from trivec.schema import Fingerprint, Schema
 from trivec.types import EncoderInfo
@@ -26,79 +33,47 @@ if TYPE_CHECKING:
 
     from trivec.stores.server.store_async import AsyncServerStore
 
-__all__ = [
-    "IndexConfig",
-    "async_store",
-    "new_schema",
-    "place_name",
-    "require_fitting",
-    "require_tenant",
-    "resolve_store",
-    "stored_analyzer",
-    "wanted_indexes",
-    "with_indexes",
-]
+__all__ = ["async_store", "open_binding", "require_fitting", "stored_analyzer", "with_indexes"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexConfig:
-    """What a new collection stores and how; an existing collection keeps what it has.
-
-    Attributes:
-        arms: of ``dense``, ``sparse``, ``bm25``, ``colbert``. None: all but ``colbert`` (which
-            takes a row for every token) that the encoder has heads for.
-        analyzer: the BM25 analyser; None means the defaults, or the collection's own. The newest
-            rules stand for the collection's own, too.
-        payload_indexes: metadata keys to index types: ``keyword``, ``integer``, ``float``,
-            ``bool``, ``datetime``, ``text``, ``uuid``. Filters on indexed keys are fast. An
-            existing collection is given those that it lacks.
-        index_on_demand: on a server that refuses filters on keys without an index (strict mode,
-            as in Qdrant Cloud), the first filter on a key makes the index. False: FilterError.
-        codec: the payload layout: ``trivec``, ``langchain``, ``llama_index`` or ``haystack``, or a
-            :class:`trivec.payloads.PayloadCodec` with keys of its own. None: trivec's in a new
-            collection, in an adopted one whatever its payloads show (an empty one gets trivec's).
-        vectors: names of the vectors by arm. In a new collection they are the arms' own where
-            this says nothing else; in an adopted one this says which vectors the encoder wrote,
-            and without it the one dense vector is taken.
-        batch_size: chunks that are encoded together and written together.
-        colbert_overflow: what becomes of more ColBERT rows than Qdrant takes (1,023 at 1,024
-            dims): ``pool`` averages neighbouring rows, ``refuse`` reports the chunk.
-        scoped_ids: whether an id that is no UUID belongs to its source in a new collection, so
-            that two sources may both have a "1". False: ids are one for the whole collection, and
-            a passage replaces the one of its id in another source. Haystack's are always so.
-    """
-
-    arms: tuple[str, ...] | None = None
-    analyzer: AnalyzerConfig | None = None
-    payload_indexes: Mapping[str, str] = field(default_factory=dict)
-    codec: str | PayloadCodec | None = None
-    vectors: Mapping[str, str] = field(default_factory=dict)
-    batch_size: int = 128
-    colbert_overflow: ColbertOverflow = "pool"
-    scoped_ids: bool = True
-    index_on_demand: bool = True
-
-    def __post_init__(self) -> None:
-        known = list(arm_names())
-        if self.arms is not None and (not self.arms or set(self.arms) - set(known)):
-            raise InputError(f"arms={self.arms!r}; choose at least one of {known}")
-        if isinstance(self.codec, str) and self.codec not in CODECS:
-            raise InputError(f"codec={self.codec!r}; allowed: {sorted(CODECS)}, or a PayloadCodec")
-        names = list(self.vectors.values())
-        if set(self.vectors) - set(known) or len(set(names)) < len(names):
-            raise InputError(
-                f"vectors={dict(self.vectors)!r}; allowed: a name of its own for each of {known}"
-            )
-        check_least("batch_size", self.batch_size, 1)
-        check_choice("colbert_overflow", self.colbert_overflow, ColbertOverflow)
-
-    @property
-    def layout(self) -> Codec | None:
-        """The payload layout that was chosen, if one was."""
-        return CODECS[self.codec] if isinstance(self.codec, str) else self.codec
+def open_binding(
+    location: str | Path | QdrantClient | Store,
+    encoder: Encoder,
+    *,
+    collection: str | None,
+    config: IndexConfig,
+    create: bool,
+    adopt: bool,
+    mixed_precision: bool,
+    tenant: str | None,
+) -> Binding:
+    """Return a collection bound to its encoder; see :meth:`trivec.HybridIndex.open`."""
+    _require_tenant(tenant)
+    place = _place_name(location, collection)
+    store = _resolve_store(location, collection, config)
+    schema = store.schema
+    existed = schema is not None
+    if schema is None and create:
+        schema = _created(store, _new_schema(encoder.info, config, tenant))
+    if schema is None:
+        raise CollectionNotFoundError(f"there is no index at {place}")
+    adopting = schema.fingerprint is None and adopt
+    if adopting:
+        schema = adopted_schema(store, encoder.info, config, place)
+    if mixed_precision and existed:
+        encoder = query_encoder(encoder, schema, place)
+    require_fitting(schema, encoder, config, place)
+    _require_same_tenancy(schema, tenant, place)
+    codec = stored_codec(schema.codec, schema.codec_keys)
+    if adopting:
+        store.describe(schema)
+    store.scroll(limit=1)  # takes the lock, so that a second process fails here
+    wanted = _wanted_indexes(codec, config, scoped_ids=schema.scoped_ids)
+    schema = with_indexes(store, schema, wanted)
+    return Binding(store, schema, encoder, stored_analyzer(schema), codec, tenant)
 
 
-def resolve_store(
+def _resolve_store(
     location: str | Path | QdrantClient | Store, collection: str | None, config: IndexConfig
 ) -> Store:
     """Return the store for a folder, a client, or the store itself."""
@@ -141,7 +116,7 @@ def async_store(
     return AsyncServerStore(client, collection, index_on_demand=config.index_on_demand)
 
 
-def place_name(location: object, collection: str | None) -> str:
+def _place_name(location: object, collection: str | None) -> str:
     """Return what messages call the place of a collection."""
     if isinstance(location, (str, Path)):
         return f"folder {str(location)!r}"
@@ -150,13 +125,13 @@ def place_name(location: object, collection: str | None) -> str:
     return f"the store {location!r}" if hasattr(location, "upsert") else "the store"
 
 
-def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Schema:
+def _new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Schema:
     """Describe a new collection."""
     arms = _chosen(info, config)
     vectors = {arm.name: arm.spec(config.vectors.get(arm.name, arm.name), info) for arm in arms}
     codec = config.layout or CODECS["trivec"]
     scoped = config.scoped_ids and not isinstance(codec, HaystackCodec)
-    indexes = wanted_indexes(codec, config, scoped_ids=scoped)
+    indexes = _wanted_indexes(codec, config, scoped_ids=scoped)
     analyzer = None
     if any(arm.head is None for arm in arms):
         analyzer = (config.analyzer or AnalyzerConfig()).to_json()
@@ -172,7 +147,19 @@ def new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Sc
     )
 
 
-def wanted_indexes(codec: Codec, config: IndexConfig, *, scoped_ids: bool) -> dict[str, str]:
+def _created(store: Store, schema: Schema) -> Schema:
+    """Create a collection; return its schema, or the one that another has made just now."""
+    try:
+        store.create(schema)
+    except CollectionExistsError:
+        made = store.schema
+        if made is None:
+            raise
+        return made
+    return schema
+
+
+def _wanted_indexes(codec: Codec, config: IndexConfig, *, scoped_ids: bool) -> dict[str, str]:
     """Return the payload indexes of a collection, path to type: trivec's own and those asked."""
     own = ("source", TOKENS, *((IDENTITY,) if scoped_ids else ()))
     indexes = {codec.own_path(field): "keyword" for field in own}
@@ -248,7 +235,7 @@ def require_fitting(stored: Schema, encoder: Encoder, config: IndexConfig, place
         )
 
 
-def require_tenant(tenant: object) -> None:
+def _require_tenant(tenant: object) -> None:
     """Refuse what is not a text: anything else could be read as a filter.
 
     Raises:
@@ -256,6 +243,21 @@ def require_tenant(tenant: object) -> None:
     """
     if tenant is not None and (not isinstance(tenant, str) or not tenant.strip()):
         raise InputError(f"tenant={tenant!r}; allowed: a text that is not blank, or None")
+
+
+def _require_same_tenancy(schema: Schema, tenant: str | None, place: str) -> None:
+    """Refuse a tenant where the collection has none, and none where it has.
+
+    Raises:
+        CollectionError: the two differ.
+    """
+    if tenant is not None and schema.tenant_key is None:
+        raise CollectionError(
+            f"{place} was created without tenants; "
+            "create a new one with tenant=..., or open it without"
+        )
+    if tenant is None and schema.tenant_key is not None:
+        raise CollectionError(f"{place} keeps tenants apart; open it with tenant=...")
 
 
 def _asked_settings(config: IndexConfig, stored: Schema) -> dict[str, Any] | None:

@@ -1,18 +1,60 @@
-"""The options of a search: those that are given whole, and fields that a call names itself."""
+"""The options of adding and of searching, and the fields of a search that a call names itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeAlias
 
 from trivec.errors import InputError
-from trivec.types import SearchOptions
+from trivec.types import PointId, SearchOptions
 
-__all__ = ["DEFAULT_SEARCH", "merged_options"]
+__all__ = [
+    "DEFAULT_SEARCH",
+    "AddOptions",
+    "ColbertOverflow",
+    "Contents",
+    "Progress",
+    "merged_options",
+]
+
+ColbertOverflow: TypeAlias = Literal["pool", "refuse"]
+"""What becomes of more ColBERT rows than one point can hold; see :class:`trivec.IndexConfig`."""
+Progress: TypeAlias = Callable[[int], None]
+"""Called with the number of chunks, or points, dealt with since the last call."""
+Contents: TypeAlias = tuple[str, str | None]
+"""What vectors are of: the digest of a text, and of the document that they know, if any."""
 
 DEFAULT_SEARCH = SearchOptions()
 """The options of a search that is given none."""
+
+
+def _never(_source: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddOptions:
+    """How chunks are added.
+
+    Attributes:
+        batch_size: chunks that are encoded together and written together.
+        colbert_overflow: what becomes of more ColBERT rows than Qdrant takes: neighbouring rows
+            are averaged (``pool``), or the chunk is refused.
+        replace_sources: delete the points of every given source that it no longer holds.
+        keeps_source: says of a source that nothing of it may be deleted.
+        late_chunking: encode the passages of a source in the light of all of them.
+        known: points whose vectors are copied for a new chunk of the same contents.
+        dry_run: count alone; nothing is encoded or written.
+    """
+
+    batch_size: int = 128
+    colbert_overflow: ColbertOverflow = "pool"
+    replace_sources: bool = False
+    keeps_source: Callable[[str], bool] = _never
+    late_chunking: bool = False
+    known: Mapping[Contents, PointId] = field(default_factory=dict)
+    dry_run: bool = False
 
 
 def merged_options(options: SearchOptions, overrides: Mapping[str, Any]) -> SearchOptions:
@@ -21,7 +63,7 @@ def merged_options(options: SearchOptions, overrides: Mapping[str, Any]) -> Sear
     Raises:
         InputError: a name that is not a field, or a field that both give, with different values.
     """
-    allowed = [field.name for field in fields(SearchOptions)]
+    allowed = [option.name for option in fields(SearchOptions)]
     if unknown := sorted(set(overrides) - set(allowed)):
         raise InputError(f"unknown arguments {unknown}; allowed: k, filter, options, {allowed}")
     for name, value in overrides.items():
@@ -34,7 +76,10 @@ def merged_options(options: SearchOptions, overrides: Mapping[str, Any]) -> Sear
     return replace(options, **overrides) if overrides else options
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(first: Any, second: Any) -> bool:
     """Compare two values of an option; a list of arms equals a tuple of the same."""
-    values = [list(value) if isinstance(value, list | tuple) else value for value in (one, other)]
-    return bool(values[0] == values[1])
+    return bool(_listed(first) == _listed(second))
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple) else value

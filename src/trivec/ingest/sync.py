@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from trivec.errors import InputError
-from trivec.index.adding import AddOptions, Contents, add_steps
+from trivec.index.adding import add_steps
 from trivec.index.hybrid import HybridIndex, add_options, binding_of, remember_root
+from trivec.index.options import AddOptions, Contents
 from trivec.index.performing import run
 from trivec.index.pruning import delete_steps
 from trivec.ingest.chunking import (

@@ -14,8 +14,8 @@ from typing import TypeAlias
 from trivec._runtime.reports import frozen
 from trivec.errors import ModelError, TrivecError
 from trivec.index import HybridIndex
-from trivec.index.adding import Progress
 from trivec.index.hybrid import binding_of
+from trivec.index.options import Progress
 from trivec.questions.records import QuestionRecord
 from trivec.questions.writing import QuestionWriter, WrittenQuestions
 from trivec.types import Chunk, Point, PointId, Refusal

@@ -18,9 +18,8 @@ from trivec._runtime.checks import check_choice, check_least
 from trivec.arms import DENSE
 from trivec.errors import CollectionNotFoundError, InputError
 from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
-from trivec.index.adding import Progress
 from trivec.index.hybrid import binding_of
-from trivec.index.options import merged_options
+from trivec.index.options import Progress, merged_options
 from trivec.index.planning import as_texts
 from trivec.protocols import ChatModel, Encoder, Store
 from trivec.query import Filter

@@ -1,0 +1,147 @@
+"""What a search is asked, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, TypedDict
+
+from trivec._runtime.checks import check_choice, check_least, check_number
+from trivec.fusion import FusionName
+from trivec.types.passages import Chunk
+from trivec.types.vectors import Vector
+
+__all__ = ["ColbertMode", "Hit", "MatchedTerm", "QueryText", "SearchOptions", "SearchOverrides"]
+
+ColbertMode: TypeAlias = Literal["rescore", "fuse"]
+"""What ColBERT vectors do in a search; see :class:`SearchOptions`."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryText:
+    """One text to search for; a search may have several (the question and its rewritings).
+
+    Attributes:
+        text: what is encoded.
+        arms: the arms that use it; None means all of the search.
+        weight: multiplies the arm's weight.
+        vectors: vectors that the caller has already, by arm; what is missing is computed from the
+            text. With all of them given the text may be empty.
+    """
+
+    text: str
+    arms: tuple[str, ...] | None = None
+    weight: float = 1.0
+    vectors: Mapping[str, Vector] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """How a search is carried out. The defaults were chosen by measurement (benchmarks/README.md).
+
+    Attributes:
+        arms: which arms take part and with what weight; names alone mean weight 1.
+            None: every arm that the collection has.
+        fusion: ``rrf`` (reciprocal rank fusion), ``dbsf`` (distribution-based score fusion, takes
+            no weights) or ``linear`` (weighted sum of exact scores, the paper's M3 weights).
+        rrf_k: the constant of RRF as Qdrant counts it, from rank 0, and its default; the 60 of the
+            literature is 61 here.
+        prefetch_k: candidates taken from every arm; raised to ``k + offset`` where smaller.
+        colbert: ``rescore`` orders the candidates by MaxSim alone, ``fuse`` makes MaxSim one more
+            arm over the candidates, None leaves it out.
+        offset: results to skip.
+        thresholds: the least score of an arm's candidates, by arm. Fused scores have none.
+        mmr_lambda: maximal marginal relevance: 1 is relevance alone, 0 diversity alone.
+        mmr_candidates: how many results MMR chooses from.
+        explain: give every hit the exact score of each arm and its matched terms.
+    """
+
+    arms: Mapping[str, float] | Sequence[str] | None = None
+    fusion: FusionName = "dbsf"
+    rrf_k: int = 2
+    prefetch_k: int = 100
+    colbert: ColbertMode | None = None
+    offset: int = 0
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    mmr_lambda: float | None = None
+    mmr_candidates: int = 50
+    explain: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("fusion", self.fusion, FusionName)
+        check_choice("colbert", self.colbert, ColbertMode, or_none=True)
+        check_least("rrf_k", self.rrf_k, 1)
+        check_least("prefetch_k", self.prefetch_k, 1)
+        check_least("offset", self.offset, 0)
+        check_number("mmr_lambda", self.mmr_lambda, least=0, most=1, or_none=True)
+        check_least("mmr_candidates", self.mmr_candidates, 1)
+
+
+class SearchOverrides(TypedDict, total=False):
+    """Fields of :class:`SearchOptions` by name, as a search takes them for one call."""
+
+    arms: Mapping[str, float] | Sequence[str] | None
+    fusion: FusionName
+    rrf_k: int
+    prefetch_k: int
+    colbert: ColbertMode | None
+    offset: int
+    thresholds: Mapping[str, float]
+    mmr_lambda: float | None
+    mmr_candidates: int
+    explain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedTerm:
+    """A token or word that query and passage share.
+
+    Attributes:
+        arm: ``sparse`` or ``bm25``.
+        term: its text.
+        score: its part of the arm's score.
+    """
+
+    arm: str
+    term: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that was found.
+
+    Attributes:
+        chunk: the passage as it was added, its id set.
+        score: the score that the order follows: fused, MaxSim or of the single arm.
+        arms: with ``explain``, the exact score of every arm; an absent arm did not match.
+        matches: with ``explain``, the shared tokens and words, heaviest first.
+        query_cut: True where the query was longer than the model reads; its rest counted for
+            BM25 alone.
+    """
+
+    chunk: Chunk
+    score: float
+    arms: Mapping[str, float] = field(default_factory=dict)
+    matches: tuple[MatchedTerm, ...] = ()
+    query_cut: bool = False
+
+    @property
+    def id(self) -> str:
+        """The caller's id of the passage."""
+        return self.chunk.id or ""
+
+    @property
+    def text(self) -> str:
+        """The passage."""
+        return self.chunk.text
+
+    @property
+    def source(self) -> str | None:
+        """What the passage came from, a path or URL."""
+        return self.chunk.source
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The passage's metadata, as they were added."""
+        return self.chunk.metadata
