@@ -472,7 +472,7 @@ def test_time_is_linear_in_the_length(tmp_path, case):
 @pytest.mark.parametrize(
     "item",
     [
-        '<div class="row"><p>Some <b>bold</b> text with a <a href="x">link</a> and words.</p></div>',
+        '<div class="row"><p>Some <b>bold</b> text, a <a href="x">link</a> and so.</p></div>',
         "<table><tr><td>article number 12345</td><td>86415 euro</td></tr></table>",
         "<tr><td>article number 12345</td><td>86415 euro</td></tr>",
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -113,7 +114,20 @@ def configure(
         raise typer.Exit(WRONG_USAGE)
 
 
-for command in (sync, search, ask, info, check, delete, copy, add_arm, questions, feedback):
+_PLACED: tuple[Callable[..., Any], ...] = (
+    sync,
+    search,
+    ask,
+    info,
+    check,
+    delete,
+    copy,
+    add_arm,
+    questions,
+    feedback,
+)
+_UNPLACED: tuple[Callable[..., Any], ...] = (index, export)
+for command in _PLACED:
     app.command(cls=variables.PlacedCommand, epilog=epilog(command))(grouped(command))
-for command in (index, export):
+for command in _UNPLACED:
     app.command(epilog=epilog(command))(grouped(command))

@@ -36,8 +36,8 @@ def info(
     if place is None or machine:
         from trivec._models.onnx_choice import describe
 
-        said = describe()
-        print_json({"machine": said}) if as_json else show(rows_table(said))
+        machine_said = describe()
+        print_json({"machine": machine_said}) if as_json else show(rows_table(machine_said))
         return
     with open_place(place, collection) as where:
         schema = where.require_schema()
