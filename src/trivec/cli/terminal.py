@@ -82,7 +82,7 @@ def say_part(text: str) -> None:
 
 
 def show(table: RenderableType) -> None:
-    """Print a table on stdout; texts from outside are put into it by :func:`plain`."""
+    """Print a table on stdout; texts from outside are put into it by ``plain``."""
     console = console_for(sys.stdout)
     with console.capture() as drawn:
         console.print(table, highlight=False, markup=False)
