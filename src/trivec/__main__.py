@@ -8,7 +8,7 @@ from importlib.util import find_spec
 __all__ = ["main"]
 
 NEEDED = ("typer", "rich")
-WRONG_USAGE = 2
+WRONG_USAGE = 2  # these two as in trivec.cli.exits, which cannot be imported without typer
 INTERRUPTED = 130
 
 

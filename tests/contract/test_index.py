@@ -704,6 +704,15 @@ class TestWhatIsGivenByMistake:
             index.get(ids)
         assert index.count() == 2
 
+    @pytest.mark.parametrize("source", [["a.md"], b"a.md", 7, {"ne": "a.md"}])
+    def test_a_source_is_one_text(self, index, source):
+        index.add([Chunk("three", id="3", source="a.md")])
+        with pytest.raises(InputError, match="give the source as one text"):
+            index.delete(source=source)
+        with pytest.raises(InputError, match="give the source as one text"):
+            index.get(["3"], source=source)
+        assert index.count() == 1
+
 
 @pytest.mark.parametrize("tenant", [{"ne": "x"}, ["a"], ("a", "b"), 7, "", " ", b"a"])
 def test_a_tenant_is_a_text(tenant):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from tests.reading import Reading
 
 from trivec import cli
 from trivec.cli import exits, variables
@@ -16,19 +17,10 @@ from trivec.cli.arguments import ChatArguments
 from trivec.cli.chat import connected
 from trivec.cli.examples import EXAMPLES
 from trivec.errors import ModelError
-from trivec.testing import FakeEncoder
 
 PROGRAM = typer.main.get_command(cli.app)
 COMMANDS = sorted(PROGRAM.commands)
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
-
-
-class Reading(FakeEncoder):
-    """The fake, with what the command line takes of a real encoder: a tokenizer."""
-
-    @staticmethod
-    def tokenizer(text: str) -> int:
-        return len(text)
 
 
 @pytest.fixture

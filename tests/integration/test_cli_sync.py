@@ -6,20 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.reading import Reading
 
 from trivec import HybridIndex, IndexConfig
 from trivec.cli.wording import in_options
 from trivec.errors import ModelError
 from trivec.questions import QuestionIndex
-from trivec.testing import FakeEncoder
-
-
-class Reading(FakeEncoder):
-    """The fake, with what the command line takes of a real encoder: a tokenizer."""
-
-    @staticmethod
-    def tokenizer(text: str) -> int:
-        return len(text)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import sleep
 
 import pytest
+from tests.reading import Reading
 
 from trivec import Chunk, HybridIndex, cli
 from trivec.cli import terminal
@@ -25,14 +26,6 @@ MARKUP = "[red]m[link=x]l[bold]"
 NAME = f"\x1b[31mred\x1b]0;title\x07\x9b2J\x7f\u202eevil\u2066\u200f\x08\r{MARKUP}"
 """What a file, a source, an id, a key or a value may be called."""
 CLOSED = "[/] [/red] [/nothing]"
-
-
-class Reading(FakeEncoder):
-    """The fake, with what the command line takes of a real encoder: a tokenizer."""
-
-    @staticmethod
-    def tokenizer(text: str) -> int:
-        return len(text)
 
 
 @pytest.fixture

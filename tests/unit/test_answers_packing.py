@@ -25,6 +25,7 @@ from trivec.testing import FakeEncoder
             "It has three [1]. Four.[2] Five. [3][4] Six",
             ["It has three [1].", "Four.[2]", "Five. [3][4]", "Six"],
         ),
+        ("Four.\\[2\\] Five. [ref_3] Six", ["Four.\\[2\\]", "Five. [ref_3]", "Six"]),
         ("三种[1]。四种。【2】五种。", ["三种[1]。", "四种。【2】", "五种。"]),
         (
             "Dr. Smith of the U.S. Army walked 3.5 km, e.g. there. Then he sat.",

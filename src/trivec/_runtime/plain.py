@@ -7,12 +7,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import date, datetime, time
-from decimal import Decimal
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import numpy as np
 
@@ -41,10 +38,10 @@ _LEVELS = 64
 def plain_values(value: Any, levels: int = _LEVELS) -> Any:  # noqa: PLR0911  # one for each type
     """Return a value in which nothing is left of the types that programs keep beside JSON's.
 
-    Dates and times become ISO 8601 text, UUIDs, Decimals and paths text, sets sorted lists, and
-    numpy's numbers and arrays Python's. Enumerations, durations, dataclasses and pydantic's models
-    become what pydantic writes for them. Anything else stays, for the index to refuse by name, and
-    so does what lies deeper than ``levels``.
+    Sets become sorted lists, and numpy's numbers and arrays Python's. All else becomes what
+    pydantic writes for it: dates and times ISO 8601 text, UUIDs, Decimals and paths text,
+    enumerations their values, dataclasses and models dicts. What it cannot write stays, for the
+    index to refuse by name, and so does what lies deeper than ``levels``.
     """
     if not levels:
         return value
@@ -61,21 +58,20 @@ def plain_values(value: Any, levels: int = _LEVELS) -> Any:  # noqa: PLR0911  # 
         case np.generic() | np.ndarray():
             plain = value.tolist()
             return value if isinstance(plain, np.generic) else plain_values(plain, levels - 1)
-        case datetime():
-            return value.isoformat().replace("+00:00", "Z")
-        case date() | time():
-            return value.isoformat()
-        case UUID() | Decimal() | PurePath():
-            return str(value)
+        case PurePath():
+            return str(value)  # pydantic knows the paths of this platform alone
     return value if value is None or type(value) in _PLAIN else _by_pydantic(value)
 
 
 def _by_pydantic(value: Any) -> Any:
-    """Return enumerations, durations, addresses, dataclasses and models as pydantic writes them."""
+    """Return a value as pydantic writes it in JSON; one that it cannot write as it is.
+
+    It is installed with qdrant-client, LangChain and LlamaIndex.
+    """
     from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-    if isinstance(value, Iterator):
-        return value  # to look at it would use it up
+    if isinstance(value, Iterator | bytes | bytearray | complex):
+        return value  # to look at an iterator would use it up; bytes and complex are not text
     try:
         return to_jsonable_python(value)
     except (PydanticSerializationError, ValueError, RecursionError):

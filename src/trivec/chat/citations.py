@@ -15,7 +15,7 @@ LONGEST_RANGE = 100
 
 _LABEL = (
     r"(?:passages?|sources?|citations?|cite|documents?|docs?|references?|refs?|context|chunks?|snippets?"
-    r"|id|no\.?|nr\.?|textstellen?|quellen?|fuentes?|pasajes?|documentos?|fonti|fontes?|passaggi[o]?"
+    r"|id|no\.?|nr\.?|textstellen?|quellen?|fuentes?|pasajes?|documentos?|fonti|fontes?|passaggio?"
     r"|источники?|документы?|фрагменты?"
     r"|资料|資料|文档|文檔|文件|文书|文書|来源|來源|出处|出處|引用|引文|参考|參考|段落|片段|文献|文獻"
     r"|引用元|出典|パッセージ|ソース|ドキュメント|자료|출처|문서|단락|구절)"
@@ -62,8 +62,8 @@ _INDEXED = regex.compile(
 _USED = regex.compile(r"(?:\.\p{Ll}|\s{0,2}[-+*/]?=|\+\+|--|\()")
 
 CITATION_AFTER = (
-    rf"(?:[ \t]{{0,3}}+[{_OPENING}](?:{_LABEL})?[\s\d,，、;；:：\-–—~†^#]{{1,60}}+(?:source)?"
-    rf"[{_CLOSING}]"
+    rf"(?:[ \t]{{0,3}}+\\?[{_OPENING}](?:{_LABEL})?[\s\d,，、;；:：|_.\-–—~†^#]{{1,60}}+(?:source)?"
+    rf"\\?[{_CLOSING}]"
     rf"|[{_SUPERSCRIPTS}]{{1,3}}+)"
 )
 """A pattern of ``regex`` for a citation that stands behind the full stop of its sentence."""
@@ -85,11 +85,12 @@ class Citation:
 
 
 def cited_numbers(answer: str) -> tuple[int, ...]:
-    """Return the numbers that an answer cites, each once, in the order of first mention.
+    r"""Return the numbers that an answer cites, each once, in the order of first mention.
 
     ``[1]``, ``[1, 3]``, ``[1 and 2]``, ``[2-4]``, ``[1]-[3]``, ``[Passage 1]``, ``[citation:1]``,
-    ``[^1]``, ``【1†source】``, ``［1］``, ``〔1〕``, ``(Source 2)`` and superscripts cite. Years,
-    what stands behind a name in code, a link's text and a footnote's definition do not.
+    ``[^1]``, ``【1†source】``, ``［1］``, ``〔1〕``, ``\[1\]``, ``(Source 2)`` and superscripts
+    cite. Years, what stands behind a name in code, a link's text and a footnote's definition do
+    not.
     """
     return tuple(dict.fromkeys(number for each in citations(answer) for number in each.numbers))
 

@@ -18,10 +18,9 @@ from trivec.cli.arguments import (
 )
 from trivec.cli.chat import NO_MODEL, connected
 from trivec.cli.exits import INCOMPLETE
-from trivec.cli.place import chosen_encoder, open_place
-from trivec.cli.questions import searched
 from trivec.cli.rendering import explanation, hit_json
 from trivec.cli.reranking import ranking_by
+from trivec.cli.search import opened_for_search
 from trivec.cli.terminal import complain, print_json, say, say_part
 from trivec.cli.wording import in_options
 from trivec.text import clean
@@ -134,16 +133,9 @@ def _pipeline(
         reranker, ranking = ranking_by(searching.rerank, opening.device)
         options = replace(options, ranking=ranking)
     rewriter = KeywordRewriter(chat) if answering.rewrite and chat is not None else None
-    mixed = searching.mixed_precision
-    with open_place(place, opening.collection) as where:
-        schema = where.require_schema()
-        encoder = chosen_encoder(schema, opening.model, opening.device, mixed_precision=mixed)
-        with (
-            where.open(encoder, create=False, mixed_precision=mixed) as index,
-            searched(index, questions=searching.questions) as source,
-        ):
-            rag = RagPipeline(source, chat, rewriter=rewriter, reranker=reranker, options=options)
-            yield rag, index.encoder
+    with opened_for_search(place, searching, opening) as (source, encoder):
+        rag = RagPipeline(source, chat, rewriter=rewriter, reranker=reranker, options=options)
+        yield rag, encoder
 
 
 def _show_streamed(

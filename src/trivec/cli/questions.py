@@ -26,10 +26,9 @@ from trivec.cli.terminal import complain, complain_each, print_json, say
 from trivec.cli.wording import in_options
 
 if TYPE_CHECKING:
-    from trivec.index import HybridIndex
     from trivec.questions.index import QuestionIndex, QuestionReport
 
-__all__ = ["feedback", "questions", "searched"]
+__all__ = ["feedback", "questions"]
 
 NO_VERDICT = (
     "say of which passages: --good ID, --bad ID or --forget ID; 'trivec search --json' has ids"
@@ -153,18 +152,6 @@ def feedback(
         for identity in forget:
             if not index.remove_feedback(question, identity, source=source):
                 complain("note", f"{identity}: there was no verdict on it for this question")
-
-
-@contextmanager
-def searched(index: HybridIndex, *, questions: bool) -> Iterator[HybridIndex | QuestionIndex]:
-    """Yield what is searched: an index, or its questions with it."""
-    from trivec.questions.index import QuestionIndex
-
-    if not questions:
-        yield index
-        return
-    with QuestionIndex.open(index, create=False) as opened:
-        yield opened
 
 
 @contextmanager

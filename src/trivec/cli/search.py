@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trivec.cli.arguments import IndexArguments, JsonOption, PlaceArgument, SearchArguments
 from trivec.cli.place import chosen_encoder, open_place
-from trivec.cli.questions import searched
 from trivec.cli.rendering import hit_table, hits_json
 from trivec.cli.reranking import CANDIDATES, reranked
 from trivec.cli.terminal import complain, print_json, show
 
-__all__ = ["search"]
+if TYPE_CHECKING:
+    from trivec.index import HybridIndex
+    from trivec.protocols import Encoder
+    from trivec.questions.index import QuestionIndex
+
+__all__ = ["opened_for_search", "search"]
 
 
 def search(
@@ -27,16 +33,10 @@ def search(
 ) -> None:
     """Find the passages that answer a question."""
     options, conditions = searching.options(), searching.conditions()
-    mixed, rerank = searching.mixed_precision, searching.rerank
-    with open_place(place, opening.collection) as where:
-        schema = where.require_schema()
-        encoder = chosen_encoder(schema, opening.model, opening.device, mixed_precision=mixed)
-        with (
-            where.open(encoder, create=False, mixed_precision=mixed) as opened,
-            searched(opened, questions=searching.questions) as source,
-        ):
-            depth = k if rerank is None else max(k, CANDIDATES)
-            hits = source.search(query, depth, filter=conditions, options=options)
+    rerank = searching.rerank
+    with opened_for_search(place, searching, opening) as (source, _):
+        depth = k if rerank is None else max(k, CANDIDATES)
+        hits = source.search(query, depth, filter=conditions, options=options)
     scores = None
     if rerank is not None:
         order = reranked(query, hits, k, rerank, opening.device)
@@ -47,3 +47,22 @@ def search(
         show(hit_table(hits, scores))
     else:
         complain("note", "no passage matches")
+
+
+@contextmanager
+def opened_for_search(
+    place: str, searching: SearchArguments, opening: IndexArguments
+) -> Iterator[tuple[HybridIndex | QuestionIndex, Encoder]]:
+    """Yield what is searched, an index or its questions with it, and the index's encoder."""
+    mixed = searching.mixed_precision
+    with open_place(place, opening.collection) as where:
+        schema = where.require_schema()
+        encoder = chosen_encoder(schema, opening.model, opening.device, mixed_precision=mixed)
+        with where.open(encoder, create=False, mixed_precision=mixed) as index:
+            if not searching.questions:
+                yield index, index.encoder
+                return
+            from trivec.questions.index import QuestionIndex
+
+            with QuestionIndex.open(index, create=False) as questions:
+                yield questions, index.encoder

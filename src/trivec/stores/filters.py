@@ -21,15 +21,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from operator import ge, gt, le, lt
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
-from uuid import UUID
-
-import numpy as np
 
 from trivec._runtime.checks import check_depth
+from trivec._runtime.plain import plain_values
 from trivec.errors import FilterError, InputError
 from trivec.payloads.fields import (
     LARGEST_MATCHED,
@@ -237,12 +233,16 @@ def _listed(field: Field, name: str, operand: Any) -> list[Any]:
 def _equal(field: Field, value: Any) -> models.Condition:
     if value is None:
         return _empty(field)
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = _plain(value)
     if isinstance(value, date):
         return _range(field, {"gte": value, "lte": value})
     comparable = _comparable(field, value)
     return _or_fallback(field, lambda one: _same(one, comparable))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as metadata of its type is stored; dates stay, since they are ranges here."""
+    return value if isinstance(value, date) else plain_values(value)
 
 
 def _or_fallback(field: Field, condition: Callable[[Field], models.Condition]) -> models.Condition:
@@ -261,8 +261,6 @@ def _comparable(field: Field, value: Any) -> str | int | float:
     Raises:
         FilterError: nothing in a payload can equal it.
     """
-    if isinstance(value, UUID | Decimal | PurePath):  # as metadata of these types is stored
-        return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise FilterError(f"{field.key!r} is compared with {value}; allowed: finite numbers")
     if isinstance(value, int) and not -LARGEST_MATCHED <= value + 1 <= 2 * LARGEST_MATCHED + 2:
@@ -305,7 +303,8 @@ def _test(value: str | float) -> dict[str, Any]:
 
 
 def _any(field: Field, values: list[Any]) -> models.Condition:
-    texts = [str(value) for value in values if isinstance(value, str | UUID)]
+    values = [_plain(value) for value in values]
+    texts = [value for value in values if isinstance(value, str)]
     integers = [value for value in values if type(value) is int and is_exact(value)]
     many = integers if len(integers) > _MANY else []
     conditions: list[models.Condition] = []
@@ -316,7 +315,7 @@ def _any(field: Field, values: list[Any]) -> models.Condition:
     conditions += [
         _equal(field, value)
         for value in values
-        if not isinstance(value, str | UUID) and not (many and value in many)
+        if not isinstance(value, str) and not (many and value in many)
     ]
     return _one_of(conditions)
 

@@ -128,7 +128,7 @@ def test_metadata_of_the_types_that_programs_have(store):
         "row": [1, 2],
         "deep": {"day": ["2024-05-01"]},
     }
-    for name in ("day", "at", "uuid", "price", "path", "n", "x"):
+    for name in ("day", "at", "uuid", "price", "path", "state", "lasts", "address", "n", "x"):
         assert ids(store.similarity_search("tea", filter={name: metadata[name]})) == [identity]
     assert ids(store.similarity_search("tea", filter={"day": {"gte": date(2024, 4, 1)}}))
 
