@@ -105,9 +105,9 @@ class Trial:
         self.expect(cost == encoded(report), f"sync encoded {cost}, expected {encoded(report)}")
         return report
 
-    def sources(self, query: str, k: int = 1) -> list[str]:
+    def sources(self, query: str, *more: object, k: int = 1) -> list[str]:
         """Return the sources of what a search finds."""
-        found = json.loads(self.run("search", "kb", query, "-k", k, "--json", silent=True))
+        found = json.loads(self.run("search", "kb", query, "-k", k, "--json", *more, silent=True))
         return [hit["source"] for hit in found["hits"]]
 
     def expect(self, holds: bool, otherwise: str) -> None:  # noqa: FBT001
@@ -131,7 +131,9 @@ def find_everything(trial: Trial, words: dict[str, str], *, title: str) -> None:
     right = 0
     for number, sources in enumerate(by_kind.values()):
         source = sources[number % len(sources)]
-        found = trial.sources(words[source])
+        # by words alone: this is about what was read. The default fusion puts a near twin, such
+        # as cp1253word0 for cp1252word0, before one word in sixteen
+        found = trial.sources(words[source], "--arms", "bm25")
         right += found == [source]
         trial.expect(found == [source], f"{words[source]}: found {found}, it is in {source}")
     print(f"{right} of {len(by_kind)} found first\n")
@@ -197,7 +199,7 @@ def run_trial(folder: Path, *, copies: int = COPIES) -> list[str]:
         lost = {source: words.pop(source) for source in gone}
         trial.sync(encoded=lambda _: 0, gone=len(gone), added=0, updated=0, files=count - len(gone))
         for source, word in list(lost.items())[:: max(1, len(lost) // 12)]:
-            found = trial.sources(word, 99)
+            found = trial.sources(word, k=99)
             trial.expect(source not in found, f"{source} is deleted and still found")
         find_everything(trial, words, title="after deleting")
 

@@ -304,7 +304,7 @@ def _good_files(folder: Path, copy: int) -> Iterable[tuple[str, str]]:
         "a.md": f"# Handbook\n\n## Part\n\n{text('md')}\n",
         "a.rst": f"Handbook\n========\n\n{text('rst')}\n",
         "a.html": f"<title>Page</title><nav>Menu</nav><h1>Head</h1><p>{text('html')}</p>",
-        "a.csv": f"sku,name\n1,{text('csv')}\n",
+        "a.csv": f'sku,name\n1,"{text("csv")}"\n',
         "a.tsv": f"sku\tname\n1\t{text('tsv')}\n",
         "a.json": json.dumps([{"text": text("json")}]),
         "a.jsonl": json.dumps({"question": "What?", "answer": text("jsonl")}),
