@@ -23,6 +23,7 @@ CORE = ROOT / "src" / "trivec"
 LAYERS = (
     "errors",
     "_runtime.checks",
+    "_runtime.typed",
     "fusion",
     "types",
     "query",

@@ -9,6 +9,7 @@ from typing import cast
 from trivec._models.onnx_choice import OnnxPrecision
 from trivec._models.onnx_folder import MANIFEST
 from trivec._models.onnx_session import execution_provider
+from trivec._runtime.typed import checked
 from trivec.encoders.flag import FlagEncoder, FlagOptions, Precision
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.mini import MINI_OPTIONS, MiniEncoder, MiniReranker, MiniRerankerOptions
@@ -18,6 +19,7 @@ from trivec.rerankers.onnx import OnnxReranker, OnnxRerankerOptions
 __all__ = ["load_encoder", "load_reranker"]
 
 
+@checked
 def load_encoder(
     model: str | Path, *, device: str = "cpu", precision: str | None = None
 ) -> FlagEncoder | OnnxEncoder:
@@ -46,6 +48,7 @@ def load_encoder(
     return FlagEncoder(model, options=FlagOptions(device=device, precision=plain))
 
 
+@checked
 def load_reranker(
     model: str | Path, *, device: str = "cpu"
 ) -> MiniReranker | OnnxReranker | FlagReranker:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from trivec._runtime.checks import check_depth
+from trivec._runtime.typed import checked
 from trivec.errors import CollectionError, FingerprintMismatchError, InvalidVectorError
 from trivec.types import EncoderInfo, Point, PointId, SparseVector, Vector
 
@@ -60,6 +61,7 @@ class VectorSpec:
     idf: bool = False
     distance: str = "cosine"
 
+    @checked
     def fault(self, vector: Vector) -> str | None:
         """Say what keeps a vector from being stored or looked up here, or None."""
         return _fault(vector, self)
@@ -80,6 +82,7 @@ class Fingerprint:
     #: changing one of these leaves the vectors comparable
     _FREE = ("model", "revision", "heads")
 
+    @checked
     def differences(self, other: Fingerprint) -> list[tuple[str, Any, Any]]:
         """Return ``(field, mine, theirs)`` for everything that makes vectors incomparable."""
         rows = []
@@ -137,6 +140,7 @@ class Schema:
         return json.loads(json.dumps(data))  # type: ignore[no-any-return]  # tuples become lists
 
     @classmethod
+    @checked
     def from_json(cls, data: Mapping[str, Any]) -> Schema:
         """Read what :meth:`to_json` wrote.
 
@@ -172,6 +176,7 @@ class Schema:
                 f"the collection's description is damaged ({err!r}); restore it or index again"
             ) from err
 
+    @checked
     def require_same_writer(self, mine: Fingerprint, where: str) -> None:
         """Check that ``mine`` may read and write here.
 
@@ -196,6 +201,7 @@ class Schema:
                 f"{mine.encoder.model!r}, whose vectors are not comparable:\n{table}\n{advice}"
             )
 
+    @checked
     def invalid(self, points: Sequence[Point]) -> dict[PointId, str]:
         """Return the points that must not be stored, each with the reason.
 
@@ -216,6 +222,7 @@ class Schema:
                     break
         return reasons
 
+    @checked
     def require_valid(self, points: Sequence[Point]) -> None:
         """Raise when a point must not be stored.
 
@@ -229,6 +236,7 @@ class Schema:
             raise InvalidVectorError(f"{len(reasons)} of {len(points)} points refused: {listing}")
 
 
+@checked
 def require_shallow(payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
     """Raise where an engine could store a payload and not read it back.
 

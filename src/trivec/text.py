@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Span:
     end: int
 
 
+@checked
 def clean(text: str) -> str:
     r"""Return a text that every encoding, engine and model takes; its content is unchanged.
 
@@ -56,11 +58,13 @@ def clean(text: str) -> str:
     return LINE_END.sub("\n", text).translate(CONTROLS)
 
 
+@checked
 def is_blank(text: str) -> bool:
     """Say whether nothing in a text can be seen: white space, control and format characters."""
     return all(unicodedata.category(character) in INVISIBLE for character in text)
 
 
+@checked
 def split(
     text: str,
     tokenizer: Tokenizer | Callable[[str], int],
@@ -162,6 +166,7 @@ def _is_headings(piece: str) -> bool:
     return bool(lines) and all(HEADING.match(line.lstrip()) for line in lines)
 
 
+@checked
 def token_counter(tokenizer: Tokenizer | Callable[[str], int]) -> Callable[[str], int]:
     """Return a function that counts tokens, whatever truncation the tokenizer is set to."""
     if callable(tokenizer):

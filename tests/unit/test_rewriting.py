@@ -625,7 +625,7 @@ def test_sub_questions_are_bounded_like_keywords():
         ({"max_sub_questions": -1}, "max_sub_questions=-1"),
         ({"on_error": "ignore"}, "on_error='ignore'"),
         ({"instructions": {"en": "x"}}, r"no instructions in \['zh'\]"),
-        ({"language": "fr"}, r"no instructions in \['fr'\]"),
+        ({"language": "fr"}, "language='fr'; allowed: en, zh, ja, ko, other, None"),
     ],
 )
 def test_bad_options(options, message):

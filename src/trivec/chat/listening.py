@@ -11,6 +11,7 @@ from typing import Any
 
 import regex
 
+from trivec._runtime.typed import checked
 from trivec.types import ChatReply, Ending
 
 __all__ = ["Listener", "ending_of", "reply_of", "said", "text_of"]
@@ -82,6 +83,7 @@ _ENDINGS: Mapping[str, Ending] = {
 _WHAT_IS_SAID = frozenset(("text", "output_text", "input_text", "refusal"))
 
 
+@checked
 def said(text: str) -> str:
     """Return what a model said of a whole reply; see ``Listener``."""
     listener = Listener()
@@ -90,6 +92,7 @@ def said(text: str) -> str:
     return listener.text
 
 
+@checked
 def text_of(content: Any) -> str:
     """Return the text of a message's content: a text, or blocks of which some are thoughts.
 
@@ -105,6 +108,7 @@ def text_of(content: Any) -> str:
     return "".join(map(_block_text, content))
 
 
+@checked
 def reply_of(
     text: str, ended: Ending | None, read: int | None = None, wrote: int | None = None
 ) -> ChatReply:
@@ -113,6 +117,7 @@ def reply_of(
     return ChatReply(text, read, wrote, truncated=is_cut, ended=None if is_cut else ended)
 
 
+@checked
 def ending_of(reason: object) -> Ending | None:
     """Return what ended a reply, of what a server calls it; None for a usual end."""
     return _ENDINGS.get(str(getattr(reason, "value", reason)).lower())
@@ -142,6 +147,7 @@ class Listener:
         ''
     """
 
+    @checked
     def __init__(self, *, thinks_first: bool | None = None) -> None:
         self._pending = ""  # what may be the beginning of a mark
         self._before = ""  # the character before it
@@ -163,6 +169,7 @@ class Listener:
         """What has been said so far."""
         return "".join(self._said)
 
+    @checked
     def feed(self, piece: str) -> str:
         """Take the next piece of the reply; return what is now known to be said."""
         self._pending += piece

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trivec._runtime.typed import checked
 from trivec.chat.listening import said
 from trivec.errors import ModelError
 from trivec.text import clean
@@ -106,6 +107,7 @@ class Parsed:
     sub_questions: tuple[str, ...] = ()
 
 
+@checked
 def parse_keywords(reply: str, *, limit: int) -> tuple[str, ...]:
     """Return the keywords of a reply alone; see ``parse_reply``."""
     return parse_reply(reply, max_keywords=limit).keywords

@@ -21,6 +21,7 @@ from trivec._models.onnx_session import Session, SessionOptions
 from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.postprocess import multivectors, sparse_vectors
 from trivec.encoders.spans import TokenOutputs
@@ -74,6 +75,7 @@ class OnnxOptions:
     int8_weights: Int8Weights = "auto"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("precision", self.precision, OnnxPrecision)
         check_choice("int8_weights", self.int8_weights, Int8Weights)
         check_least("threads", self.threads, 0)
@@ -112,6 +114,7 @@ class OnnxEncoder(LocalEncoder):
         >>> encoder.encode_queries(["What is BGE-M3?"])[0].sparse
     """
 
+    @checked
     def __init__(self, folder: str | Path, *, options: OnnxOptions | None = None) -> None:
         self._path = Path(folder).expanduser()
         self._options = options or OnnxOptions()

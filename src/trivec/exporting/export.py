@@ -20,6 +20,7 @@ from trivec._models.onnx_folder import (
     write_manifest,
 )
 from trivec._runtime.cache import combined_digest, file_digest
+from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.errors import InputError, MissingDependencyError, ModelError
 from trivec.exporting.agreement import encoder_agreement, reranker_agreement
@@ -66,6 +67,7 @@ class ExportOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.precisions or not set(self.precisions) <= set(get_args(ExportPrecision)):
             raise InputError(
                 f"precisions={self.precisions!r}; allowed: one or more of "
@@ -75,6 +77,7 @@ class ExportOptions:
             raise InputError("texts must be at least two, none of them blank")
 
 
+@checked
 def export_encoder(
     encoder: FlagEncoder, out: str | Path, *, options: ExportOptions | None = None
 ) -> Manifest:
@@ -144,6 +147,7 @@ def export_encoder(
     return _Export(manifest, checkpoint, tokenizer, heads, measure).write(Path(out), options)
 
 
+@checked
 def export_reranker(
     reranker: FlagReranker, out: str | Path, *, options: ExportOptions | None = None
 ) -> Manifest:

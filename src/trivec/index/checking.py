@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from trivec._runtime.typed import checked
 from trivec.errors import CollectionError, CollectionLockedError, CollectionNotFoundError
 from trivec.index.adding import add_steps
 from trivec.index.collection import Binding
@@ -91,6 +92,7 @@ class _Findings:
     complaint: str = ""
 
 
+@checked
 def check_index(
     location: str | Path, encoder: Encoder | None = None, *, repair: bool = False
 ) -> CheckReport:

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.ingest.documents import Document, LeftOut, OnLeftOut, ReadOptions, log_left_out
 from trivec.ingest.formats.csv import csv_documents
@@ -40,6 +41,7 @@ Reader: TypeAlias = Callable[[Path, ReadOptions, OnLeftOut], Iterator[Document]]
 """Yields the documents of a file, and reports what it leaves out."""
 
 
+@checked
 def read(
     path: str | Path,
     options: ReadOptions | None = None,

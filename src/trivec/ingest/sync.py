@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
 from trivec.index.adding import add_steps
 from trivec.index.hybrid import HybridIndex, add_options, binding_of, remember_root
@@ -67,6 +68,9 @@ class SyncOptions:
     prune: bool = True
     allow_empty: bool = False
     dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ class SyncReport:
 Watcher: TypeAlias = Callable[[SyncProgress], None]
 
 
+@checked
 def sync_folder(
     index: HybridIndex,
     paths: str | Path | Iterable[str | Path],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trivec._runtime.typed import checked
 from trivec.encoders.flag import FlagEncoder, FlagOptions
 from trivec.encoders.model_folder import ModelFolder
 from trivec.errors import InputError
@@ -39,6 +40,7 @@ class MiniEncoder(FlagEncoder):
         InputError: the options contradict the model.
     """
 
+    @checked
     def __init__(
         self, options: FlagOptions = MINI_OPTIONS, *, progress: ConversionProgress | None = None
     ) -> None:

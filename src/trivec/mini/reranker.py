@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from trivec._runtime.checks import Precision, check_choice, check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import check_fields, checked
 from trivec.mini.encoder import MINI_OPTIONS, MiniEncoder
 from trivec.mini.reranker_head import load_head
 from trivec.mini.states import MiniStates, StatesOptions, TokenStates
@@ -36,6 +37,7 @@ class MiniRerankerOptions:
     max_batch_tokens: int = 2048
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("precision", self.precision, Precision)
         check_least("max_batch_tokens", self.max_batch_tokens, 1)
 
@@ -66,6 +68,7 @@ class MiniReranker:
         >>> reranker.score("What is BGE-M3?", ["BGE-M3 is an embedding model.", "Hello."])
     """
 
+    @checked
     def __init__(
         self, options: MiniRerankerOptions | None = None, *, states: TokenStates | None = None
     ) -> None:
@@ -84,6 +87,7 @@ class MiniReranker:
         self._states()
         self._head()
 
+    @checked
     def score(self, query: str, passages: Sequence[str]) -> list[float]:
         """Return the logit of every passage, in their order, higher is better; [] for none.
 

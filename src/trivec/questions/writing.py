@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.typed import check_fields
 from trivec.chat.languages import Language, language_of, missing_texts, told
 from trivec.chat.replies import json_values, one_line, plain_reply, said_in
 from trivec.errors import InputError, ModelError
@@ -66,6 +67,7 @@ class QuestionPrompts:
     refinement: Mapping[Language, str] = field(default_factory=lambda: REFINE_INSTRUCTIONS)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_least("per_chunk", self.per_chunk, 1)
         for name, instructions in (("draft", self.draft), ("refinement", self.refinement)):
             if missing := missing_texts(instructions, self.language):

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trivec._runtime.checks import check_depth
 from trivec._runtime.plain import plain_values
+from trivec._runtime.typed import checked
 from trivec.errors import FilterError, InputError
 from trivec.payloads.fields import (
     LARGEST_MATCHED,
@@ -54,6 +55,7 @@ _FOREIGN = frozenset(
 """Operators of this and other filter languages; in a key's place they are a mistake."""
 
 
+@checked
 def as_filter(
     value: models.Filter | Mapping[str, Any] | None, fields: Callable[[str], Field]
 ) -> models.Filter | None:

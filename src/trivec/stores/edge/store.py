@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trivec._runtime.typed import checked
 from trivec.errors import (
     CollectionLockedError,
     CollectionNotFoundError,
@@ -70,6 +71,7 @@ class EdgeStore:
         path: the folder. It is created by :meth:`create`; constructing opens nothing.
     """
 
+    @checked
     def __init__(self, path: str | Path) -> None:
         self._folder = IndexFolder(Path(path))
         self._lock = threading.RLock()
@@ -93,6 +95,7 @@ class EdgeStore:
         self._require_open()
         return self._folder.schema()
 
+    @checked
     def create(self, schema: Schema) -> None:
         """Create the folder with its vectors and payload indexes.
 
@@ -107,11 +110,13 @@ class EdgeStore:
             self._folder.write_schema(schema)
             self._open()
 
+    @checked
     def describe(self, schema: Schema) -> None:
         """Replace the description."""
         with self._lock, self._engine(0):  # holding the engine, no other process writes it
             self._folder.replace_schema(schema)
 
+    @checked
     def ensure_payload_indexes(self, indexes: Mapping[str, str]) -> bool:
         """Make the payload indexes that the description does not list: path to index type.
 
@@ -135,6 +140,7 @@ class EdgeStore:
         """Return every vector of the index by name."""
         return {spec.name: spec for spec in self._existing_schema().written.values()}
 
+    @checked
     def create_vector(self, spec: VectorSpec) -> None:
         """Add a named vector to the index; no point has it yet. Again, it changes nothing.
 
@@ -147,6 +153,7 @@ class EdgeStore:
             shard.update(codec.vector_operation(spec))
             shard.flush()
 
+    @checked
     def upsert(self, points: Sequence[Point]) -> None:
         """Insert points or replace them whole.
 
@@ -161,6 +168,7 @@ class EdgeStore:
                 shard.update(edge.UpdateOperation.upsert_points(codec.edge_points(points)))
                 self._flush_now_and_then(shard)
 
+    @checked
     def update_vectors(
         self,
         vectors: Mapping[PointId, Mapping[str, Vector]],
@@ -180,6 +188,7 @@ class EdgeStore:
                 shard.update(codec.update_operation(points, where))
                 self._flush_now_and_then(shard)
 
+    @checked
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
         """Replace the payload of existing points, vectors untouched.
 
@@ -196,6 +205,7 @@ class EdgeStore:
                 shard.update(edge.UpdateOperation.overwrite_payload([point], dict(payload)))
             self._flush_now_and_then(shard)
 
+    @checked
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches in one pass; one list of results for each, best first.
 
@@ -210,6 +220,7 @@ class EdgeStore:
             found = shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
         return [[codec.stored_point(point) for point in points] for points in found]
 
+    @checked
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
@@ -218,6 +229,7 @@ class EdgeStore:
             records = shard.retrieve(list(ids), with_payload=True, with_vector=list(with_vectors))
         return [codec.stored_point(record) for record in records]
 
+    @checked
     def scroll(
         self,
         *,
@@ -257,6 +269,7 @@ class EdgeStore:
             if offset is None:
                 return
 
+    @checked
     def delete(
         self,
         *,
@@ -276,6 +289,7 @@ class EdgeStore:
             shard.update(operation)
             self._flush_now_and_then(shard)
 
+    @checked
     def count(self, filter: Filter | None = None) -> int:
         """Return the exact number of points."""
         import qdrant_edge as edge
@@ -309,6 +323,7 @@ class EdgeStore:
         shard.close()
         _note_files(self._folder, points, written=self._written)
 
+    @checked
     def sibling(self, name: str) -> EdgeStore:
         """Return the store of another index that lies in this one's folder, under a name."""
         return EdgeStore(self._folder.path / name)
