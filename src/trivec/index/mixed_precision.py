@@ -92,14 +92,14 @@ def query_encoder(encoder: Encoder, stored: Schema, place: str) -> Encoder:
     agreement = getattr(getattr(encoder, "encoder", encoder), "agreement", None)
     if agreement is None:
         raise FingerprintMismatchError(
-            f"{place} is in {written}, the encoder in {precision}, and nobody measured how near the "
-            "two are; export the model with: trivec export MODEL OUT --samples FILE"
+            f"{place} is in {written}, the encoder in {precision}, and nobody measured how near "
+            "the two are; export the model with: trivec export MODEL OUT --samples FILE"
         )
     cosine, shared = agreement.dense_cosine_mean, agreement.sparse_top10_shared
     if cosine < LEAST_COSINE or shared < LEAST_SHARED:
         raise FingerprintMismatchError(
-            f"{place} is in {written}, and in {precision} the model's dense vectors have a mean cosine "
-            f"of {cosine:.4f} with those (needed: {LEAST_COSINE}), its ten heaviest tokens are to "
-            f"{shared:.2f} the same (needed: {LEAST_SHARED}); open it with an encoder in {written}"
+            f"{place} is in {written}, and in {precision} the model's dense vectors have a mean "
+            f"cosine of {cosine:.4f} with those (needed: {LEAST_COSINE}), its ten heaviest tokens are "
+            f"to {shared:.2f} the same (needed: {LEAST_SHARED}); open it with an encoder in {written}"
         )
     return QueryEncoder(encoder, written)
