@@ -1,4 +1,4 @@
-"""What the mutation run may leave alive still exists: a stale entry would excuse nothing, in silence."""
+"""What the mutation run may leave alive still exists; a stale entry excuses nothing."""
 
 from __future__ import annotations
 

@@ -99,7 +99,8 @@ def query_encoder(encoder: Encoder, stored: Schema, place: str) -> Encoder:
     if cosine < LEAST_COSINE or shared < LEAST_SHARED:
         raise FingerprintMismatchError(
             f"{place} is in {written}, and in {precision} the model's dense vectors have a mean "
-            f"cosine of {cosine:.4f} with those (needed: {LEAST_COSINE}), its ten heaviest tokens are "
-            f"to {shared:.2f} the same (needed: {LEAST_SHARED}); open it with an encoder in {written}"
+            f"cosine of {cosine:.4f} with those (needed: {LEAST_COSINE}), its ten heaviest tokens "
+            f"are to {shared:.2f} the same (needed: {LEAST_SHARED}); open it with an encoder in "
+            f"{written}"
         )
     return QueryEncoder(encoder, written)
