@@ -40,6 +40,10 @@ NEAREST: Mapping[str, tuple[str, Sequence[str]]] = {
         "stores/filters.py",
         ["unit/test_stores_filters.py", "contract/test_store_filters.py"],
     ),
+    "comparing": (
+        "stores/comparing.py",
+        ["unit/test_stores_filters.py", "contract/test_store_filters.py"],
+    ),
     "payload fields": ("payloads/fields.py", ["unit/test_payloads_fields.py"]),
     "payload": ("payloads/trivec.py", ["unit/test_payloads_trivec.py"]),
     "llama index payload": ("payloads/llama_index.py", ["unit/test_payloads_codecs.py"]),

@@ -126,10 +126,10 @@ class _Splitter:
         start = 0
         while start < len(text):
             end = min(start + self._window, len(text))
-            found = self._whole.chunk_indices(text[start:end])
-            if end < len(text) and len(found) > 1:
-                end = start + found.pop()[0]
-            for offset, piece in found:
+            chunks = self._whole.chunk_indices(text[start:end])
+            if end < len(text) and len(chunks) > 1:
+                end = start + chunks.pop()[0]
+            for offset, piece in chunks:
                 first, last = start + offset, start + offset + len(piece)
                 longer = self._heading_with_text(text, first, last)
                 yield first, longer or last
@@ -149,8 +149,8 @@ class _Splitter:
         below = text[end : end + room * WINDOW]
         if room < self._max_tokens // 2 or below.lstrip().startswith("#"):
             return None
-        found = self._library(room, 0).chunk_indices(below)
-        longer = end + found[0][0] + len(found[0][1]) if found else end
+        chunks = self._library(room, 0).chunk_indices(below)
+        longer = end + chunks[0][0] + len(chunks[0][1]) if chunks else end
         return longer if end < longer and self._fits(text[start:longer]) else None
 
     def _fits(self, piece: str) -> bool:
