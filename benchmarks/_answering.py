@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["Ports", "answering"]
 
@@ -53,8 +53,8 @@ def answering() -> Iterator[Ports]:
 class _Rest(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    collections: dict[str, dict[str, Any]] = {}
-    last: list[tuple[str, bytes]] = [("", b"")]
+    collections: ClassVar[dict[str, dict[str, Any]]] = {}
+    last: ClassVar[list[tuple[str, bytes]]] = [("", b"")]
 
     def _do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -63,9 +63,11 @@ class _Rest(BaseHTTPRequestHandler):
         head += f"Content-Length: {len(content)}\r\n\r\n"
         self.wfile.write(head.encode() + content)
 
-    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _do
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _do  # noqa: N815  # http.server's names
 
-    def _answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def _answer(  # noqa: C901, PLR0911, PLR0912  # one case a request
+        self, method: str, path: str, body: bytes
+    ) -> tuple[int, bytes]:
         name, _, what = path.removeprefix("/collections/").partition("/")
         if "/query" in what:
             _remember(path, body)
@@ -79,7 +81,7 @@ class _Rest(BaseHTTPRequestHandler):
                 return _fine({"exists": made is not None})
             case "PUT", "":
                 self.collections[name] = json.loads(body)
-                return _fine(True)
+                return _fine(result=True)
             case "GET", "" if made is not None:
                 return _fine(_description(made))
             case "POST", "points/query":
@@ -98,7 +100,7 @@ class _Rest(BaseHTTPRequestHandler):
                 return _fine(DONE)
         return 404, b'{"status": {"error": "Not found"}}'
 
-    def log_message(self, format: str, *arguments: object) -> None:
+    def log_message(self, *arguments: object) -> None:
         """Stay silent."""
 
 

@@ -84,9 +84,7 @@ class ColbertLookup(Lookup):
 
     def __init__(self, stored: Vectors, asked: Vectors) -> None:
         super().__init__(stored, asked)
-        self.info = replace(
-            self.info, colbert_dim=DIM, heads=("dense", "sparse", "colbert")
-        )
+        self.info = replace(self.info, colbert_dim=DIM, heads=("dense", "sparse", "colbert"))
         rows = np.random.default_rng(2).standard_normal((PASSAGE_ROWS, DIM), dtype=np.float32)
         self._rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
@@ -100,9 +98,7 @@ class ColbertLookup(Lookup):
     ) -> list[Encoding]:
         return self._with(super().encode_queries(texts, heads=heads), heads, QUERY_ROWS)
 
-    def _with(
-        self, encodings: list[Encoding], heads: Sequence[Head], count: int
-    ) -> list[Encoding]:
+    def _with(self, encodings: list[Encoding], heads: Sequence[Head], count: int) -> list[Encoding]:
         rows: FloatArray | None = self._rows[:count] if "colbert" in heads else None
         return [replace(encoding, colbert=rows) for encoding in encodings]
 
@@ -117,6 +113,7 @@ def connect(ports: Ports, *, grpc: bool) -> QdrantClient:
         https=False,
         check_compatibility=False,
         timeout=60,
+        pool_size=8,  # without one, connections to the loopback are not kept
     )
 
 
@@ -200,7 +197,9 @@ def stores(
     from langchain_qdrant import QdrantVectorStore, RetrievalMode
 
     config = IndexConfig(codec="langchain", arms=("dense", "sparse"), batch_size=BATCH)
-    ours = TrivecVectorStore.open(client, Lookup(stored, asked), collection_name=name, config=config)
+    ours = TrivecVectorStore.open(
+        client, Lookup(stored, asked), collection_name=name, config=config
+    )
     client.create_collection(
         f"{name}_theirs",
         vectors_config=models.VectorParams(size=DIM, distance=models.Distance.COSINE),
