@@ -434,7 +434,7 @@ def test_the_levels_of_the_shorthand_are_counted_as_it_is_written():
     shorthand = {"a": 1}
     for _ in range(MAX_DEPTH):
         shorthand = {"$not": shorthand}
-    with pytest.raises(FilterError, match="^the filter "):
+    with pytest.raises(FilterError, match=r"^the filter "):
         as_filter(shorthand, path)
 
 
