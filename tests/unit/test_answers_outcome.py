@@ -2,7 +2,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trivec.answers.outcome import AnswerReader, cited_numbers, refusal
@@ -187,7 +187,16 @@ def test_pieces_are_shown_at_once():
     assert [reader.feed("N"), reader.feed("ot so"), reader.feed(" [1]")] == ["", "Not so", " [1]"]
 
 
+@pytest.mark.parametrize("nothing", ["\x1f", "\x85\u2028", "\u200b\ufeff", "\u3164", "\x00 \n"])
+def test_a_reply_of_which_nothing_can_be_seen_is_empty(nothing):
+    for pieces in ([nothing], list(nothing)):
+        shown, outcome = read(pieces)
+        assert shown == outcome.answer == FAILURES["empty"]["en"]
+        assert (outcome.refused, outcome.reason) == (True, "empty")
+
+
 @given(st.text(), st.lists(st.integers(0, 30), max_size=6))
+@example("\x1f", [])
 def test_what_is_shown_does_not_depend_on_the_pieces(answer, cuts):
     bounds = [0, *sorted(min(cut, len(answer)) for cut in cuts), len(answer)]
     pieces = [answer[a:b] for a, b in pairwise(bounds)]

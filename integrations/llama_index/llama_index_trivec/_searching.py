@@ -110,7 +110,7 @@ def _condition(filter: MetadataFilter, fields: Callable[[str], Field]) -> models
     if operator not in _OPERATORS:
         raise FilterError(
             f"operator {operator.value!r} on {filter.key!r} is not supported; allowed: "
-            f"{[each.value for each in (*_OPERATORS, *_TEXT_OPERATORS)]}"
+            f"{[operator.value for operator in (*_OPERATORS, *_TEXT_OPERATORS)]}"
         )
     takes_list, shorthand = _OPERATORS[operator]
     if operator is not FilterOperator.IS_EMPTY and isinstance(value, list) is not takes_list:
@@ -249,7 +249,7 @@ def _arms(query: VectorStoreQuery, index: HybridIndex, options: SearchOptions) -
         return options if query.alpha is None else _weighted(query.alpha, index, options)
     arm = ARM_OF_MODE.get(mode)
     if arm is None:
-        allowed = [each.value for each in (*ARM_OF_MODE, VectorStoreQueryMode.HYBRID)]
+        allowed = [mode.value for mode in (*ARM_OF_MODE, VectorStoreQueryMode.HYBRID)]
         raise InputError(f"mode {mode.value!r} is not supported; allowed: {allowed}")
     alone = replace(
         options,

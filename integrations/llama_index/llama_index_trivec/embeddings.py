@@ -220,7 +220,7 @@ class ObservedEncoder:
 
 
 def _dense(encodings: Sequence[Encoding]) -> list[Embedding]:
-    found = [encoding.dense for encoding in encodings]
-    if any(vector is None for vector in found):
+    vectors = [encoding.dense for encoding in encodings]
+    if any(vector is None for vector in vectors):
         raise ModelError("the encoder gave no dense vectors; use one with a dense head")
-    return [vector.tolist() for vector in found if vector is not None]
+    return [vector.tolist() for vector in vectors if vector is not None]

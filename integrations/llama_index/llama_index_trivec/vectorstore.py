@@ -295,7 +295,7 @@ def _listed(chunks: Iterable[Chunk]) -> VectorStoreQueryResult:
 def _result(hits: Sequence[Hit]) -> VectorStoreQueryResult:
     scored = [scored_node_of(hit) for hit in hits]
     return VectorStoreQueryResult(
-        nodes=[each.node for each in scored],
+        nodes=[node.node for node in scored],
         similarities=[hit.score for hit in hits],
         ids=[hit.id for hit in hits],
     )

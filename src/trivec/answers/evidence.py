@@ -132,8 +132,8 @@ class Judge:
             raise InputError("there are no passages, so there is no evidence: 'no_hits'")
         read = list(passages[:READ_FOR_EVIDENCE])
         asked = _rows(self._encoder.encode_queries([question], heads=("colbert",)))[0]
-        found = _rows(self._encoder.encode_documents(read, heads=("colbert",)))
-        pairs = zip(read, found, strict=True)
+        token_rows = _rows(self._encoder.encode_documents(read, heads=("colbert",)))
+        pairs = zip(read, token_rows, strict=True)
         return max(self._relative(asked, rows, _language(text)) for text, rows in pairs)
 
     @checked

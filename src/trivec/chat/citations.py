@@ -92,7 +92,9 @@ def cited_numbers(answer: str) -> tuple[int, ...]:
     cite. Years, what stands behind a name in code, a link's text and a footnote's definition do
     not.
     """
-    return tuple(dict.fromkeys(number for each in citations(answer) for number in each.numbers))
+    return tuple(
+        dict.fromkeys(number for citation in citations(answer) for number in citation.numbers)
+    )
 
 
 def without_citations(text: str) -> str:
@@ -109,13 +111,13 @@ def citations(text: str) -> list[Citation]:
 
     Of ``[1]-[3]`` the second one holds the numbers between, too.
     """
-    found: list[Citation] = []
+    joined: list[Citation] = []
     for citation in _citations(text):
-        if found and _joins(text, found[-1], citation):
-            first, last = found[-1].numbers[-1], citation.numbers[0]
+        if joined and _joins(text, joined[-1], citation):
+            first, last = joined[-1].numbers[-1], citation.numbers[0]
             citation = Citation(citation.start, citation.end, _range(first, last))  # noqa: PLW2901
-        found.append(citation)
-    return found
+        joined.append(citation)
+    return joined
 
 
 def _citations(text: str) -> Iterator[Citation]:

@@ -131,10 +131,10 @@ def parse_reply(reply: str, *, max_keywords: int, max_sub_questions: int = 0) ->
         given, each on one line and without characters that cannot be seen.
     """
     text = plain_reply(reply)
-    found = _from_json(text)
-    if found is None:
-        found = (_from_pieces(text), [])
-    keywords, sub_questions = found
+    parsed = _from_json(text)
+    if parsed is None:
+        parsed = (_from_pieces(text), [])
+    keywords, sub_questions = parsed
     return Parsed(
         tuple(_distinct(keywords, LONGEST_KEYWORD))[:max_keywords],
         tuple(_distinct(sub_questions, LONGEST_SUB_QUESTION))[:max_sub_questions],
@@ -259,8 +259,8 @@ def _is_sentence(piece: str) -> bool:
 
 def _distinct(texts: Iterable[str], longest: int) -> Iterator[str]:
     seen: set[str] = set()
-    for each in texts:
-        text = one_line(each).strip(_QUOTES)
+    for raw in texts:
+        text = one_line(raw).strip(_QUOTES)
         if text and len(text) <= longest and text.casefold() not in seen:
             seen.add(text.casefold())
             yield text

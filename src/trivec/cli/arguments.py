@@ -53,8 +53,8 @@ def _expanded(path: Path | None) -> Path | None:
 
 
 def _existing(paths: list[Path]) -> list[Path]:
-    found = [expanded(path) for path in paths]
-    for path in found:
+    expanded_paths = [expanded(path) for path in paths]
+    for path in expanded_paths:
         try:
             path.stat()
         except FileNotFoundError as err:
@@ -62,7 +62,7 @@ def _existing(paths: list[Path]) -> list[Path]:
         except (OSError, ValueError) as err:
             reason = getattr(err, "strerror", None) or err
             raise typer.BadParameter(f"{str(path)!r} cannot be read: {reason}") from err
-    return found
+    return expanded_paths
 
 
 PlaceArgument = Annotated[str, typer.Argument(metavar="PLACE", help=INDEX, envvar=variables.PLACE)]

@@ -251,15 +251,15 @@ def _encode(
         "attention_mask": batch.real.astype(np.int64),
         "with_colbert": np.array("colbert" in heads),
     }
-    found = dict(zip(heads, session.run(heads, inputs), strict=True))
+    arrays = dict(zip(heads, session.run(heads, inputs), strict=True))
     nothing = [None] * len(texts)
-    dense = list(found["dense"]) if "dense" in found else nothing
+    dense = list(arrays["dense"]) if "dense" in arrays else nothing
     sparse = (
-        sparse_vectors(batch.ids[content], found["sparse"][content], counts, tokenizer.unused)
-        if "sparse" in found
+        sparse_vectors(batch.ids[content], arrays["sparse"][content], counts, tokenizer.unused)
+        if "sparse" in arrays
         else nothing
     )
-    colbert = multivectors(found["colbert"][content], counts) if "colbert" in found else nothing
+    colbert = multivectors(arrays["colbert"][content], counts) if "colbert" in arrays else nothing
     return [
         Encoding(one, weights, rows, tokens=len(text.ids), truncated=text.truncated)
         for text, one, weights, rows in zip(texts, dense, sparse, colbert, strict=True)
@@ -276,6 +276,6 @@ def _token_outputs(
         "attention_mask": np.ones_like(ids)[None],
         "with_colbert": np.array("colbert" in heads),
     }
-    found = session.run([outputs[head] for head in heads], inputs)
-    arrays = {head: array[0] for head, array in zip(heads, found, strict=True)}
+    values = session.run([outputs[head] for head in heads], inputs)
+    arrays = {head: array[0] for head, array in zip(heads, values, strict=True)}
     return TokenOutputs(arrays.get("dense"), arrays.get("sparse"), arrays.get("colbert"))

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from trivec._runtime.typed import checked
-from trivec.errors import CollectionError, CollectionLockedError, CollectionNotFoundError
+from trivec.errors import CollectionError, CollectionNotFoundError
 from trivec.index.adding import add_steps
 from trivec.index.collection import Binding
 from trivec.index.config import IndexConfig
@@ -26,6 +27,7 @@ from trivec.protocols import Encoder
 from trivec.schema import Schema
 from trivec.stores.edge import manifest
 from trivec.stores.edge.folder import IndexFolder
+from trivec.stores.edge.holder import held_elsewhere, take
 from trivec.stores.edge.space import require_space, used_bytes
 from trivec.stores.edge.sparse_files import copy_folder
 from trivec.stores.edge.store import EdgeStore
@@ -130,7 +132,8 @@ def check_index(
     if not repair or report.is_sound:
         return report
     if wrong or report.lost or not found.finished:
-        report = _rebuilt(folder, noted, wrong)
+        with closing(take(place)):
+            report = _rebuilt(folder, noted, wrong)
     if encoder is not None and report.unfinished:
         encoded = _encode_again(place, encoder, report.unfinished)
         report = replace(report, encoded=encoded, repaired=True)
@@ -144,11 +147,9 @@ def _compared(folder: IndexFolder) -> tuple[manifest.Manifest | None, dict[str, 
         path.exists() for path in (folder.description, folder.shard, place / manifest.NAME)
     ):
         raise CollectionNotFoundError(f"there is no index in {place}; check the path")
-    with manifest.locked(folder.shard) as free:
+    with closing(take(place)), manifest.locked(folder.shard) as free:
         if not free:
-            raise CollectionLockedError(
-                f"the index in {place} is open elsewhere; close it, then check it"
-            )
+            raise held_elsewhere(place)
         noted = None
         try:
             noted = manifest.read_manifest(place)

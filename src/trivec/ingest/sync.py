@@ -315,16 +315,16 @@ def _without_file(index: HybridIndex, named: list[Path], base: Path, sources: se
 def _of_files(index: HybridIndex, sources: Iterable[str]) -> dict[str, list[PointId]]:
     """Return the points of each source that came from its file."""
     binding = binding_of(index)
-    found = {}
+    by_source = {}
     for source in sources:
         pages = binding.pages(binding.scope(binding.of_source(source)))
-        found[source] = [
+        by_source[source] = [
             point.id
             for points in pages
             for point in points
             if FILE_MARK in binding.codec.decode(point).extra
         ]
-    return found
+    return by_source
 
 
 def _added(index: HybridIndex, reading: _Reading, options: AddOptions) -> AddReport:

@@ -105,9 +105,9 @@ def merge(
     merged = []
     terms = _strongest(questions, options)
     for key in dict.fromkeys([*hits, *terms]):
-        mine = terms.get(key, [])
+        matched = terms.get(key, [])
         parts: defaultdict[str, float] = defaultdict(float)
-        for term in mine:
+        for term in matched:
             parts[term.arm] += term.score
         added = sum(parts.values())
         if key not in hits and added <= 0:
@@ -118,7 +118,7 @@ def merge(
                 hit,
                 score=scores.get(key, 0.0) + added,
                 arms={**hit.arms, **parts},
-                matches=(*mine, *hit.matches),
+                matches=(*matched, *hit.matches),
             )
         )
     return sorted(merged, key=lambda hit: hit.score, reverse=True)
@@ -134,10 +134,10 @@ def _strongest(
         key = ((record.source, record.chunk), record.kind, record.verdict)
         if term.score and (key not in strongest or abs(term.score) > abs(strongest[key].score)):
             strongest[key] = term
-    found: defaultdict[Key, list[MatchedTerm]] = defaultdict(list)
+    matched: defaultdict[Key, list[MatchedTerm]] = defaultdict(list)
     for (chunk, *_), term in strongest.items():
-        found[chunk].append(term)
-    return dict(found)
+        matched[chunk].append(term)
+    return dict(matched)
 
 
 def _key(chunk: Chunk) -> Key:

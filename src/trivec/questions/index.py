@@ -212,7 +212,7 @@ class QuestionIndex:
         stored = self._feedback(question, chunk_id, "good", source).to_chunk()
         binding = binding_of(self._questions)
         twins = [stored, replace(stored, source=None)]  # as records were before ids had a source
-        points = [binding.point_of(each) for each in twins]
+        points = [binding.point_of(twin) for twin in twins]
         return bool(self._questions.delete(filter=binding.of_points(points)))
 
     @checked
@@ -223,10 +223,10 @@ class QuestionIndex:
             chunk_id: the chunk's id; several sources may have it.
             source: of this source alone.
         """
-        found = self._search.chunks([chunk_id])
+        by_id = self._search.chunks([chunk_id])
         chunks = {
-            identity: [chunk for chunk in those if source in (None, chunk.source)]
-            for identity, those in found.items()
+            identity: [chunk for chunk in same_id if source in (None, chunk.source)]
+            for identity, same_id in by_id.items()
         }
         stored = self._questions.chunks({"chunk": chunk_id, "kind": "question"})
         records = map(QuestionRecord.from_chunk, stored)
@@ -298,7 +298,7 @@ class QuestionIndex:
         deleted = 0
         for points in binding.pages(binding.scope()):
             stored = [binding.codec.decode(point) for point in points]
-            records = [QuestionRecord.from_chunk(each) for each in stored]
+            records = [QuestionRecord.from_chunk(chunk) for chunk in stored]
             chunks = self._search.chunks(list({record.chunk for record in records}))
             stale = [
                 point.id
@@ -347,18 +347,20 @@ class QuestionIndex:
 
     def _require_chunks(self, ids: Sequence[str], source: str | None) -> dict[str, Chunk]:
         """Return the one chunk that each id means."""
-        found = self._search.chunks(ids)
+        stored = self._search.chunks(ids)
         chunks: dict[str, Chunk] = {}
         for identity in ids:
-            those = [chunk for chunk in found.get(identity, ()) if source in (None, chunk.source)]
-            if len(those) > 1:
-                sources = sorted(str(chunk.source) for chunk in those)
+            candidates = [
+                chunk for chunk in stored.get(identity, ()) if source in (None, chunk.source)
+            ]
+            if len(candidates) > 1:
+                sources = sorted(str(chunk.source) for chunk in candidates)
                 raise InputError(
-                    f"the id {identity!r} is that of {len(those)} chunks, of the sources "
+                    f"the id {identity!r} is that of {len(candidates)} chunks, of the sources "
                     f"{sources}; say which with source=..."
                 )
-            if those:
-                chunks[identity] = those[0]
+            if candidates:
+                chunks[identity] = candidates[0]
         if missing := sorted(set(ids) - set(chunks)):
             raise InputError(f"the index has no chunks {missing}; add them first, or give others")
         return chunks

@@ -126,15 +126,15 @@ class QuestionWriter:
         # more than are kept, for the second pass to choose from
         count = prompts.per_chunk * 2 if prompts.refine else prompts.per_chunk
         replies = [self._ask(draft_messages(_told(prompts.draft, language), passage, count))]
-        found = _read(replies[-1])
-        if prompts.refine and (drafted := _kept(found, count)):
+        texts = _read(replies[-1])
+        if prompts.refine and (drafted := _kept(texts, count)):
             asked = _told(prompts.refinement, language)
             replies.append(self._ask(refine_messages(asked, passage, drafted, prompts.per_chunk)))
-            found = _read(replies[-1])
-        questions = tuple(_kept(found, prompts.per_chunk))
+            texts = _read(replies[-1])
+        questions = tuple(_kept(texts, prompts.per_chunk))
         return WrittenQuestions(
             questions,
-            len(found) - len(questions),
+            len(texts) - len(questions),
             sum(reply.input_tokens or 0 for reply in replies),
             sum(reply.output_tokens or 0 for reply in replies),
         )
@@ -198,18 +198,18 @@ def _texts(value: Any) -> list[str] | None:
     """Return the texts in a list, or in the list that an object holds."""
     if isinstance(value, dict):
         held = (value.get("questions"), *value.values())
-        value = next((each for each in held if isinstance(each, list)), None)
+        value = next((item for item in held if isinstance(item, list)), None)
     if not isinstance(value, list):
         return None
-    texts = [each.get("question") if isinstance(each, dict) else each for each in value]
-    found = [each for each in texts if isinstance(each, str)]
-    return found if found or not value else None
+    texts = [item.get("question") if isinstance(item, dict) else item for item in value]
+    questions = [text for text in texts if isinstance(text, str)]
+    return questions if questions or not value else None
 
 
-def _kept(found: Iterable[str], limit: int) -> list[str]:
+def _kept(questions: Iterable[str], limit: int) -> list[str]:
     """Return the first distinct questions that may be kept."""
     kept: dict[str, str] = {}
-    for text in found:
+    for text in questions:
         question = one_line(text).strip(_QUOTES)
         meaning = re.sub(r"[\W_]+", "", question).casefold()
         fits = SHORTEST_QUESTION <= len(question) <= LONGEST_QUESTION

@@ -54,8 +54,8 @@ class MaxSimReranker:
             )
         distinct = list(dict.fromkeys(passages))
         asked = self._encoder.encode_queries([query], heads=("colbert",))[0].colbert
-        found = self._encoder.encode_documents(distinct, heads=("colbert",))
-        rows = [encoding.colbert for encoding in found if encoding.colbert is not None]
+        encodings = self._encoder.encode_documents(distinct, heads=("colbert",))
+        rows = [encoding.colbert for encoding in encodings if encoding.colbert is not None]
         if asked is None or len(rows) < len(distinct):
             raise ModelError("the encoder gave no colbert vectors, though its info lists them")
         scores: list[float] = (max_sim(asked, rows) / max(len(asked), 1)).tolist()

@@ -94,7 +94,7 @@ def rank(
     order = scores
     if weight and retrieved is not None:
         pairs = zip(_standardised(scores), _standardised(retrieved), strict=True)
-        order = [score + weight * found for score, found in pairs]
+        order = [score + weight * retrieved for score, retrieved in pairs]
     if options.normalize:
         scores = [logistic(score) for score in scores]
     best_first = sorted(range(len(order)), key=order.__getitem__, reverse=True)

@@ -191,7 +191,7 @@ def _asked(question: str, terms: Sequence[str], language: Language) -> str:
 
 
 def _answered(example: RewriteExample, offered: Sequence[str], prompt: KeywordPrompt) -> str:
-    chosen = [term for term in offered if any(term in each for each in example.keywords)]
+    chosen = [term for term in offered if any(term in keyword for keyword in example.keywords)]
     keywords = chosen if offered else example.keywords
     reply = {"keywords": list(keywords[: prompt.max_keywords])}
     if prompt.max_sub_questions:

@@ -122,7 +122,7 @@ class Rewrite:
         """
         weights = self.weights
         subs = self.sub_questions if weights.sub_questions else ()
-        parts = [QueryText(each, weight=weights.sub_questions) for each in subs]
+        parts = [QueryText(sub_question, weight=weights.sub_questions) for sub_question in subs]
         if not self.keywords or not weights.keywords:
             return (QueryText(self.question, weight=weights.question), *parts)
         worded = " ".join((self.question, *self.keywords))
@@ -343,10 +343,12 @@ class FeedbackRewriter:
             InputError: the question is blank.
         """
         _require_words(question)
-        found = self._vocabulary.look_up(question)
-        words = found.words[: self._max_keywords]
+        entries = self._vocabulary.look_up(question)
+        words = entries.words[: self._max_keywords]
         source: KeywordSource = "corpus" if words else "question"
-        return Rewrite(question, words, source=source, covered=found.covered, weights=self._weights)
+        return Rewrite(
+            question, words, source=source, covered=entries.covered, weights=self._weights
+        )
 
     @checked
     async def arewrite(self, question: str) -> Rewrite:

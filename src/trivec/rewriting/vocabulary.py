@@ -157,7 +157,7 @@ class CorpusVocabulary:
             for term, weight in weights.items()
             if term not in asked
         ]
-        return tuple(sorted(scored, key=lambda each: (-each.weight, each.word))[: self._count])
+        return tuple(sorted(scored, key=lambda word: (-word.weight, word.word))[: self._count])
 
     def _read_frequencies(self) -> _Frequencies:
         chunks = islice(self._index.chunks(self._filter), self._sample)

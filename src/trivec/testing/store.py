@@ -127,7 +127,7 @@ class MemoryStore:
             StoreError: a point does not exist; the others were written.
         """
         schema = self._existing_schema()
-        points = [Point(_canonical(key), each, {}) for key, each in vectors.items()]
+        points = [Point(_canonical(key), vector, {}) for key, vector in vectors.items()]
         schema.require_valid(points)
         kinds = {spec.name: spec for spec in schema.written.values()}
         with self._lock:
@@ -135,7 +135,9 @@ class MemoryStore:
             for point in points:
                 if point.id in passing:
                     old = self._points[point.id]
-                    fresh = {name: _kept(each, kinds[name]) for name, each in point.vectors.items()}
+                    fresh = {
+                        name: _kept(vector, kinds[name]) for name, vector in point.vectors.items()
+                    }
                     self._points[point.id] = Point(point.id, {**old.vectors, **fresh}, old.payload)
             if missing := [point.id for point in points if point.id not in self._points]:
                 raise StoreError(f"there are no points {missing} to give vectors to")
@@ -193,8 +195,8 @@ class MemoryStore:
         start = None if offset is None else _order(_canonical(offset))
         with self._lock:
             passing = sorted(self._passing(filter), key=_order)
-            rest = [each for each in passing if start is None or _order(each) >= start]
-            page = [_stored(self._points[each], with_vectors) for each in rest[:limit]]
+            rest = [point_id for point_id in passing if start is None or _order(point_id) >= start]
+            page = [_stored(self._points[point_id], with_vectors) for point_id in rest[:limit]]
         return page, rest[limit] if len(rest) > limit else None
 
     @checked

@@ -51,6 +51,7 @@ class SparseVector:
         """Return ``{index: weight}`` in Python numbers."""
         return dict(zip(self.indices.tolist(), self.values.tolist(), strict=True))
 
+    @checked
     def dot(self, other: SparseVector) -> float:
         """Return the dot product with another sparse vector."""
         if not isinstance(other, SparseVector):

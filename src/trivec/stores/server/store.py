@@ -228,9 +228,7 @@ class ServerStore:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
 
         def action() -> Any:
-            result = request.call(self._client)
-            request.check(result)
-            return result
+            return request.checked(request.call(self._client))
 
         local = is_local(self._client)
         with self._local if local else contextlib.nullcontext():

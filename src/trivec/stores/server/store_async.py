@@ -183,9 +183,7 @@ class AsyncServerStore:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
 
         async def action() -> Any:
-            result = await request.call(self._client)
-            request.check(result)
-            return result
+            return request.checked(await request.call(self._client))
 
         async with self._slots:
             return await call_async(action, self._retry, write=request.write)
