@@ -142,7 +142,7 @@ _caches_query: ContextVar[bool] = ContextVar("_caches_query", default=False)
 
 @contextmanager
 def _query_cached() -> Iterator[None]:
-    """Let :class:`ModelCache` know that what is asked for is a query's."""
+    """Let ``ModelCache`` know that what is asked for is a query's."""
     token = _caches_query.set(True)
     try:
         yield
