@@ -20,6 +20,7 @@ from trivec._models.onnx_folder import (
     write_manifest,
 )
 from trivec._runtime.cache import combined_digest, file_digest
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.errors import InputError, MissingDependencyError, ModelError
@@ -144,7 +145,9 @@ def export_encoder(
             "passage_max_length": model.passage_max_length,
         },
     )
-    return _Export(manifest, checkpoint, tokenizer, heads, measure).write(Path(out), options)
+    return _Export(manifest, checkpoint, tokenizer, heads, measure).write(
+        user_path("out", out), options
+    )
 
 
 @checked
@@ -195,7 +198,7 @@ def export_reranker(
         },
     )
     return _Export(manifest, checkpoint, tokenizer, add_classifier, measure).write(
-        Path(out), options
+        user_path("out", out), options
     )
 
 

@@ -57,7 +57,8 @@ class SearchOptions:
         thresholds: the least score of an arm's candidates, by arm. Fused scores have none.
         mmr_lambda: maximal marginal relevance: 1 is relevance alone, 0 diversity alone.
         mmr_candidates: how many results MMR chooses from.
-        explain: give every hit the exact score of each arm and its matched terms.
+        explain: give every hit the exact score of each arm and its matched terms. The log names
+            the keys that a filter compares without an index.
     """
 
     arms: str | Mapping[str, float] | Sequence[str] | None = None
