@@ -53,6 +53,7 @@ class VectorSpec:
         size: width of a dense vector or of a multivector's rows.
         idf: whether Qdrant multiplies query weights by IDF (BM25, never learned sparse).
         distance: how a foreign collection compares vectors; trivec's are by ``cosine``.
+        datatype: how a foreign collection keeps their numbers; trivec's are ``float32``.
     """
 
     name: str
@@ -60,6 +61,7 @@ class VectorSpec:
     size: int | None = None
     idf: bool = False
     distance: str = "cosine"
+    datatype: str = "float32"
 
     def fault(self, vector: Vector) -> str | None:
         """Say what keeps a vector from being stored or looked up here, or None."""
