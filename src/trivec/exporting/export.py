@@ -19,11 +19,12 @@ from trivec._models.onnx_folder import (
     find_export,
     write_manifest,
 )
+from trivec._models.weights import read_tensors
 from trivec._runtime.cache import combined_digest, file_digest
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.errors import InputError, MissingDependencyError, ModelError
 from trivec.exporting.agreement import encoder_agreement, reranker_agreement
-from trivec.exporting.checkpoint import Checkpoint, read_checkpoint, read_tensors
+from trivec.exporting.checkpoint import Checkpoint, read_checkpoint
 from trivec.exporting.encoder_graph import add_encoder
 from trivec.exporting.graph import Graph
 from trivec.exporting.heads import add_classifier, add_m3_heads
