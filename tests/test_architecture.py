@@ -36,6 +36,7 @@ LAYERS = (
     "_runtime",
     "adapters",
     "_models",
+    "_graphs",
     "payloads",
     "stores",
     "encoders",

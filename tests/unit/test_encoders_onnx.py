@@ -137,21 +137,21 @@ class TestInt8:
 
     def test_a_row_of_zeros_is_a_row_of_zeros(self, tmp_path):
         """Its scale is 0, and so is what it is divided by."""
-        from trivec.exporting.graph import Graph
-        from trivec.exporting.linear import Int8
+        from trivec._graphs.graph import Graph
+        from trivec._graphs.linear import Int8
 
         weight = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
         rows = np.random.default_rng(1).normal(size=(5, 64)).astype(np.float32)
         rows[2] = 0
         with (tmp_path / "data").open("wb") as data:
             graph, int8 = Graph(data, "data"), Int8()
-            graph.input("rows", "FLOAT", ["tokens", 64])
+            graph.input("rows", "float32", ["tokens", 64])
             count = graph.constant("count", np.array([len(rows)]))
             int8.begin(graph, count)
             product = int8.linear(graph, int8.prepared(graph, "rows", "x"), weight, "layer")
-            graph.output(product, "FLOAT", ["tokens", 3])
+            graph.output(product, "float32", ["tokens", 3])
             path = tmp_path / "graph.onnx"
-            path.write_bytes(graph.model().SerializeToString())
+            path.write_bytes(graph.content())
         session = onnx_session.Session(path, onnx_session.SessionOptions(1, CPU, spinning=False))
         (found,) = session.run([product], {"rows": rows})
         assert not found[2].any()

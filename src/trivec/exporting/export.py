@@ -11,6 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from trivec._graphs.checkpoint import Checkpoint, read_checkpoint
+from trivec._graphs.encoder_graph import add_encoder
+from trivec._graphs.graph import Graph
+from trivec._graphs.heads import add_classifier, add_m3_heads
+from trivec._graphs.linear import Float32, Int8, Weights
 from trivec._models.folder import tokenizer_file, weight_files
 from trivec._models.onnx_folder import (
     TOKENIZER,
@@ -24,11 +29,6 @@ from trivec._runtime.cache import combined_digest, file_digest
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.errors import InputError, MissingDependencyError, ModelError
 from trivec.exporting.agreement import encoder_agreement, reranker_agreement
-from trivec.exporting.checkpoint import Checkpoint, read_checkpoint
-from trivec.exporting.encoder_graph import add_encoder
-from trivec.exporting.graph import Graph
-from trivec.exporting.heads import add_classifier, add_m3_heads
-from trivec.exporting.linear import Float32, Int8, Weights
 from trivec.exporting.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -256,10 +256,6 @@ class _Export:
         return manifest
 
     def _write_graph(self, folder: Path, precision: ExportPrecision) -> None:
-        try:
-            import onnx
-        except ImportError as err:
-            raise MissingDependencyError("onnx", "export") from err
         data = folder / f"model_{precision}.onnx.data"
         with data.open("wb") as weights:
             graph = Graph(weights, data.name)
@@ -267,7 +263,7 @@ class _Export:
                 graph, self.checkpoint, _WEIGHTS[precision](), with_types=self.manifest.has_types
             )
             self.heads(graph, states, self.checkpoint)
-            onnx.save(graph.model(), folder / f"model_{precision}.onnx")
+        (folder / f"model_{precision}.onnx").write_bytes(graph.content())
 
 
 def _require_free(out: Path, *, overwrite: bool) -> None:

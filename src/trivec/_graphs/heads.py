@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trivec.exporting.checkpoint import Checkpoint
-from trivec.exporting.graph import Graph
+from trivec._graphs.checkpoint import Checkpoint
+from trivec._graphs.graph import Graph
 from trivec.types import FloatArray
 
 __all__ = ["WITH_COLBERT", "add_classifier", "add_m3_heads"]
@@ -37,15 +37,15 @@ def add_m3_heads(
     """
     hidden, dim = sparse["weight"].shape[1], len(colbert["weight"])
     graph.node("Reshape", [states, "states_shape"], "token_states")
-    graph.output("token_states", "FLOAT", ["texts", "length", hidden])
+    graph.output("token_states", "float32", ["texts", "length", hidden])
     pooled = _pooled(graph, pooling)
     _normalized(graph, pooled, "dense") if normalize else graph.node("Identity", [pooled], "dense")
-    graph.output("dense", "FLOAT", ["texts", hidden])
+    graph.output("dense", "float32", ["texts", hidden])
     weights = graph.node("Relu", [_linear(graph, states, sparse, "sparse_linear")], "sparse_rows")
     graph.node("Reshape", [weights, "shape"], "sparse")
-    graph.output("sparse", "FLOAT", ["texts", "length"])
+    graph.output("sparse", "float32", ["texts", "length"])
     _add_colbert(graph, states, colbert, normalize=normalize)
-    graph.output("colbert", "FLOAT", ["texts", "length", dim])
+    graph.output("colbert", "float32", ["texts", "length", dim])
 
 
 def add_classifier(graph: Graph, states: str, checkpoint: Checkpoint) -> None:
@@ -62,7 +62,7 @@ def add_classifier(graph: Graph, states: str, checkpoint: Checkpoint) -> None:
         layer = {kind: checkpoint.read(f"{name}.{kind}") for kind in ("weight", "bias")}
         output = "logits" if activation == "Identity" else f"{name}.active"
         rows = graph.node(activation, [_linear(graph, rows, layer, name)], output)
-    graph.output("logits", "FLOAT", ["texts", 1])
+    graph.output("logits", "float32", ["texts", 1])
 
 
 def _pooled(graph: Graph, pooling: str) -> str:
