@@ -89,7 +89,8 @@ def _shape(config: Mapping[str, Any], path: Path) -> EncoderShape:
     if family not in _FAMILIES or activation != "gelu" or embedding != "absolute":
         raise ModelError(
             f"{path} holds a model of type {family!r} with {activation!r} and {embedding!r} "
-            f"positions; what can be exported is {', '.join(_FAMILIES)} with 'gelu' and 'absolute'"
+            f"positions; graphs are written of {', '.join(_FAMILIES)} with 'gelu' and 'absolute'; "
+            "backend='flag' runs others"
         )
     try:
         return EncoderShape(

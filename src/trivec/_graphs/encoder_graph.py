@@ -17,7 +17,7 @@ from trivec._graphs.graph import MICROSOFT, Branch, Graph
 from trivec._graphs.linear import Weights
 from trivec.types import FloatArray
 
-__all__ = ["add_encoder"]
+__all__ = ["add_encoder", "layer_states"]
 
 _FLATTEN = np.array([-1])
 _GELU_LOWEST = -0.17  # -.16997, at -.7518
@@ -46,6 +46,11 @@ def add_encoder(
     for layer in range(checkpoint.shape.layers):
         states = _layer(graph, checkpoint, weights, states, f"encoder.layer.{layer}")
     return states
+
+
+def layer_states(layer: int) -> str:
+    """Return the name of the ``(tokens, hidden)`` states that a layer gives, counted from 1."""
+    return f"encoder.layer.{layer - 1}.output.LayerNorm.rows"
 
 
 def _add_lengths(graph: Graph, mask: str) -> None:
