@@ -37,6 +37,7 @@ LAYERS = (
     "_runtime",
     "adapters",
     "_models",
+    "_graphs",
     "payloads",
     "stores",
     "encoders",
