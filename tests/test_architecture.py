@@ -50,6 +50,7 @@ LAYERS = (
     "rewriting",
     "questions",
     "answers",
+    "evaluation",
     "cli",
     "__main__",
 )
@@ -58,6 +59,7 @@ NOT_FOR_PRODUCTS = "testing"
 HEAVY = {
     "FlagEmbedding",
     "chardet",
+    "ir_measures",
     "kreuzberg",
     "langchain_core",
     "llama_index",
