@@ -52,6 +52,7 @@ LAYERS = (
     "rewriting",
     "questions",
     "answers",
+    "evaluation",
     "cli",
     "__main__",
 )
@@ -60,6 +61,7 @@ NOT_FOR_PRODUCTS = "testing"
 HEAVY = {
     "FlagEmbedding",
     "chardet",
+    "ir_measures",
     "kreuzberg",
     "langchain_core",
     "llama_index",
