@@ -339,8 +339,8 @@ def _delete(index: HybridIndex, gone: dict[str, list[PointId]], *, dry_run: bool
     deleted = 0
     for source, points in gone.items():
         for at in range(0, len(points), DELETED_AT_ONCE):
-            some = binding.of_points(points[at : at + DELETED_AT_ONCE])
-            scope = binding.scope(binding.of_source(source), some)
+            page = binding.of_points(points[at : at + DELETED_AT_ONCE])
+            scope = binding.scope(binding.of_source(source), page)
             deleted += (
                 binding.store.count(scope) if dry_run else run(delete_steps(scope), binding.store)
             )
