@@ -33,6 +33,7 @@ LAYERS = (
     "colbert",
     "analysis",
     "bm25",
+    "coverage",
     "_runtime",
     "adapters",
     "_models",

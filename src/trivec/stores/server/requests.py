@@ -82,10 +82,10 @@ def query_request(query: StoreQuery, *, exact: bool) -> models.QueryRequest:
         filter=query.filter,
         params=params if nearest and not plan.sources else None,
         score_threshold=root.threshold if isinstance(root, Lookup) else None,
-        limit=query.limit,
+        limit=query.most,
         offset=query.offset,
         with_vector=vector_selector(query.with_vectors),
-        with_payload=True,
+        with_payload=not query.candidates,
     )
 
 
