@@ -80,6 +80,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "metadata": dict(chunk.metadata),
         "arms": dict(hit.arms),
         "matches": [asdict(match) for match in hit.matches],
+        "parts": [{**asdict(part), "why": part.why} for part in hit.parts],
     }
 
 
@@ -109,13 +110,17 @@ def _passage(hit: Hit) -> RenderableType:
 
 
 def explanation(hit: Hit) -> list[str]:
-    """Return what is known of how a hit was found: a line of scores, and one of words."""
+    """Return what is known of how a hit was found: scores, words, and what every arm counted."""
     lines = []
     if hit.arms:
         lines.append(" · ".join(f"{arm} {score:.4g}" for arm, score in hit.arms.items()))
     if hit.matches:
         words = (f"{one.term} ({one.arm} {one.score:.3g})" for one in hit.matches[:MATCHES])
         lines.append(", ".join(words))
+    lines += [
+        f"{part.arm} counts {part.weight:.2f} and adds {part.score:.3f}: {part.why}"
+        for part in hit.parts
+    ]
     return lines
 
 
