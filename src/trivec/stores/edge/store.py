@@ -114,7 +114,7 @@ class EdgeStore:
         missing = {path: kind for path, kind in indexes.items() if listed.get(path) != kind}
         operations = codec.index_operations(Schema({}, payload_indexes=missing))
         if operations:
-            with self._engine() as shard:
+            with self._engine(0) as shard:
                 for operation in operations:
                     shard.update(operation)
                 shard.flush()
