@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import json
 import multiprocessing
@@ -11,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -22,6 +24,7 @@ from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import EdgeStore
 from trivec.stores.edge import engine as engines
+from trivec.stores.edge import space
 from trivec.stores.edge.manifest import read_manifest, survey
 from trivec.types import Point
 
@@ -446,6 +449,38 @@ def test_a_full_disk_is_refused_before_a_write_and_the_index_stays_whole(
     monkeypatch.undo()
     filled.upsert(make_points(4))
     assert filled.count() == 4
+
+
+def test_a_payload_index_needs_space_too(filled, monkeypatch):
+    almost_full(monkeypatch, 1 << 20)
+    with pytest.raises(StoreError, match="has 1 MB left"):
+        filled.ensure_payload_indexes({"year": "integer"})
+
+
+def test_an_index_in_memory_is_not_opened_where_its_holes_do_not_fit(filled, folder, monkeypatch):
+    """Reading a hole of a mapped file takes memory there, and where there is none left, SIGBUS."""
+    filled.close()
+    almost_full(monkeypatch, 1 << 20)
+    assert count(folder) == 3  # on a disk a hole takes nothing
+    monkeypatch.setattr(space, "_file_system", lambda _: "tmpfs")
+    with pytest.raises(StoreError, match=r"lies in memory \(tmpfs\), where 1 MB are left"):
+        count(folder)
+    monkeypatch.undo()
+    assert count(folder) == 3
+
+
+def test_an_index_is_not_opened_where_that_cannot_be_noted(filled, folder, monkeypatch):
+    """Else a crash would look like damage."""
+    filled.close()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(StoreError, match="cannot be opened: No space left on device"):
+        count(folder)
+    monkeypatch.undo()
+    assert count(folder) == 3
 
 
 def test_a_large_write_needs_more_than_the_reserve(filled, monkeypatch):

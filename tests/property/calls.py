@@ -501,6 +501,16 @@ CORE: list[Call] = [
     ),
     public("trivec.fusion.weighted_sum_fusion", {"rankings": RANKINGS, "weights": [1, 2]}),
     public("trivec.fusion.distribution_based_fusion", {"rankings": RANKINGS}),
+    public(
+        "trivec.fusion.share_fusion",
+        {"rankings": RANKINGS, "weights": [1, 2], "floors": [0.0, None]},
+    ),
+    public("trivec.fusion.shares_of_best", {"ranking": RANKINGS[0], "floor": None}),
+    public("trivec.evaluation.units_of", {"documents": ["a.md", "b.md"]}),
+    public(
+        "trivec.evaluation.read_dataset",
+        {"path": "nowhere.json", "split": None, "tokenizer": count_words, "max_tokens": 20},
+    ),
     public("trivec.fusion.fuse", {"fusion": Dbsf(), "rankings": RANKINGS}),
     public("trivec.fusion.method_of", {"fusion": Dbsf()}),
     public(

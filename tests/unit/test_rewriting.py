@@ -92,7 +92,7 @@ class AsyncChat(Chat):
         ("a\u200bb, \u202ec", ("ab", "c")),
         ("[" * 30_000, ()),
         ('["a", 3, null, "b"]', ("a", "b")),
-        ("[not json] then x", ("not json] then x",)),
+        ("[not json] then x", ("[not json] then x",)),
         ("Dairy, dairy, DAIRY", ("Dairy",)),
         ("", ()),
         ("x" * 65, ()),

@@ -110,13 +110,13 @@ def _recall() -> Measured:
     known = _read(read_index(file).get(key))
     if known is not None:
         return known
-    found = measure()
-    logger.info("measured on %s: %s", key, found)
+    measured = measure()
+    logger.info("measured on %s: %s", key, measured)
     try:
-        write_index(file, {**read_index(file), key: asdict(found)})
+        write_index(file, {**read_index(file), key: asdict(measured)})
     except OSError as err:
         logger.warning("cannot remember in %s how fast int8 is: %s", file, err)
-    return found
+    return measured
 
 
 def _read(entry: Any) -> Measured | None:
@@ -195,7 +195,7 @@ def describe() -> dict[str, Any]:
 def choose_precision(
     asked: OnnxPrecision,
     held: Collection[str],
-    place: Path,
+    place: str | Path,
     provider: str = "CPUExecutionProvider",
 ) -> str:
     """Return the precision to load, and say in the log why.
@@ -206,7 +206,7 @@ def choose_precision(
     Args:
         asked: the option.
         held: what the folder holds.
-        place: the folder, for messages.
+        place: the folder or model, for messages.
         provider: where the graph runs; only CPUs multiply bytes.
 
     Raises:

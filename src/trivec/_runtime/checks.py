@@ -48,6 +48,9 @@ def check_choice(name: str, value: object, choices: Any, *, or_none: bool = Fals
         raise InputError(f"{name}={shown(value)}; allowed: {', '.join(map(str, allowed))}")
 
 
+_FLAT = frozenset({str, int, float, bool, type(None)})
+
+
 def check_depth(name: str, value: object, most: int) -> None:
     """Refuse mappings and lists that lie in each other more than ``most`` levels deep.
 
@@ -59,6 +62,8 @@ def check_depth(name: str, value: object, most: int) -> None:
     stack = [(value, 1)]
     while stack:
         inner, depth = stack.pop()
+        if type(inner) in _FLAT:  # a question to Mapping costs more than all else here
+            continue
         if isinstance(inner, Mapping):
             items: Iterable[object] = inner.values()
         elif isinstance(inner, (list, tuple)):

@@ -57,7 +57,7 @@ class Measured:
 
 MEASURED: Mapping[str, Measured] = {
     # mini, exported or not
-    "8766b234521a715a13e27248e071d12bbb2cea0c5e4939ec0de1cd25127aec7d": Measured(
+    "4ab36a7b5ddf3bde69abe94b56d9c8da036eb424850ce1ee5fe257b3c3a7bd46": Measured(
         evidence=0.351, support=0.36
     ),
 }

@@ -173,7 +173,11 @@ class FlagEncoder(LocalEncoder):
 
     def _find(self) -> ModelFolder:
         options = self._options
-        hub = HubOptions(options.revision, options.cache_dir, options.local_files_only)
+        hub = HubOptions(
+            revision=options.revision,
+            cache_dir=options.cache_dir,
+            local_files_only=options.local_files_only,
+        )
         return self._inspect(*locate_folder(self._model, hub, expected=EXPECTED))
 
     def _inspect(self, path: Path, revision: str | None) -> ModelFolder:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from trivec._runtime.checks import shown
+from trivec._runtime.paths import user_paths
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.ingest.documents import LeftOut, OnLeftOut, log_left_out
@@ -42,10 +42,7 @@ def find_files(
     Raises:
         InputError: a path does not exist, or a file that was named cannot be one that is read.
     """
-    given = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    if odd := [path for path in given if not isinstance(path, str | Path)]:
-        raise InputError(f"paths holds {shown(odd[0])}; allowed: texts and Path objects")
-    named = [Path(path) for path in given]
+    named = user_paths("paths", paths)
     for path in named:
         _check(path)
     report = on_left_out or log_left_out

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from trivec._runtime.paths import user_path, user_paths
 from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
 from trivec.index.adding import add_steps
@@ -172,7 +173,7 @@ def sync_folder(
     """
     options = options or SyncOptions()
     splitter = passage_splitter(tokenizer, options.max_tokens, options.overlap)
-    named = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+    named = user_paths("paths", paths)
     base = _root(index, named, root)
     left_out = _LeftOut(on_left_out, allow_empty=options.allow_empty)
     files = list(find_files(named, follow_links=options.follow_links, on_left_out=left_out))
@@ -278,7 +279,7 @@ def _root(index: HybridIndex, named: list[Path], root: str | Path | None) -> Pat
         InputError: the index's own root is gone, and a path lies outside of it.
     """
     if root is not None:
-        return absolute(root)
+        return absolute(user_path("root", root))
     places = [absolute(path) for path in named]
     binding = binding_of(index)
     if binding.schema.root is None or binding.tenant is not None:
@@ -338,8 +339,8 @@ def _delete(index: HybridIndex, gone: dict[str, list[PointId]], *, dry_run: bool
     deleted = 0
     for source, points in gone.items():
         for at in range(0, len(points), DELETED_AT_ONCE):
-            some = binding.of_points(points[at : at + DELETED_AT_ONCE])
-            scope = binding.scope(binding.of_source(source), some)
+            page = binding.of_points(points[at : at + DELETED_AT_ONCE])
+            scope = binding.scope(binding.of_source(source), page)
             deleted += (
                 binding.store.count(scope) if dry_run else run(delete_steps(scope), binding.store)
             )

@@ -151,7 +151,11 @@ class FlagReranker:
 
     def _find(self) -> ClassifierFolder:
         options = self._options
-        hub = HubOptions(options.revision, options.cache_dir, options.local_files_only)
+        hub = HubOptions(
+            revision=options.revision,
+            cache_dir=options.cache_dir,
+            local_files_only=options.local_files_only,
+        )
         path, _ = locate_folder(self._model, hub, expected=EXPECTED)
         folder = inspect_folder(path)
         if folder.max_length is not None and options.max_length > folder.max_length:

@@ -13,6 +13,7 @@ import numpy as np
 from trivec._models.tokenizing import encodable
 from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.paths import user_path
 from trivec._runtime.retrying import Backoff
 from trivec._runtime.secrets import Key, warn_of_plain_http
 from trivec._runtime.typed import check_fields, checked
@@ -205,7 +206,7 @@ class RemoteEncoder:
             warn_of_plain_http(url, key)
         self._tokens: Tokens | None = None
         if tokenizer is not None:
-            self._tokens = LocalTokens(Path(tokenizer), options.special_tokens)
+            self._tokens = LocalTokens(user_path("tokenizer", tokenizer), options.special_tokens)
         elif set(self._urls) != {"dense"}:
             self._tokens = ServerTokens(self._ask_tokenizer, self._at_once)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import json
 import logging
 from dataclasses import replace
@@ -18,6 +18,7 @@ __all__ = ["seal", "unseal"]
 logger = logging.getLogger(__name__)
 
 _LISTED = 5
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def unseal(folder: IndexFolder) -> manifest.Manifest | None:
@@ -48,8 +49,13 @@ def unseal(folder: IndexFolder) -> manifest.Manifest | None:
         )
     if noted is None or noted.is_open:
         return None
-    with contextlib.suppress(OSError):  # a folder to read only
+    try:
         replace(noted, is_open=True).write(folder.path)  # opening alone changes files
+    except OSError as err:  # a folder to read only is opened all the same
+        if err.errno in _FULL:
+            raise StoreError(
+                f"the index in {folder.path} cannot be opened: {err.strerror}; free some space"
+            ) from err
     return noted
 
 

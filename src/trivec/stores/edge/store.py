@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trivec._runtime.checks import check_number
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
 from trivec.errors import InputError, StoreError
 from trivec.query import Filter, StoreQuery
@@ -56,7 +57,7 @@ class EdgeStore:
     @checked
     def __init__(self, path: str | Path, *, wait: float = 5.0) -> None:
         check_number("wait", wait, least=0)
-        self._path = Path(path)
+        self._path = user_path("path", path)
         self._wait = wait
         self._folder = IndexFolder(self._path)
         self._lock = threading.RLock()
@@ -113,7 +114,7 @@ class EdgeStore:
         missing = {path: kind for path, kind in indexes.items() if listed.get(path) != kind}
         operations = codec.index_operations(Schema({}, payload_indexes=missing))
         if operations:
-            with self._engine() as shard:
+            with self._engine(0) as shard:
                 for operation in operations:
                     shard.update(operation)
                 shard.flush()
