@@ -361,6 +361,7 @@ CORE: list[Call] = [
             "colbert_overflow": "pool",
             "scoped_ids": True,
             "index_on_demand": True,
+            "idf_across_tenants": False,
         },
     ),
     public(

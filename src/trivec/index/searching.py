@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from trivec._runtime.checks import check_least, shown
-from trivec.arms import COLBERT, DENSE, Arm, arms_among, heads_of
+from trivec.arms import BM25, COLBERT, DENSE, Arm, arms_among, heads_of
 from trivec.encoders.similarity import shows
 from trivec.errors import InputError, InvalidVectorError
 from trivec.fusion import maximal_marginal_relevance
@@ -30,6 +30,7 @@ from trivec.index.planning import (
 )
 from trivec.index.pruning import page_steps
 from trivec.index.steps import Steps, compute, read
+from trivec.index.tenant_words import Rarity, rarity_steps
 from trivec.index.unindexed import warn_of_unindexed
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.text import clean
@@ -72,7 +73,8 @@ def search_steps(
         warn_of_unindexed(binding, scope)
     if k == 0 or not searches:
         return [[] for _ in searches]
-    encoded = yield from compute(lambda: _encode(binding, searches, arms, options))
+    rarity = (yield from rarity_steps(binding)) if BM25.name in arms else None
+    encoded = yield from compute(lambda: _encode(binding, searches, arms, options, rarity))
     plans = [
         plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded
     ]
@@ -216,6 +218,7 @@ def _encode(
     searches: Sequence[Sequence[QueryText]],
     arms: Mapping[str, float],
     options: SearchOptions,
+    rarity: Rarity | None,
 ) -> list[list[EncodedText]]:
     """Encode the texts of all searches in one call; a text that stands twice is encoded once.
 
@@ -232,6 +235,8 @@ def _encode(
         computed = {}
         if text.text.strip():
             computed = binding.query_vectors(text.text, encoded.get(text.text, NO_HEADS))
+        if rarity is not None:
+            computed = rarity.weighed(computed)
         return {**computed, **require_vectors(text, binding.schema)}
 
     cut = {text for text, encoding in encoded.items() if encoding.truncated}
@@ -318,7 +323,7 @@ def _matches(
             if name in point.vectors
         }
         factors: dict[int, float] = {}
-        if arm.idf:
+        if binding.schema.vectors[arm.name].idf:
             factors = yield from _inverse_frequencies(binding, shared, stored, name)
         terms = _names(arm, query, text.text.text, binding)
         for key, products in shared.items():
