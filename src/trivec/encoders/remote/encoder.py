@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -66,7 +67,7 @@ class RemoteOptions:
         batch_size: the most texts of one request.
         max_batch_tokens: the most tokens of one request; one longer text goes alone.
         concurrency: requests that are under way at a time.
-        timeout: seconds for one try; a client that was given has its own.
+        timeout: seconds for one whole try; a client that was given has its own.
         deadline: seconds after which a request that still fails raises. Timeouts, broken
             connections and the statuses 408, 429, 500, 502, 503 and 504 are tried again, after a
             random wait or as long as ``Retry-After`` says.
@@ -201,7 +202,8 @@ class RemoteEncoder:
         }
         backoff = Backoff(options.deadline, longest_wait=options.longest_wait)
         key = Key(api_key)
-        self._calls = RemoteCalls(self._client, key, backoff)
+        timeout = options.timeout if self._is_mine else math.inf
+        self._calls = RemoteCalls(self._client, key, backoff, timeout)
         for url in {versioned for versioned, _ in self._urls.values()}:
             warn_of_plain_http(url, key)
         self._tokens: Tokens | None = None
