@@ -13,7 +13,8 @@ from weakref import WeakValueDictionary
 
 from trivec._models.onnx_measuring import Layout
 from trivec._models.onnx_unsigned import UnsignedGraph
-from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec._runtime.dependencies import unavailable
+from trivec.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class Session:
         try:
             import onnxruntime
         except ImportError as err:
-            raise MissingDependencyError("onnxruntime", "onnx") from err
+            raise unavailable(err, "onnxruntime", "onnx") from err
         available = onnxruntime.get_available_providers()
         if options.provider not in available:
             is_known = options.provider in onnxruntime.get_all_providers()
