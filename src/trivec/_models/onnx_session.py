@@ -77,11 +77,19 @@ class Session:
             self._session = onnxruntime.InferenceSession(
                 model, settings, providers=[options.provider]
             )
+            session = self._session
+            entries = [*session.get_inputs(), *session.get_overridable_initializers()]
+            self._inputs = frozenset(entry.name for entry in entries)
         except Exception as err:  # onnxruntime's errors have no common base but Exception
             raise ModelError(
                 f"onnxruntime cannot load {graph} ({type(err).__name__}: {err}); update "
                 "onnxruntime, or export the model again"
             ) from err
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of what the graph takes, also of what may be left out."""
+        return self._inputs
 
     def _flip(self, graph: Path, settings: Any) -> bytes:
         """Hand over the matrices as unsigned bytes; return the graph that takes them."""
