@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INDEX",
+    "MODEL_HELP",
     "ChatArguments",
     "CollectionOption",
     "DeviceOption",
@@ -38,6 +39,10 @@ __all__ = [
 ]
 
 INDEX = "An index folder, or a Qdrant server's URL."
+MODEL_HELP = (
+    "The embedding model: mini, a folder or a hub id. Default: the one that wrote the index; for a "
+    "new one BAAI/bge-m3."
+)
 
 
 def expanded(path: str | Path) -> Path:
@@ -93,8 +98,7 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         envvar=variables.MODEL,
-        help="The embedding model: mini, a folder or a hub id. Default: the one that wrote the "
-        "index; for a new one BAAI/bge-m3.",
+        help=MODEL_HELP,
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(envvar=variables.DEVICE, help="cpu, cuda, cuda:1 ...")]
