@@ -33,7 +33,6 @@ from trivec.errors import InputError
         ("What is the fare of 서울교통공사?", "en"),
         ("how to インストールしますか", "ja"),
         ("how to 설치하나요", "ko"),
-        ("is it 能用 in 中国大陆", "zh"),
         ("エラー: file not found", "ja"),
         ("price", "en"),
         ("", "en"),

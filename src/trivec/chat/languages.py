@@ -48,7 +48,8 @@ def language_of(text: str) -> Language:
     """Return the language of a question or passage, by its letters and its commonest words.
 
     Kana make a text Japanese and Hangul Korean, unless it is Chinese or English around them; Han
-    characters make it Chinese. A single name in an English sentence leaves it English. A text in Latin letters is English where it has a word that only
+    characters make it Chinese. A single name of theirs leaves an English sentence English. A text
+    in Latin letters is English where it has a word that only
     English has, or is too short to tell; else ``other``, as in all other scripts.
     """
     text = text[:READ]
