@@ -11,9 +11,11 @@ ColBERT rows a query and 64 a passage. All sides take turns; the median round co
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import statistics
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter, process_time
 from typing import Any
@@ -23,6 +25,7 @@ import numpy as np
 from benchmarks._answering import Ports, answering
 from benchmarks.langchain_store import SAME_FUSION, Lookup, documents
 from benchmarks.storage import DIM, NON_ZEROS, Vectors, vectors
+from grpc import insecure_channel
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 from qdrant_client import QdrantClient, models
@@ -117,21 +120,19 @@ def connect(ports: Ports, *, grpc: bool) -> QdrantClient:
     )
 
 
-def bare_request(ports: Ports, *, grpc: bool) -> Callable[[], object]:
-    """Return what sends the bytes of the last search again, and reads the answer."""
+@contextlib.contextmanager
+def bare_request(ports: Ports, *, grpc: bool) -> Iterator[Callable[[], object]]:
+    """Yield what sends the bytes of the last search again, and reads the answer."""
     rest_port, grpc_port = ports
-    address = f"http://127.0.0.1:{rest_port}"
-    with httpx.Client(base_url=address, trust_env=False) as asking:
-        path, _, body = asking.get("/last").content.partition(b"\n")
-    if grpc:
-        from grpc import insecure_channel
-
-        channel = insecure_channel(f"127.0.0.1:{grpc_port}", options=LONGEST)
-        send = channel.unary_unary(path.decode())
-        return lambda: send(body, timeout=60)
-    client = httpx.Client(base_url=address, trust_env=False)
-    headers = {"Content-Type": "application/json"}
-    return lambda: client.post(path.decode(), content=body, headers=headers).content
+    with httpx.Client(base_url=f"http://127.0.0.1:{rest_port}", trust_env=False) as client:
+        path, _, body = client.get("/last").content.partition(b"\n")
+        if grpc:
+            with insecure_channel(f"127.0.0.1:{grpc_port}", options=LONGEST) as channel:
+                send = channel.unary_unary(path.decode())
+                yield lambda: send(body, timeout=60)
+        else:
+            headers = {"Content-Type": "application/json"}
+            yield lambda: client.post(path.decode(), content=body, headers=headers).content
 
 
 def cpu_ms(action: Callable[[int], object], count: int) -> float:
@@ -162,8 +163,8 @@ def measure_searches(ports: Ports, asked: Vectors, count: int, *, grpc: bool) ->
             f"query {row}", K, **options
         )
         search(0)
-        bare = bare_request(ports, grpc=grpc)
-        times = by_turns({"ours": search, "bare": lambda _, bare=bare: bare()}, count)
+        with bare_request(ports, grpc=grpc) as bare:
+            times = by_turns({"ours": search, "bare": lambda _, bare=bare: bare()}, count)
         label = f"search, {what}, {protocol}"
         rows.append(Search(label, times["ours"], times["bare"], SEARCH_GOALS[what]))
     rows += measure_langchain_search(client, ports, asked, count, grpc=grpc)
@@ -181,8 +182,8 @@ def measure_langchain_search(
         "theirs": lambda row: theirs.similarity_search(f"query {row}", k=K),
     }
     works["ours"](0)
-    bare = bare_request(ports, grpc=grpc)
-    times = by_turns({**works, "bare": lambda _: bare()}, count)
+    with bare_request(ports, grpc=grpc) as bare:
+        times = by_turns({**works, "bare": lambda _: bare()}, count)
     protocol = "gRPC" if grpc else "REST"
     return [
         Search(f"LangChain's hybrid search, {protocol}", times["ours"], times["bare"]),
@@ -238,7 +239,10 @@ def measure_adding(ports: Ports, stored: Vectors, asked: Vectors, *, grpc: bool)
         client, ColbertLookup(stored, asked), collection_name=f"colbert_{grpc}", config=config
     )
     works["colbert"] = (lambda: colbert.add_documents(few), len(few))
+    gc.collect()
+    gc.freeze()  # the tables of this benchmark are no side's to look through
     rounds = [{name: spent(*work) for name, work in works.items()} for _ in range(ROUNDS)]
+    gc.unfreeze()
     middle = {
         name: (
             statistics.median(each[name][0] for each in rounds),

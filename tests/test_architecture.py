@@ -23,6 +23,7 @@ CORE = ROOT / "src" / "trivec"
 LAYERS = (
     "errors",
     "_runtime.checks",
+    "_runtime.typed",
     "fusion",
     "types",
     "query",
@@ -36,6 +37,7 @@ LAYERS = (
     "_runtime",
     "adapters",
     "_models",
+    "_graphs",
     "payloads",
     "stores",
     "encoders",
@@ -50,6 +52,7 @@ LAYERS = (
     "rewriting",
     "questions",
     "answers",
+    "evaluation",
     "cli",
     "__main__",
 )
@@ -58,6 +61,7 @@ NOT_FOR_PRODUCTS = "testing"
 HEAVY = {
     "FlagEmbedding",
     "chardet",
+    "ir_measures",
     "kreuzberg",
     "langchain_core",
     "llama_index",

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_
 
 import numpy as np
 
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ FUSIONS: Mapping[FusionName, FusionMethod] = {
 """Every fusion by its name."""
 
 
+@checked
 def method_of(fusion: Fusion) -> FusionMethod:
     """Return the row of ``FUSIONS`` for a value."""
     match fusion:
@@ -126,6 +128,7 @@ def method_of(fusion: Fusion) -> FusionMethod:
             assert_never(fusion)
 
 
+@checked
 def fuse(fusion: Fusion, rankings: Sequence[Sequence[tuple[Id, float]]]) -> list[tuple[Id, float]]:
     """Fuse lists as an engine would.
 
@@ -150,6 +153,7 @@ def fuse(fusion: Fusion, rankings: Sequence[Sequence[tuple[Id, float]]]) -> list
             assert_never(fusion)
 
 
+@checked
 def reciprocal_rank_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
     *,
@@ -179,6 +183,7 @@ def reciprocal_rank_fusion(
     return _best_first(fused.items())
 
 
+@checked
 def distribution_based_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
 ) -> list[tuple[Id, float]]:
@@ -207,6 +212,7 @@ def distribution_based_fusion(
     return _best_first(fused.items())
 
 
+@checked
 def weighted_sum_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
     weights: Sequence[float] | None = None,
@@ -232,6 +238,7 @@ def weighted_sum_fusion(
     return _best_first(fused.items())
 
 
+@checked
 def maximal_marginal_relevance(
     query: NDArray[np.float32], candidates: NDArray[np.float32], *, lambda_mult: float, k: int
 ) -> list[int]:

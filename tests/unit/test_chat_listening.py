@@ -76,6 +76,20 @@ REPLIES = {
     "<|channel>thought\nIs it?<channel|>It is.<turn|>": "It is.",
 }
 
+# a sentence that mentions a tag
+MENTIONS = [
+    "The tag <think> is written by the model [1].",
+    "Models open a thought with <think>",
+    'They write "<think>" first [1].',
+    "标签 <think> 由模型写出 [1]。",
+    "Qwen wraps thoughts in <think> and </think> tags [1].",
+    "Between <think></think> stands the thought [1].",
+    "It ends with </think>, as the template says [1].",
+    "The closing tag </think> comes last [1].",
+    "Mistral writes [THINK] before it.\n\nAnd more [1].",
+    "Use <reasoning> for it, or <analysis> [1].",
+]
+
 # only a closing tag, behind what thoughts begin with
 UNOPENED = [
     "Okay, is it [2]? ",
@@ -106,6 +120,38 @@ def test_what_is_said(reply, size):
     assert said(reply) == listener.text == REPLIES[reply]
     if not listener.lone_close:
         assert shown == REPLIES[reply]
+
+
+@pytest.mark.parametrize("size", [1, 3, 10_000])
+@pytest.mark.parametrize("reply", MENTIONS)
+def test_a_tag_that_a_sentence_mentions_is_said(reply, size):
+    shown, listener = heard([reply[at : at + size] for at in range(0, len(reply), size)])
+    assert shown == listener.text == said(reply) == reply
+    assert said(f"<think>Is it?</think>\n{reply}") == reply
+    assert said(f"{reply}<|im_end|>\n") == reply
+
+
+def test_behind_a_mention_a_thought_is_one():
+    reply = "The tag <think> is written first.\n"
+    assert said(f"{reply}<think>Or not?") == reply
+    assert said(f"{reply}<think>Or not?</think>It is.") == f"{reply}It is."
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "It is <think>or is it not? Let me look</think>5.",
+        "It is <think>\nhm\n</think>5.",
+        "So it is 5 </think>\n\nIt is 5.",
+        "Okay, so five </think> It is 5.",
+        "<think>The tag <think> is",
+        "It is 5.\n<think>Or",
+        "It is 5. <think>Or",
+        "It is 5 [1] <think>Or",
+    ],
+)
+def test_a_thought_in_the_midst_is_not_said(reply):
+    assert said(reply).strip() in ("It is 5.", "It is 5 [1]", "")
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 10_000])

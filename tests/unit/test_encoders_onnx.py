@@ -116,6 +116,41 @@ class TestParity:
         assert exported.decode_tokens(ids) == flag.decode_tokens(ids)
 
 
+class TestByName:
+    """A model's own files, written down as a graph at first use."""
+
+    def test_in_fp32_nothing_tells_them_apart(self, flag, tiny_m3):
+        encoder = OnnxEncoder(tiny_m3, options=FP32)
+        for texts in TEXTS.values():
+            assert_equal_encodings(encoder.encode_documents(texts), flag.encode_documents(texts))
+        assert encoder.info == flag.info
+
+    def test_it_is_written_once(self, tiny_m3, tmp_path, monkeypatch):
+        folder = OnnxEncoder(tiny_m3, options=INT8).folder
+        assert folder.parent == tmp_path / "cache" / "onnx"
+        monkeypatch.setattr("trivec._graphs.cached.write_export", None)
+        assert OnnxEncoder(tiny_m3, options=INT8).folder == folder
+
+    def test_other_weights_are_another_folder(self, tiny_m3, tmp_path):
+        from trivec.testing import build_tiny_m3
+
+        other = build_tiny_m3(tmp_path / tiny_m3.name, seed=1)
+        assert OnnxEncoder(other, options=INT8).folder != OnnxEncoder(tiny_m3, options=INT8).folder
+
+    def test_lengths_are_those_that_it_has_positions_for(self, tiny_m3, tmp_path):
+        folder = Path(shutil.copytree(tiny_m3, tmp_path / "short"))
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        config["max_position_embeddings"] = 102
+        (folder / "config.json").write_text(json.dumps(config), "utf-8")
+        encoder = OnnxEncoder(folder, options=INT8)
+        assert encoder.info.max_length == 100
+        with pytest.raises(InputError, match="passage_max_length=101"):
+            _ = OnnxEncoder(folder, options=replace(INT8, passage_max_length=101)).info
+
+    def test_how_near_was_not_measured(self, tiny_m3):
+        assert OnnxEncoder(tiny_m3, options=INT8).agreement.texts == 0
+
+
 class TestInt8:
     def test_is_near_and_says_how_near(self, exported_m3, exported):
         encoder = OnnxEncoder(exported_m3, options=INT8)
@@ -137,21 +172,21 @@ class TestInt8:
 
     def test_a_row_of_zeros_is_a_row_of_zeros(self, tmp_path):
         """Its scale is 0, and so is what it is divided by."""
-        from trivec.exporting.graph import Graph
-        from trivec.exporting.linear import Int8
+        from trivec._graphs.graph import Graph
+        from trivec._graphs.linear import Int8
 
         weight = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
         rows = np.random.default_rng(1).normal(size=(5, 64)).astype(np.float32)
         rows[2] = 0
         with (tmp_path / "data").open("wb") as data:
             graph, int8 = Graph(data, "data"), Int8()
-            graph.input("rows", "FLOAT", ["tokens", 64])
+            graph.input("rows", "float32", ["tokens", 64])
             count = graph.constant("count", np.array([len(rows)]))
             int8.begin(graph, count)
             product = int8.linear(graph, int8.prepared(graph, "rows", "x"), weight, "layer")
-            graph.output(product, "FLOAT", ["tokens", 3])
+            graph.output(product, "float32", ["tokens", 3])
             path = tmp_path / "graph.onnx"
-            path.write_bytes(graph.model().SerializeToString())
+            path.write_bytes(graph.content())
         session = onnx_session.Session(path, onnx_session.SessionOptions(1, CPU, spinning=False))
         (found,) = session.run([product], {"rows": rows})
         assert not found[2].any()
@@ -227,10 +262,11 @@ class TestDamage:
         with pytest.raises(ModelError, match="manifest says"):
             OnnxEncoder(damaged).info  # noqa: B018
 
-    def test_no_export_at_all(self, tiny_m3, tmp_path):
-        for path in (tiny_m3, tmp_path, tmp_path / "absent"):
-            with pytest.raises(ModelError, match=r"is not an export folder.*trivec export"):
-                OnnxEncoder(path).load()
+    def test_neither_an_export_nor_a_model(self, tmp_path):
+        with pytest.raises(ModelError, match=r"is not a model's folder: it has no config\.json"):
+            OnnxEncoder(tmp_path).load()
+        with pytest.raises(ModelError, match="is not a folder; give a folder in the BGE-M3"):
+            OnnxEncoder(tmp_path / "absent").load()
 
     def test_a_reranker_is_no_encoder(self, exported_reranker, exported_m3):
         with pytest.raises(
@@ -316,7 +352,7 @@ class TestLoading:
     def test_by_name(self, exported_m3, tiny_m3):
         assert isinstance(load_encoder(exported_m3), OnnxEncoder)
         assert isinstance(load_encoder(str(exported_m3), precision="fp32"), OnnxEncoder)
-        assert isinstance(load_encoder(tiny_m3), FlagEncoder)
+        assert type(load_encoder(tiny_m3, backend="flag")) is FlagEncoder
         with pytest.raises(InputError, match="device='tpu'"):
             load_encoder(exported_m3, device="tpu")
 
@@ -324,7 +360,7 @@ class TestLoading:
         folder = shutil.copytree(tiny_m3, tmp_path / "hub")
         shutil.copytree(exported_m3, folder / "onnx")
         assert OnnxEncoder(folder, options=FP32).folder == folder / "onnx"
-        assert isinstance(load_encoder(folder), FlagEncoder)  # never another model unasked
+        assert load_encoder(folder).folder == folder / "onnx"
 
     def test_constructing_loads_nothing(self):
         assert repr(OnnxEncoder("no/such/folder")) == "OnnxEncoder('no/such/folder')"

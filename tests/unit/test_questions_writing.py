@@ -195,7 +195,7 @@ def test_a_reply_that_was_cut_off_says_so():
     [
         ({"per_chunk": 0}, "per_chunk=0"),
         ({"draft": {"en": "x"}}, r"draft has no instructions in \['zh'\]"),
-        ({"language": "fr"}, r"draft has no instructions in \['fr'\]"),
+        ({"language": "fr"}, "language='fr'; allowed: en, zh, ja, ko, other, None"),
     ],
 )
 def test_bad_prompts(options, message):

@@ -92,7 +92,7 @@ class AsyncChat(Chat):
         ("a\u200bb, \u202ec", ("ab", "c")),
         ("[" * 30_000, ()),
         ('["a", 3, null, "b"]', ("a", "b")),
-        ("[not json] then x", ("not json] then x",)),
+        ("[not json] then x", ("[not json] then x",)),
         ("Dairy, dairy, DAIRY", ("Dairy",)),
         ("", ()),
         ("x" * 65, ()),
@@ -625,7 +625,7 @@ def test_sub_questions_are_bounded_like_keywords():
         ({"max_sub_questions": -1}, "max_sub_questions=-1"),
         ({"on_error": "ignore"}, "on_error='ignore'"),
         ({"instructions": {"en": "x"}}, r"no instructions in \['zh'\]"),
-        ({"language": "fr"}, r"no instructions in \['fr'\]"),
+        ({"language": "fr"}, "language='fr'; allowed: en, zh, ja, ko, other, None"),
     ],
 )
 def test_bad_options(options, message):

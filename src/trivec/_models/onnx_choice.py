@@ -195,7 +195,7 @@ def describe() -> dict[str, Any]:
 def choose_precision(
     asked: OnnxPrecision,
     held: Collection[str],
-    place: Path,
+    place: str | Path,
     provider: str = "CPUExecutionProvider",
 ) -> str:
     """Return the precision to load, and say in the log why.
@@ -206,7 +206,7 @@ def choose_precision(
     Args:
         asked: the option.
         held: what the folder holds.
-        place: the folder, for messages.
+        place: the folder or model, for messages.
         provider: where the graph runs; only CPUs multiply bytes.
 
     Raises:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from trivec._models.onnx_proto import message
+from trivec._models.onnx_proto import ELEMENT_TYPES, message
 from trivec.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ _ROWS = (1, FEW, MANY)
 _INPUTS, _OUTPUTS = 1024, 2048
 _ROUNDS = 7
 _ZERO = 128
-_TYPES = {"float32": 1, "uint8": 2, "int8": 3}  # TensorProto.DataType
 _CLEARLY = 1.1
 """So much faster unsigned weights must be to be taken where both layouts are exact."""
 
@@ -204,14 +203,16 @@ def _tensor(name: str, value: NDArray[Any]) -> Any:
         "Tensor",
         name=name,
         dims=value.shape,
-        data_type=_TYPES[value.dtype.name],
+        data_type=ELEMENT_TYPES[value.dtype.name],
         raw_data=value.tobytes(),
     )
 
 
 def _value(name: str, kind: str, width: int) -> Any:
     dimensions = [message("Dimension", dim_param="count"), message("Dimension", dim_value=width)]
-    tensor = message("TensorType", elem_type=_TYPES[kind], shape=message("Shape", dim=dimensions))
+    tensor = message(
+        "TensorType", elem_type=ELEMENT_TYPES[kind], shape=message("Shape", dim=dimensions)
+    )
     return message("Value", name=name, type=message("Type", tensor_type=tensor))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from trivec._models.onnx_measuring import Layout
 from trivec._models.onnx_unsigned import UnsignedGraph
@@ -15,7 +18,7 @@ from trivec.errors import InputError, MissingDependencyError, ModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Session", "SessionOptions", "execution_provider"]
+__all__ = ["Session", "SessionOptions", "execution_provider", "shared_session"]
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +111,28 @@ class Session:
                 raise MemoryError(str(err)) from err
             raise ModelError(f"onnxruntime failed ({type(err).__name__}: {err})") from err
         return found
+
+
+_sharing = threading.Lock()
+_shared: WeakValueDictionary[tuple[int, Path, SessionOptions], Session] = WeakValueDictionary()
+
+
+def shared_session(graph: Path, options: SessionOptions) -> Session:
+    """Return a session that everybody shares who asks for the same while it is in use.
+
+    An encoder and a reranker of one model so load it once. A forked process has its own.
+
+    Raises:
+        MissingDependencyError: onnxruntime is not installed.
+        InputError: there is no such provider.
+        ModelError: the graph cannot be loaded.
+    """
+    key = os.getpid(), graph.resolve(), options
+    with _sharing:
+        session = _shared.get(key)
+        if session is None:
+            session = _shared[key] = Session(graph, options)
+        return session
 
 
 def execution_provider(device: str) -> str:

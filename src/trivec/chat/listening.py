@@ -11,6 +11,7 @@ from typing import Any
 
 import regex
 
+from trivec._runtime.typed import checked
 from trivec.types import ChatReply, Ending
 
 __all__ = ["Listener", "ending_of", "reply_of", "said", "text_of"]
@@ -82,6 +83,13 @@ _DELIBERATION = regex.compile(
     regex.VERBOSE | regex.IGNORECASE,
 )
 
+_ENDS_A_SENTENCE = frozenset(".!?…。！？]")
+_GOES_ON = frozenset(" \t,.;:)\"'”’，。、；：）」』")
+_CLOSING = frozenset(("closed", "close"))
+_LONGEST_LINE = 80
+_LONGEST_BETWEEN = 12
+"""Characters between a pair of tags that a sentence mentions: "<think> and </think>"."""
+
 _ENDINGS: Mapping[str, Ending] = {
     **dict.fromkeys(("length", "max_tokens", "model_length", "max_output_tokens"), "length"),
     **dict.fromkeys(("max_length", "token_limit"), "length"),
@@ -97,6 +105,7 @@ _ENDINGS: Mapping[str, Ending] = {
 _WHAT_IS_SAID = frozenset(("text", "output_text", "input_text", "refusal"))
 
 
+@checked
 def said(text: str) -> str:
     """Return what a model said of a whole reply; see ``Listener``."""
     listener = Listener()
@@ -105,6 +114,7 @@ def said(text: str) -> str:
     return listener.text
 
 
+@checked
 def text_of(content: Any) -> str:
     """Return the text of a message's content: a text, or blocks of which some are thoughts.
 
@@ -120,6 +130,7 @@ def text_of(content: Any) -> str:
     return "".join(map(_block_text, content))
 
 
+@checked
 def reply_of(
     text: str, ended: Ending | None, read: int | None = None, wrote: int | None = None
 ) -> ChatReply:
@@ -128,6 +139,7 @@ def reply_of(
     return ChatReply(text, read, wrote, truncated=is_cut, ended=None if is_cut else ended)
 
 
+@checked
 def ending_of(reason: object) -> Ending | None:
     """Return what ended a reply, of what a server calls it; None for a usual end."""
     return _ENDINGS.get(str(getattr(reason, "value", reason)).lower())
@@ -139,8 +151,8 @@ class Listener:
     Thoughts stand in ``<think>``, ``<thinking>``, ``<reasoning>`` and their like, which may be cut
     across pieces or never closed; before a closing tag alone; or in gpt-oss's channels other than
     ``final``. A special token of a chat template ends the reply or is left out. A tag behind a
-    backtick is text. What is fed comes out as soon as it is known to be
-    said.
+    backtick is text, and so is one in mid-sentence that no thought follows. What is fed comes out
+    as soon as it is known to be said.
 
     Args:
         thinks_first: True where the chat template opens the thought: nothing is let through before
@@ -158,11 +170,14 @@ class Listener:
         ''
     """
 
+    @checked
     def __init__(self, *, thinks_first: bool | None = None) -> None:
         self._pending = ""  # what may be the beginning of a mark
         self._before = ""  # the character before it
         self._begun = False
         self._inside: str | None = None  # the kind of thought that goes on
+        self._doubtful: list[str] | None = None  # of a tag in mid-sentence: the thought as written
+        self._line = ""  # what was said last
         self._header: list[str] | None = None  # gpt-oss: what stands before <|message|>
         self._over = False
         self._wrapped = False
@@ -180,6 +195,7 @@ class Listener:
         """What has been said so far."""
         return "".join(self._said)
 
+    @checked
     def feed(self, piece: str) -> str:
         """Take the next piece of the reply; return what is now known to be said."""
         self._pending += piece
@@ -193,6 +209,7 @@ class Listener:
     def finish(self) -> str:
         """Take the end of the reply; return what was still held back."""
         self._read(final=True)
+        self._mention()
         return self._released()
 
     def _read(self, *, final: bool) -> None:
@@ -211,8 +228,11 @@ class Listener:
                 at = match.end()
                 continue
             self._take(text[start:end])
+            following = text[match.end() : match.end() + 1]
+            if match.lastgroup in _CLOSING and not following and not final:
+                break  # what follows tells a tag from the mention of one
             start = at = match.end()
-            if not self._follow(match):
+            if not self._follow(match, following):
                 self._take(match[0])
         self._before = text[end - 1 : end] or self._before
         self._pending = text[end:]
@@ -227,15 +247,17 @@ class Listener:
             self._inside = "bare"
         return True
 
-    def _follow(self, match: regex.Match[str]) -> bool:
+    def _follow(self, match: regex.Match[str], following: str) -> bool:
         """Go where a mark leads; return False where it is nothing but text."""
         kind = str(match.lastgroup)
-        if kind == "opened":
-            self._inside = self._inside or _family(match[0])
-        elif kind == "open":
-            self._inside = self._inside or "token"
-        elif kind in ("closed", "close"):
-            return self._close("token" if kind == "close" else _family(match[0]))
+        if kind in ("header", "message", "end"):
+            self._mention()
+        if self._doubtful is not None:
+            self._doubtful.append(match[0])
+        if kind in ("opened", "open"):
+            self._open(match[0], "token" if kind == "open" else _family(match[0]))
+        elif kind in _CLOSING:
+            return self._close("token" if kind == "close" else _family(match[0]), following)
         elif kind in ("answer", "answered"):
             return self._unwrap(opens=kind == "answer")
         elif self._inside is None and (kind == "struck" or (self._struck and match[0] == "</s>")):
@@ -247,17 +269,44 @@ class Listener:
             self._change_channel(kind, match[0])
         return True
 
-    def _close(self, family: str) -> bool:
+    def _open(self, tag: str, family: str) -> None:
+        if self._inside is None:
+            self._inside = family
+            self._doubtful = [tag] if self._is_in_sentence() and not self._over else None
+
+    def _close(self, family: str, following: str) -> bool:
         if self._inside is not None:
             if self._inside == family:
-                self._inside, self._fresh = None, True
+                if self._doubtful is not None and _is_between("".join(self._doubtful[1:-1])):
+                    self._mention()
+                else:
+                    self._inside, self._fresh, self._doubtful = None, True, None
             return True
         if family in ("reason", "details"):  # such names are common in other texts
+            return False
+        if self._is_in_sentence() and following in _GOES_ON and not self._is_held():
             return False
         self.lone_close = True
         self._forget()
         self._holds = False
         return True
+
+    def _settle(self) -> None:
+        """Decide at the end of its line on a tag in mid-sentence: a thought would begin anew."""
+        if "".join(self._doubtful[1:] if self._doubtful else ()).partition("\n")[0].strip():
+            self._mention()
+        else:
+            self._doubtful = None
+
+    def _mention(self) -> None:
+        """Say what seemed to be a thought: a sentence mentions its tag."""
+        if self._doubtful is not None:
+            text, self._inside, self._doubtful = "".join(self._doubtful), None, None
+            self._take(text)
+
+    def _is_in_sentence(self) -> bool:
+        line = self._line.rpartition("\n")[2].rstrip()
+        return bool(line) and line[-1] not in _ENDS_A_SENTENCE
 
     def _unwrap(self, *, opens: bool) -> bool:
         if opens and self._silent:
@@ -287,11 +336,16 @@ class Listener:
     def _take(self, text: str) -> None:
         if self._header is not None:
             self._header.append(text)
+        elif self._doubtful is not None:
+            self._doubtful.append(text)
+            if "\n" in text:
+                self._settle()
         elif self._inside is None and not self._over:
             text = text.lstrip() if self._fresh else text
             if text:
                 self._fresh = False
                 self._silent &= text.isspace()
+                self._line = (self._line + text)[-_LONGEST_LINE:]
                 self._said.append(text)
                 self._unshown.append(text)
 
@@ -299,6 +353,7 @@ class Listener:
         """Take back what seemed to be said: it was a thought, or stood before the answer."""
         self._said.clear()
         self._unshown.clear()
+        self._line = ""
         self._fresh = self._silent = True
 
     def _is_held(self) -> bool:
@@ -315,6 +370,11 @@ class Listener:
         text = "".join(self._unshown)
         self._unshown.clear()
         return text
+
+
+def _is_between(text: str) -> bool:
+    """Say whether a text may stand between two tags that a sentence mentions."""
+    return len(text) <= _LONGEST_BETWEEN and "\n" not in text
 
 
 def _quotes(before: str, mark: str) -> bool:

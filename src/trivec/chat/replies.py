@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trivec._runtime.typed import checked
 from trivec.chat.listening import said
+from trivec.chat.wrapping import unwrapped
 from trivec.errors import ModelError
 from trivec.text import clean
 from trivec.types import ChatReply, Ending
@@ -61,7 +63,9 @@ _KEYWORD = re.compile(
     re.IGNORECASE,
 )
 _SUB_QUESTIONS = re.compile(r"^sub[ _-]?questions?$|^子问题$|^子問題$", re.IGNORECASE)
-_ITEM = re.compile(r"\s{0,20}(?:[-*•·–—]\s{1,9}|\(?\d{1,2}(?:[.)]\s{0,9}|[、:：]))(?=\S)")
+_ITEM = re.compile(
+    r"\s{0,20}(?:[-*•·–—]\s{1,9}|\(?\d{1,2}(?:[.)](?!\d)\s{0,9}|[、:：](?!\d)))(?=\S)"
+)
 _TAG = re.compile(
     r"</?(?:(?:search[ _-]?)?(?:keyword|term|phrase)s?"
     r"|answer|output|result|response|list|item|[uo]l|li|p|br|b)/?>",
@@ -73,7 +77,7 @@ _NOTHING = frozenset(
 )
 """Replies of one word that say: no keywords."""
 
-_BULLET = re.compile(r"^\s{0,20}(?:[-*•·]|\(?\d{1,2}[.)、:：])\s{0,9}")
+_BULLET = re.compile(r"^\s{0,20}(?:[-*](?=\s)|[•·]|\(?\d{1,2}[.)、:：](?!\d))\s{0,9}")
 _MENTION = re.compile(
     r"\b(?:keywords?|terms?|phrases?)\b|关键词|關鍵詞|检索词|術語|术语|キーワード|키워드",
     re.IGNORECASE,
@@ -106,6 +110,7 @@ class Parsed:
     sub_questions: tuple[str, ...] = ()
 
 
+@checked
 def parse_keywords(reply: str, *, limit: int) -> tuple[str, ...]:
     """Return the keywords of a reply alone; see ``parse_reply``."""
     return parse_reply(reply, max_keywords=limit).keywords
@@ -258,7 +263,7 @@ def _is_sentence(piece: str) -> bool:
 def _distinct(texts: Iterable[str], longest: int) -> Iterator[str]:
     seen: set[str] = set()
     for raw in texts:
-        text = one_line(raw).strip(_QUOTES)
+        text = unwrapped(one_line(raw))
         if text and len(text) <= longest and text.casefold() not in seen:
             seen.add(text.casefold())
             yield text

@@ -119,8 +119,8 @@ def explanation(hit: Hit) -> list[str]:
     return lines
 
 
-def schema_table(place: str, passages: int, schema: Schema) -> Table:
-    """Return what an index holds and which model wrote it."""
+def schema_table(place: str, passages: int, schema: Schema, unindexed: Sequence[str]) -> Table:
+    """Return what an index holds, which model wrote it, and which keys filters are slow on."""
     rows: dict[str, Any] = {"place": place, "passages": passages}
     for arm, spec in schema.vectors.items():
         size = "" if spec.size is None else f", {spec.size} dims"
@@ -131,6 +131,8 @@ def schema_table(place: str, passages: int, schema: Schema) -> Table:
         rows |= asdict(schema.fingerprint.encoder)
         rows |= _prefixed(f"{BM25.name} ", schema.fingerprint.analyzer or {})
     rows |= _prefixed("payload index ", schema.payload_indexes)
+    if unindexed:
+        rows["without an index"] = [*unindexed, "(filters on them read every passage)"]
     return rows_table(rows)
 
 

@@ -12,6 +12,7 @@ from trivec._models.folder import HubOptions, locate_folder
 from trivec._runtime.cache import combined_digest, file_digest
 from trivec._runtime.checks import Precision, check_choice, check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, ModelFolder, inspect_folder
 from trivec.encoders.network import Network, NetworkOptions
@@ -68,6 +69,7 @@ class FlagOptions:
     local_files_only: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("precision", self.precision, Precision)
         check_choice("pooling", self.pooling, Pooling)
         check_least("query_max_length", self.query_max_length, 3)
@@ -91,6 +93,7 @@ class FlagEncoder(LocalEncoder):
         >>> encoder.encode_queries(["What is BGE-M3?"])[0].sparse
     """
 
+    @checked
     def __init__(self, model: str | Path, *, options: FlagOptions | None = None) -> None:
         self._model = model
         self._options = options or FlagOptions()
@@ -170,7 +173,11 @@ class FlagEncoder(LocalEncoder):
 
     def _find(self) -> ModelFolder:
         options = self._options
-        hub = HubOptions(options.revision, options.cache_dir, options.local_files_only)
+        hub = HubOptions(
+            revision=options.revision,
+            cache_dir=options.cache_dir,
+            local_files_only=options.local_files_only,
+        )
         return self._inspect(*locate_folder(self._model, hub, expected=EXPECTED))
 
     def _inspect(self, path: Path, revision: str | None) -> ModelFolder:

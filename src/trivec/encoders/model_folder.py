@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivec._models.folder import positions, read_config, tokenizer_file, weight_files
-from trivec.errors import MissingDependencyError, MissingHeadError, ModelError
+from trivec._models.weights import stored_tensors
+from trivec.errors import MissingHeadError, ModelError
 
 __all__ = [
     "COLBERT_HEAD",
@@ -98,12 +99,6 @@ def _check_head(file: Path, size: int, *, rows: int | None) -> int:
 
 def _head_shapes(file: Path) -> dict[str, tuple[int, ...]]:
     try:
-        import torch
-    except ImportError as err:
-        raise MissingDependencyError("torch", "flag") from err
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        return {name: tuple(tensor.shape) for name, tensor in state.items()}
-    # a damaged or foreign file fails in as many ways as unpickling has
-    except Exception as err:
-        raise MissingHeadError(f"{file} cannot be read ({type(err).__name__}: {err})") from err
+        return {name: tensor.shape for name, tensor in stored_tensors(file).items()}
+    except ModelError as err:
+        raise MissingHeadError(f"the head {file.name} cannot be read: {err}") from err

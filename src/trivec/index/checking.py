@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from trivec._runtime.paths import user_path
+from trivec._runtime.typed import checked
 from trivec.errors import CollectionError, CollectionNotFoundError
 from trivec.index.adding import add_steps
 from trivec.index.collection import Binding
@@ -93,6 +95,7 @@ class _Findings:
     complaint: str = ""
 
 
+@checked
 def check_index(
     location: str | Path, encoder: Encoder | None = None, *, repair: bool = False
 ) -> CheckReport:
@@ -118,7 +121,7 @@ def check_index(
         CollectionError: its description is damaged, and there is no copy of it.
         StoreError: the disk is too small for a repair.
     """
-    place = Path(location)
+    place = user_path("location", location)
     folder = IndexFolder(place)
     noted, wrong = _compared(folder)
     found = _Findings()

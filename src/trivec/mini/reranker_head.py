@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.resources import as_file, files
 
 import numpy as np
 
-from trivec.errors import MissingDependencyError
+from trivec._models.weights import read_tensors
 from trivec.mini.interaction import best_matches, interact, unit
 from trivec.types import FloatArray
 
@@ -61,14 +61,7 @@ class MiniHead:
 
 
 def load_head() -> MiniHead:
-    """Return the shipped numbers.
-
-    Raises:
-        MissingDependencyError: safetensors is not installed.
-    """
-    try:
-        from safetensors.numpy import load
-    except ImportError as err:
-        raise MissingDependencyError("safetensors", "mini") from err
-    data = load((files("trivec.mini") / MINI_RERANKER).read_bytes())
+    """Return the shipped numbers."""
+    with as_file(files("trivec.mini") / MINI_RERANKER) as file:
+        data = read_tensors(file)
     return MiniHead(data["token.weight"], data["token.bias"], data["scale"], data["bias"])

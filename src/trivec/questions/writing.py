@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.typed import check_fields
 from trivec.chat.languages import Language, language_of, missing_texts, told
 from trivec.chat.replies import json_values, one_line, plain_reply, said_in
+from trivec.chat.wrapping import unwrapped
 from trivec.errors import InputError, ModelError
 from trivec.protocols import ChatModel
 from trivec.questions.prompts import (
@@ -32,9 +34,8 @@ __all__ = ["QuestionPrompts", "QuestionWriter", "WrittenQuestions", "parse_quest
 SHORTEST_QUESTION, LONGEST_QUESTION = 4, 200
 """Characters; what is shorter says too little, what is longer is not a question."""
 
-_BULLETS = re.compile(r"^(?:\s*(?:[-*•·]|Q?\(?\d{1,3}[.)、:：]))+\s*", re.IGNORECASE)
+_BULLETS = re.compile(r"^(?:\s*(?:[-*](?=\s)|[•·]|Q?\(?\d{1,3}[.)、:：](?!\d)))+\s*", re.IGNORECASE)
 _QUOTED = re.compile(r'"([^"\n]*[?？])"')
-_QUOTES = " \t\"'`“”‘’「」『』《》[],，"
 _QUESTION_MARKS = ("?", "？")
 _LEANS_ON_THE_PASSAGE = re.compile(
     r"\b(?:the|this|that|above)\s+(?:passage|text|article|document|paragraph|excerpt|author)\b"
@@ -66,6 +67,7 @@ class QuestionPrompts:
     refinement: Mapping[Language, str] = field(default_factory=lambda: REFINE_INSTRUCTIONS)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_least("per_chunk", self.per_chunk, 1)
         for name, instructions in (("draft", self.draft), ("refinement", self.refinement)):
             if missing := missing_texts(instructions, self.language):
@@ -181,7 +183,7 @@ def _found(reply: str) -> list[str]:
     for value in json_values(text):
         if (listed := _texts(value)) is not None:
             return listed
-    lines = (_BULLETS.sub("", line.strip().strip(_QUOTES)) for line in text.splitlines())
+    lines = (unwrapped(_BULLETS.sub("", unwrapped(line))) for line in text.splitlines())
     asking = [line for line in lines if line.endswith(_QUESTION_MARKS)]
     questions = _QUOTED.findall(text) or asking  # quoted: of JSON that was cut off
     if not questions:
@@ -208,7 +210,7 @@ def _kept(questions: Iterable[str], limit: int) -> list[str]:
     """Return the first distinct questions that may be kept."""
     kept: dict[str, str] = {}
     for text in questions:
-        question = one_line(text).strip(_QUOTES)
+        question = unwrapped(one_line(text))
         meaning = re.sub(r"[\W_]+", "", question).casefold()
         fits = SHORTEST_QUESTION <= len(question) <= LONGEST_QUESTION
         if fits and meaning and not _LEANS_ON_THE_PASSAGE.search(question):

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trivec._runtime.typed import checked
 from trivec.errors import MissingDependencyError
 from trivec.testing.backbone import Backbone, save_tokenizer
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["build_tiny_m3"]
 
 
+@checked
 def build_tiny_m3(
     folder: Path,
     *,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trivec._runtime.typed import checked
 from trivec.errors import MissingDependencyError
 from trivec.testing.backbone import Backbone, save_tokenizer
 
 __all__ = ["build_tiny_reranker"]
 
 
+@checked
 def build_tiny_reranker(
     folder: Path,
     *,

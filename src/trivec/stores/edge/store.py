@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trivec._runtime.checks import check_number
+from trivec._runtime.paths import user_path
+from trivec._runtime.typed import checked
 from trivec.errors import InputError, StoreError
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec, require_shallow
@@ -52,9 +54,10 @@ class EdgeStore:
         wait: seconds to wait for another process that has the folder open.
     """
 
+    @checked
     def __init__(self, path: str | Path, *, wait: float = 5.0) -> None:
         check_number("wait", wait, least=0)
-        self._path = Path(path)
+        self._path = user_path("path", path)
         self._wait = wait
         self._folder = IndexFolder(self._path)
         self._lock = threading.RLock()
@@ -75,6 +78,7 @@ class EdgeStore:
         self._require_open()
         return self._folder.schema()
 
+    @checked
     def create(self, schema: Schema) -> None:
         """Create the folder with its vectors and payload indexes.
 
@@ -90,11 +94,13 @@ class EdgeStore:
             self._folder.write_schema(schema)
             self._join()
 
+    @checked
     def describe(self, schema: Schema) -> None:
         """Replace the description."""
         with self._lock, self._engine(0):  # holding the engine, no other process writes it
             self._folder.replace_schema(schema)
 
+    @checked
     def ensure_payload_indexes(self, indexes: Mapping[str, str]) -> bool:
         """Make the payload indexes that the description does not list: path to index type.
 
@@ -118,6 +124,7 @@ class EdgeStore:
         """Return every vector of the index by name."""
         return {spec.name: spec for spec in self._existing_schema().written.values()}
 
+    @checked
     def create_vector(self, spec: VectorSpec) -> None:
         """Add a named vector to the index; no point has it yet. Again, it changes nothing.
 
@@ -130,6 +137,7 @@ class EdgeStore:
             shard.update(codec.vector_operation(spec))
             shard.flush()
 
+    @checked
     def upsert(self, points: Sequence[Point]) -> None:
         """Insert points or replace them whole.
 
@@ -143,6 +151,7 @@ class EdgeStore:
             with self._engine(points_bytes(points)) as shard:
                 shard.update(edge.UpdateOperation.upsert_points(codec.edge_points(points)))
 
+    @checked
     def update_vectors(
         self,
         vectors: Mapping[PointId, Mapping[str, Vector]],
@@ -161,6 +170,7 @@ class EdgeStore:
             with self._engine(points_bytes(points)) as shard:
                 shard.update(codec.update_operation(points, where))
 
+    @checked
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
         """Replace the payload of existing points, vectors untouched.
 
@@ -176,6 +186,7 @@ class EdgeStore:
             for point, payload in payloads.items():
                 shard.update(edge.UpdateOperation.overwrite_payload([point], dict(payload)))
 
+    @checked
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches in one pass; one list of results for each, best first.
 
@@ -190,6 +201,7 @@ class EdgeStore:
             found = shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
         return [[codec.stored_point(point) for point in points] for points in found]
 
+    @checked
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
@@ -198,6 +210,7 @@ class EdgeStore:
             records = shard.retrieve(list(ids), with_payload=True, with_vector=list(with_vectors))
         return [codec.stored_point(record) for record in records]
 
+    @checked
     def scroll(
         self,
         *,
@@ -237,6 +250,7 @@ class EdgeStore:
             if offset is None:
                 return
 
+    @checked
     def delete(
         self,
         *,
@@ -255,6 +269,7 @@ class EdgeStore:
         with self._engine(0) as shard:
             shard.update(operation)
 
+    @checked
     def count(self, filter: Filter | None = None) -> int:
         """Return the exact number of points."""
         import qdrant_edge as edge
@@ -280,6 +295,7 @@ class EdgeStore:
             if engine is not None and self._leaving is not None and self._leaving.detach():
                 engine.leave()
 
+    @checked
     def sibling(self, name: str) -> EdgeStore:
         """Return the store of another index that lies in this one's folder, under a name."""
         return EdgeStore(self._path / name, wait=self._wait)
