@@ -27,7 +27,7 @@ _HANGUL = regex.compile(r"\p{Hangul}")
 _CHINESE = regex.compile(r"[么麼吗嗎这這们們呢哪怎您你很吧啊啥谁为对说没]")
 # the grammar of Chinese, Japanese and Korean: without it their letters may be a name in English
 _GRAMMAR = regex.compile(
-    r"[么麼吗嗎这這们們呢哪怎您你很吧啊啥谁为对说没的是在了有和与與请請如]"
+    r"[么麼吗嗎这這们們呢哪怎您你很吧啊啥谁为对说没的是了请請]"
     r"|(?:[はがをにのでともか]|です|ます|ください)(?![\p{Han}\p{Hiragana}\p{Katakana}])"
     r"|(?:요|까|은|는|을|를|에서|니다|줘)(?!\p{Hangul})"
 )
@@ -49,8 +49,8 @@ def language_of(text: str) -> Language:
 
     Kana make a text Japanese and Hangul Korean, unless it is Chinese or English around them; Han
     characters make it Chinese. A single name of theirs leaves an English sentence English. A text
-    in Latin letters is English where it has a word that only
-    English has, or is too short to tell; else ``other``, as in all other scripts.
+    in Latin letters is English where it has a word that only English has, or is too short to tell;
+    else ``other``, as in all other scripts.
     """
     text = text[:READ]
     han, kana, hangul = (len(letters.findall(text)) for letters in (_HAN, _KANA, _HANGUL))
