@@ -48,6 +48,32 @@ REPLIES = {
     ),
     "a < b, c > d, <b>x</b>, x[0], [T": "a < b, c > d, <b>x</b>, x[0], [T",
     "  kept as it is \n": "  kept as it is \n",
+    "Here is my thought process:\nIs it [2]?\n\nHere is my response:\nIt is.": "It is.",
+    "analysis The user asks [2].\n\nassistantfinal It is.": "It is.",
+    "analysis用户问 [2]。assistantfinal是。": "是。",
+    "analysisIs it?assistantcommentaryHm.assistantfinalIt is.": "It is.",
+    "analysis of data [1]": "analysis of data [1]",
+    '<details type="reasoning" done="true"><summary>Thought</summary>Is it?</details>\nIt is.': (
+        "It is."
+    ),
+    "<details><summary>More</summary>It is.</details>": (
+        "<details><summary>More</summary>It is.</details>"
+    ),
+    "<chain_of_thought>Is it?</chain_of_thought>It is.": "It is.",
+    "<thinking>Is it?</thinking>\n<output>It is.</output>": "It is.",
+    "<|inner_prefix|>Is it?<|inner_suffix|>It is.<|assistant_end|>": "It is.",
+    # special tokens of templates that servers let through
+    "<|start_header_id|>assistant<|end_header_id|>\n\nIt is.<|eot_id|>": "It is.",
+    "It is.<|eot|><|header_start|>user<|header_end|>\n\nAnd?": "It is.",
+    "It is.</s> And?": "It is.",
+    "It ends with </s>, <s>so</s>.": "It ends with </s>, <s>so</s>.",
+    "<｜Assistant｜>It is.<｜end▁of▁sentence｜><｜User｜>And?": "It is.",
+    "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>It is.<|END_OF_TURN_TOKEN|>": "It is.",
+    "<|START_TEXT|>It is.<|END_TEXT|>": "It is.",
+    "<think>Is it?</think>\nIt is <|begin_of_box|>3<|end_of_box|>.<|user|>": "It is 3.",
+    "<|im_start|>assistant\nIt is.<|im_end|>": "It is.",
+    "<start_of_turn>model\nIt is.<end_of_turn>": "It is.",
+    "<|channel>thought\nIs it?<channel|>It is.<turn|>": "It is.",
 }
 
 # a sentence that mentions a tag
@@ -128,7 +154,7 @@ def test_a_thought_in_the_midst_is_not_said(reply):
     assert said(reply).strip() in ("It is 5.", "It is 5 [1]", "")
 
 
-@pytest.mark.parametrize("size", [2, 5, 10_000])
+@pytest.mark.parametrize("size", [1, 2, 5, 10_000])
 @pytest.mark.parametrize("thought", UNOPENED)
 def test_a_thought_that_was_not_opened_is_not_shown(thought, size):
     reply = f"{thought}</think>\n\nIt is [1]."

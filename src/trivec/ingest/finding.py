@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from trivec._runtime.paths import user_paths
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.ingest.documents import LeftOut, OnLeftOut, log_left_out
 from trivec.ingest.readers import SUFFIXES
@@ -19,6 +20,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 NOT_UTF8 = "its name is not UTF-8; rename it"
 
 
+@checked
 def find_files(
     paths: Iterable[str | Path],
     *,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from trivec._runtime.paths import user_path, user_paths
+from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
 from trivec.index.adding import add_steps
 from trivec.index.hybrid import HybridIndex, add_options, binding_of, remember_root
@@ -68,6 +69,9 @@ class SyncOptions:
     prune: bool = True
     allow_empty: bool = False
     dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ class SyncReport:
 Watcher: TypeAlias = Callable[[SyncProgress], None]
 
 
+@checked
 def sync_folder(
     index: HybridIndex,
     paths: str | Path | Iterable[str | Path],
@@ -215,6 +220,8 @@ class _LeftOut:
         empty = left_out.expected and left_out.path.is_dir() and not left_out.path.is_symlink()
         if left_out.where is None and left_out.reason == EMPTY:
             self.emptied.append(left_out.path)
+        elif left_out.expected and left_out.where is not None:
+            pass  # nothing that is read was lost: the rest of the file is all that it holds
         elif not (empty and self.allow_empty):
             self._places.add(_stored(absolute(left_out.path)))
         if self.tell is not None:
@@ -334,8 +341,8 @@ def _delete(index: HybridIndex, gone: dict[str, list[PointId]], *, dry_run: bool
     deleted = 0
     for source, points in gone.items():
         for at in range(0, len(points), DELETED_AT_ONCE):
-            some = binding.of_points(points[at : at + DELETED_AT_ONCE])
-            scope = binding.scope(binding.of_source(source), some)
+            page = binding.of_points(points[at : at + DELETED_AT_ONCE])
+            scope = binding.scope(binding.of_source(source), page)
             deleted += (
                 binding.store.count(scope) if dry_run else run(delete_steps(scope), binding.store)
             )
