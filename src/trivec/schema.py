@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from trivec._runtime.checks import check_depth
+from trivec._runtime.typed import checked
 from trivec.errors import CollectionError, FingerprintMismatchError, InvalidVectorError
 from trivec.types import EncoderInfo, Point, PointId, SparseVector, Vector
 
@@ -63,6 +64,7 @@ class VectorSpec:
     distance: str = "cosine"
     datatype: str = "float32"
 
+    @checked
     def fault(self, vector: Vector) -> str | None:
         """Say what keeps a vector from being stored or looked up here, or None."""
         return _fault(vector, self)
@@ -83,18 +85,19 @@ class Fingerprint:
     #: changing one of these leaves the vectors comparable
     _FREE = ("model", "revision", "heads")
 
+    @checked
     def differences(self, other: Fingerprint) -> list[tuple[str, Any, Any]]:
-        """Return ``(field, mine, theirs)`` for everything that makes vectors incomparable."""
+        """Return ``(field, own, others)`` for everything that makes vectors incomparable."""
         rows = []
         for spec in fields(EncoderInfo):
-            mine, theirs = getattr(self.encoder, spec.name), getattr(other.encoder, spec.name)
-            if spec.name not in self._FREE and mine != theirs:
-                rows.append((spec.name, mine, theirs))
+            own, others = getattr(self.encoder, spec.name), getattr(other.encoder, spec.name)
+            if spec.name not in self._FREE and own != others:
+                rows.append((spec.name, own, others))
         if self.analyzer is not None and other.analyzer is not None:
             for name in sorted({*self.analyzer, *other.analyzer}):
-                mine, theirs = self.analyzer.get(name), other.analyzer.get(name)
-                if mine != theirs:
-                    rows.append((f"analyzer.{name}", mine, theirs))
+                own, others = self.analyzer.get(name), other.analyzer.get(name)
+                if own != others:
+                    rows.append((f"analyzer.{name}", own, others))
         return rows
 
 
@@ -140,6 +143,7 @@ class Schema:
         return json.loads(json.dumps(data))  # type: ignore[no-any-return]  # tuples become lists
 
     @classmethod
+    @checked
     def from_json(cls, data: Mapping[str, Any]) -> Schema:
         """Read what :meth:`to_json` wrote.
 
@@ -175,8 +179,9 @@ class Schema:
                 f"the collection's description is damaged ({err!r}); restore it or index again"
             ) from err
 
-    def require_same_writer(self, mine: Fingerprint, where: str) -> None:
-        """Check that ``mine`` may read and write here.
+    @checked
+    def require_same_writer(self, writer: Fingerprint, where: str) -> None:
+        """Check that ``writer`` may read and write here.
 
         Raises:
             FingerprintMismatchError: both sides are printed.
@@ -184,9 +189,9 @@ class Schema:
         if self.fingerprint is None:
             raise FingerprintMismatchError(
                 f"{where} was not written by trivec, so its model is unknown; if it was written "
-                f"by {mine.encoder.model!r}, open it with adopt=True"
+                f"by {writer.encoder.model!r}, open it with adopt=True"
             )
-        rows = self.fingerprint.differences(mine)
+        rows = self.fingerprint.differences(writer)
         if rows:
             table = "\n".join(
                 f"  {name}: there {there!r}, here {here!r}" for name, there, here in rows
@@ -196,9 +201,10 @@ class Schema:
                 advice += "; mixed_precision=True searches it where the two are near enough"
             raise FingerprintMismatchError(
                 f"{where} was written by {self.fingerprint.encoder.model!r} and is opened with "
-                f"{mine.encoder.model!r}, whose vectors are not comparable:\n{table}\n{advice}"
+                f"{writer.encoder.model!r}, whose vectors are not comparable:\n{table}\n{advice}"
             )
 
+    @checked
     def invalid(self, points: Sequence[Point]) -> dict[PointId, str]:
         """Return the points that must not be stored, each with the reason.
 
@@ -221,6 +227,7 @@ class Schema:
                     break
         return reasons
 
+    @checked
     def require_valid(self, points: Sequence[Point]) -> None:
         """Raise when a point must not be stored.
 
@@ -234,6 +241,7 @@ class Schema:
             raise InvalidVectorError(f"{len(reasons)} of {len(points)} points refused: {listing}")
 
 
+@checked
 def require_shallow(payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
     """Raise where an engine could store a payload and not read it back.
 

@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 
 from trivec._runtime.bounding import bounded
+from trivec._runtime.dependencies import unavailable
 from trivec._runtime.secrets import Key, warn_of_plain_http
 from trivec.chat.openai_errors import REDIRECTED
-from trivec.errors import InputError, MissingDependencyError
+from trivec.errors import InputError
 
 __all__ = ["AnswerTooLargeError", "built"]
 
@@ -45,7 +46,7 @@ def built(kind: str, key: Key, settings: Mapping[str, Any]) -> Any:
     try:
         import openai
     except ImportError as err:
-        raise MissingDependencyError(err.name or "openai", "openai") from err
+        raise unavailable(err, "openai", "openai") from err
     make: Callable[..., Any] = getattr(openai, kind)
     http: Any = openai.DefaultHttpxClient if kind == "OpenAI" else openai.DefaultAsyncHttpxClient
     patient, hook = (_Patient, _guard) if kind == "OpenAI" else (_AsyncPatient, _aguard)

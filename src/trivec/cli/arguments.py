@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INDEX",
+    "MODEL_HELP",
     "ChatArguments",
     "CollectionOption",
     "DeviceOption",
@@ -38,6 +39,10 @@ __all__ = [
 ]
 
 INDEX = "An index folder, or a Qdrant server's URL."
+MODEL_HELP = (
+    "The embedding model: mini, a folder or a hub id. Default: the one that wrote the index; for a "
+    "new one BAAI/bge-m3."
+)
 
 
 def expanded(path: str | Path) -> Path:
@@ -53,8 +58,8 @@ def _expanded(path: Path | None) -> Path | None:
 
 
 def _existing(paths: list[Path]) -> list[Path]:
-    found = [expanded(path) for path in paths]
-    for path in found:
+    expanded_paths = [expanded(path) for path in paths]
+    for path in expanded_paths:
         try:
             path.stat()
         except FileNotFoundError as err:
@@ -62,7 +67,7 @@ def _existing(paths: list[Path]) -> list[Path]:
         except (OSError, ValueError) as err:
             reason = getattr(err, "strerror", None) or err
             raise typer.BadParameter(f"{str(path)!r} cannot be read: {reason}") from err
-    return found
+    return expanded_paths
 
 
 PlaceArgument = Annotated[str, typer.Argument(metavar="PLACE", help=INDEX, envvar=variables.PLACE)]
@@ -93,8 +98,7 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         envvar=variables.MODEL,
-        help="The embedding model: mini, a folder or a hub id. Default: the one that wrote the "
-        "index; for a new one BAAI/bge-m3.",
+        help=MODEL_HELP,
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(envvar=variables.DEVICE, help="cpu, cuda, cuda:1 ...")]
@@ -176,8 +180,8 @@ class SearchArguments:
     fusion: Annotated[
         FusionName | None,
         typer.Option(
-            help="How the arms become one list. Default: dbsf; with weights, which that does not "
-            "take, rrf."
+            help=f"How the arms become one list. Default: {SearchOptions().fusion}; dbsf takes no "
+            "weights."
         ),
     ] = None
     colbert: Annotated[ColbertMode | None, typer.Option(help="What stored ColBERT vectors do.")] = (
@@ -207,9 +211,12 @@ class SearchArguments:
         Raises:
             typer.BadParameter: ``--arms`` cannot be read.
         """
-        arms, weighted = _weights(self.arms)
-        fusion = self.fusion or ("rrf" if weighted else SearchOptions().fusion)
-        return SearchOptions(arms=arms, fusion=fusion, colbert=self.colbert, explain=self.explain)
+        return SearchOptions(
+            arms=_weights(self.arms),
+            fusion=self.fusion or SearchOptions().fusion,
+            colbert=self.colbert,
+            explain=self.explain,
+        )
 
     def conditions(self) -> dict[str, Any] | None:
         """Return the filter.
@@ -265,10 +272,10 @@ def metadata_filter(text: str | None) -> dict[str, Any] | None:
     return value
 
 
-def _weights(text: str | None) -> tuple[dict[str, float] | None, bool]:
-    """Read ``--arms``; say whether a weight was given."""
+def _weights(text: str | None) -> dict[str, float] | None:
+    """Read ``--arms``."""
     if text is None:
-        return None, False
+        return None
     arms = {}
     for part in text.split(","):
         name, _, weight = part.partition("=")
@@ -276,4 +283,4 @@ def _weights(text: str | None) -> tuple[dict[str, float] | None, bool]:
             arms[name.strip()] = float(weight) if "=" in part else 1.0
         except ValueError as err:
             raise typer.BadParameter(f"--arms: {part!r} is not NAME or NAME=WEIGHT") from err
-    return arms, "=" in text
+    return arms

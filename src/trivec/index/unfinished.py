@@ -76,10 +76,10 @@ def unfinished_steps(
     if not texts or not names:
         return set()
     asked = _lacking(list(texts), list(names.values()))
-    found, _ = yield from read(lambda store: store.scroll(filter=asked, limit=len(texts)))
-    if not found:
+    lacking, _ = yield from read(lambda store: store.scroll(filter=asked, limit=len(texts)))
+    if not lacking:
         return set()
-    ids = [point.id for point in found]
+    ids = [point.id for point in lacking]
     wanted = list(names.values())
     points = yield from read(lambda store: store.retrieve(ids, with_vectors=wanted))
     return {point.id for point in points if _is_unfinished(binding, point, texts, payloads)}

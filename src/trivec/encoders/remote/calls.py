@@ -134,12 +134,12 @@ class RemoteCalls:
 
         try:
             answer = retrying(send)
-            found = json.loads(answer.body)
+            data = json.loads(answer.body)
         except Exception as err:  # noqa: BLE001  # raised again below, without what it holds
             failure = self._failure(err, url, texts)
         else:
-            if (error := _error_in(found)) is None:
-                return found
+            if (error := _error_in(data)) is None:
+                return data
             raise self._in_body(error, url, texts)
         raise failure
 

@@ -14,8 +14,10 @@ import numpy as np
 from trivec._models.tokenizing import encodable
 from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.paths import user_path
 from trivec._runtime.retrying import Backoff
 from trivec._runtime.secrets import Key, warn_of_plain_http
+from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.arguments import check_arguments
 from trivec.encoders.postprocess import sparse_vectors
 from trivec.encoders.remote.answers import (
@@ -90,6 +92,7 @@ class RemoteOptions:
     special_tokens: Mapping[str, int] = field(default_factory=lambda: XLM_ROBERTA_SPECIALS)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_least("query_max_length", self.query_max_length, 3)
         check_least("batch_size", self.batch_size, 1)
         check_least("max_batch_tokens", self.max_batch_tokens, 1)
@@ -159,6 +162,7 @@ class RemoteEncoder:
         ('dense',)
     """
 
+    @checked
     def __init__(
         self,
         urls: str | Mapping[Head, str],
@@ -204,7 +208,7 @@ class RemoteEncoder:
             warn_of_plain_http(url, key)
         self._tokens: Tokens | None = None
         if tokenizer is not None:
-            self._tokens = LocalTokens(Path(tokenizer), options.special_tokens)
+            self._tokens = LocalTokens(user_path("tokenizer", tokenizer), options.special_tokens)
         elif set(self._urls) != {"dense"}:
             self._tokens = ServerTokens(self._ask_tokenizer, self._at_once)
 
@@ -221,6 +225,7 @@ class RemoteEncoder:
         return _rebuilt(type(self), self._arguments(), client)
 
     @classmethod
+    @checked
     def named(
         cls,
         urls: str | Mapping[Head, str],
@@ -250,6 +255,7 @@ class RemoteEncoder:
         """What identifies the vectors, as it was stated; asks no server."""
         return self._info
 
+    @checked
     def encode_documents(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
     ) -> list[Encoding]:
@@ -274,6 +280,7 @@ class RemoteEncoder:
         length = info.max_length
         return self._encode(texts, heads, info.passage_instruction, length, is_document=True)
 
+    @checked
     def encode_queries(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
     ) -> list[Encoding]:
@@ -281,6 +288,7 @@ class RemoteEncoder:
         length = min(self._options.query_max_length, self._info.max_length)
         return self._encode(texts, heads, self._info.query_instruction, length)
 
+    @checked
     def decode_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the text of sparse indices.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from trivec._runtime.bounding import bounded
 from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
 from trivec._runtime.secrets import Key, quoted
+from trivec._runtime.typed import check_fields
 from trivec.errors import CollectionNotFoundError, StoreError, StoreUnavailableError, TrivecError
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ class RetryPolicy:
     write_deadline: float = 60.0
     first_wait: float = 0.2
     longest_wait: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def key_of(client: object) -> Key:
