@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trivec.arms import COLBERT
 from trivec.cli import variables
 from trivec.cli.arguments import (
     MODEL_HELP,
@@ -46,6 +47,9 @@ __all__ = [
 
 MEMO = 50_000
 """Query texts that are kept for the next dataset with the same questions."""
+
+MOST_FOR_COLBERT_ALONE = 500
+"""Passages beyond which ColBERT alone, which has no index, takes longer than all else."""
 
 DATASET = (
     "SQuAD-shaped .json, a folder in BEIR's or TREC's form, or a .csv with the columns question "
@@ -118,7 +122,7 @@ def eval(  # noqa: A001  # the command's name
 
     Several models are compared where --model is repeated.
 
-    Writes report.json and report.md into the folder.
+    Writes report.json, report.md and report.html, which asks for nothing, into the folder.
     Ends with exit code 3 where a system was given up or questions failed.
     """
     from trivec.evaluation import System
@@ -280,12 +284,20 @@ class _Run:
         from trivec.evaluation import System, default_systems
         from trivec.questions import QuestionIndex
 
+        colbert_alone = System.from_text(COLBERT.name)
         try:
             QuestionIndex.open(index, create=False).close()
             questions = True
         except CollectionNotFoundError:
             questions = False
         systems = default_systems(index.schema, reranker=self._rerank, questions=questions)
+        if index.count() > MOST_FOR_COLBERT_ALONE and colbert_alone in systems:
+            systems.remove(colbert_alone)
+            complain(
+                "note",
+                f"colbert alone reads all of more than {MOST_FOR_COLBERT_ALONE} passages for every "
+                "question, and is left out; --system colbert runs it",
+            )
         return [*systems, *([System(rewriting="chat")] if self._rewriters else [])]
 
 
@@ -298,12 +310,13 @@ def _own_folder(folder: Path, *, fresh: bool) -> Path:
 
 
 def _written(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
-    from trivec.evaluation import as_json, as_markdown
+    from trivec.evaluation import as_html, as_json, as_markdown
 
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "report.json": json.dumps(as_json(evaluations), ensure_ascii=False, indent=2),
         "report.md": as_markdown(evaluations),
+        "report.html": as_html(evaluations),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

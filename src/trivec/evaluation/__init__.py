@@ -17,6 +17,7 @@ from trivec.evaluation.costs import Costs
 from trivec.evaluation.dataset import Dataset, DatasetFault, FaultKind, Question
 from trivec.evaluation.features import Features
 from trivec.evaluation.metrics import MAIN_MEASURE, MEASURES, figures
+from trivec.evaluation.page import as_html
 from trivec.evaluation.reading import read_dataset
 from trivec.evaluation.records import QuestionResult
 from trivec.evaluation.reports import as_json, as_markdown
@@ -56,6 +57,7 @@ __all__ = [
     "Slice",
     "System",
     "SystemResult",
+    "as_html",
     "as_json",
     "as_markdown",
     "compare_all",
