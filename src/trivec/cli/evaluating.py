@@ -41,6 +41,7 @@ __all__ = [
     "encoders_of",
     "eval",
     "evaluated_place",
+    "own_folder",
     "read_datasets",
     "tell_failures",
 ]
@@ -249,7 +250,7 @@ class _Run:
         )
         folder = expanded(self._arguments.to)
         options = EvaluationOptions(
-            folder=_own_folder(folder / "results" / dataset.name, fresh=self._arguments.fresh),
+            folder=own_folder(folder / "results" / dataset.name, fresh=self._arguments.fresh),
             depth=self._arguments.depth,
             rewriters=self._rewriters,
             prefix=f"{Path(name).name}: " if several else "",
@@ -301,7 +302,7 @@ class _Run:
         return [*systems, *([System(rewriting="chat")] if self._rewriters else [])]
 
 
-def _own_folder(folder: Path, *, fresh: bool) -> Path:
+def own_folder(folder: Path, *, fresh: bool) -> Path:
     """Return a folder, without the results of an earlier run where none are wanted."""
     if fresh and folder.is_dir():
         for path in folder.iterdir():

@@ -13,6 +13,7 @@ from trivec.evaluation.analysis import (
     slices,
 )
 from trivec.evaluation.building import indexed
+from trivec.evaluation.comparing import Cost, Verdict, Word, verdict
 from trivec.evaluation.costs import Costs
 from trivec.evaluation.dataset import Dataset, DatasetFault, FaultKind, Question
 from trivec.evaluation.features import Features
@@ -23,6 +24,7 @@ from trivec.evaluation.records import QuestionResult
 from trivec.evaluation.reports import as_json, as_markdown
 from trivec.evaluation.results import Evaluation, Latency, SystemResult, joined
 from trivec.evaluation.running import EvaluationOptions, evaluate
+from trivec.evaluation.settings import load_options, load_settings, save_settings
 from trivec.evaluation.statistics import (
     Comparison,
     DrawnBy,
@@ -38,6 +40,7 @@ __all__ = [
     "MAIN_MEASURE",
     "MEASURES",
     "Comparison",
+    "Cost",
     "Costs",
     "Dataset",
     "DatasetFault",
@@ -57,6 +60,8 @@ __all__ = [
     "Slice",
     "System",
     "SystemResult",
+    "Verdict",
+    "Word",
     "as_html",
     "as_json",
     "as_markdown",
@@ -69,9 +74,13 @@ __all__ = [
     "figures",
     "indexed",
     "joined",
+    "load_options",
+    "load_settings",
     "overlaps",
     "read_dataset",
+    "save_settings",
     "separation",
     "slices",
     "units_of",
+    "verdict",
 ]
