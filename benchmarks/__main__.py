@@ -11,6 +11,7 @@ PARTS = (
     "encoding",
     "storage",
     "langchain_store",
+    "client",
     "reranking",
     "reranking_quality",
     "refusal",

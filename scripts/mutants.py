@@ -50,7 +50,10 @@ NEAREST: Mapping[str, tuple[str, Sequence[str]]] = {
     "haystack payload": ("payloads/haystack.py", ["unit/test_payloads_codecs.py"]),
     "stored layouts": ("payloads/codecs.py", ["unit/test_payloads_codecs.py"]),
     "adding": ("index/adding.py", ["unit/test_index_adding.py"]),
-    "citations": ("chat/citations.py", ["unit/test_answers_outcome.py"]),
+    "citations": (
+        "chat/citations.py",
+        ["unit/test_chat_citations.py", "unit/test_answers_outcome.py"],
+    ),
     "evidence": ("answers/evidence.py", ["unit/test_answers_support.py"]),
 }
 """A name for each module, its file below ``src/trivec``, and its nearest tests below ``tests``."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Span:
     end: int
 
 
+@checked
 def clean(text: str) -> str:
     r"""Return a text that every encoding, engine and model takes; its content is unchanged.
 
@@ -64,6 +66,7 @@ def clean(text: str) -> str:
     return LINE_END.sub("\n", text).translate(CONTROLS)
 
 
+@checked
 def is_blank(text: str) -> bool:
     """Say whether nothing in a text can be seen: white space, control and format characters."""
     return all(
@@ -71,6 +74,7 @@ def is_blank(text: str) -> bool:
     )
 
 
+@checked
 def split(
     text: str,
     tokenizer: Tokenizer | Callable[[str], int],
@@ -172,6 +176,7 @@ def _is_headings(piece: str) -> bool:
     return bool(lines) and all(HEADING.match(line.lstrip()) for line in lines)
 
 
+@checked
 def token_counter(tokenizer: Tokenizer | Callable[[str], int]) -> Callable[[str], int]:
     """Return a function that counts tokens, whatever truncation the tokenizer is set to."""
     if callable(tokenizer):

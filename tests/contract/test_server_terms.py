@@ -501,8 +501,9 @@ def test_a_server_that_does_not_tell_its_version_deletes_nothing_unsure():
     """Over gRPC an old server would drop the condition and delete everything."""
     from trivec.stores.server.calls import Calls
     from trivec.stores.server.terms import Terms
+    from trivec.stores.server.wire.models import ModelWire
 
-    terms = Terms(Calls("kb"), local=False, grpc=True, index_on_demand=True)
+    terms = Terms(Calls("kb", ModelWire()), local=False, grpc=True, index_on_demand=True)
     terms._asked = True
     with pytest.raises(FilterError, match="does not tell its version"):
         next(terms.require_understood(models.Filter(must=[NEWER["slice"]])), None)

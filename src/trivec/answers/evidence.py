@@ -17,6 +17,7 @@ import numpy as np
 
 from trivec._runtime.checks import check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import checked
 from trivec.answers.background import BACKGROUND
 from trivec.answers.packing import sentences
 from trivec.chat.prompts import Language
@@ -56,7 +57,7 @@ class Measured:
 
 MEASURED: Mapping[str, Measured] = {
     # mini, exported or not
-    "8766b234521a715a13e27248e071d12bbb2cea0c5e4939ec0de1cd25127aec7d": Measured(
+    "4ab36a7b5ddf3bde69abe94b56d9c8da036eb424850ce1ee5fe257b3c3a7bd46": Measured(
         evidence=0.351, support=0.36
     ),
 }
@@ -96,6 +97,7 @@ class Judge:
         InputError: the encoder has none.
     """
 
+    @checked
     def __init__(self, encoder: Encoder) -> None:
         _require_colbert(encoder)
         self._encoder = encoder
@@ -112,6 +114,7 @@ class Judge:
         other._background = self._background
         return other
 
+    @checked
     def evidence(self, question: str, passages: Sequence[str]) -> float:
         """Return how well the best of the first three passages bears on a question.
 
@@ -133,6 +136,7 @@ class Judge:
         pairs = zip(read, token_rows, strict=True)
         return max(self._relative(asked, rows, _language(text)) for text, rows in pairs)
 
+    @checked
     def support(self, cited: Sequence[tuple[str, Sequence[str]]]) -> list[float]:
         """Return how well passages bear on sentences; all are encoded in one call.
 
@@ -163,6 +167,7 @@ class Judge:
         return (score - floor) / max(1.0 - floor, 1e-6)
 
 
+@checked
 def best_sentences(
     question: str, hits: Sequence[Hit], encoder: Encoder, *, most: int = 5
 ) -> list[SentenceHit]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trivec._runtime.secrets import Key, server_words
+from trivec._runtime.typed import checked
 from trivec.chat.openai_errors import Failures
 from trivec.chat.openai_options import ChatOptions
 from trivec.errors import TrivecError
@@ -31,6 +32,7 @@ _ABOUT_FORMAT = re.compile(
 )
 
 
+@checked
 def response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ``response_format`` that asks for a JSON schema, as OpenAI defines it."""
     named = {"name": "reply", "schema": dict(schema), "strict": True}

@@ -111,6 +111,8 @@ def configure(
     """Index text into Qdrant with BGE-M3, and find it again."""
     log_to_stderr()
     logging.getLogger("trivec").setLevel(logging.DEBUG if debug else logging.WARNING)
+    if not debug:  # what is made once may take a minute
+        logging.getLogger("trivec._runtime.making").setLevel(logging.INFO)
     if context.invoked_subcommand is None:
         say(context.get_help())
         raise typer.Exit(WRONG_USAGE)

@@ -180,8 +180,8 @@ class SearchArguments:
     fusion: Annotated[
         FusionName | None,
         typer.Option(
-            help="How the arms become one list. Default: dbsf; with weights, which that does not "
-            "take, rrf."
+            help=f"How the arms become one list. Default: {SearchOptions().fusion}; dbsf takes no "
+            "weights."
         ),
     ] = None
     colbert: Annotated[ColbertMode | None, typer.Option(help="What stored ColBERT vectors do.")] = (
@@ -211,9 +211,12 @@ class SearchArguments:
         Raises:
             typer.BadParameter: ``--arms`` cannot be read.
         """
-        arms, weighted = _weights(self.arms)
-        fusion = self.fusion or ("rrf" if weighted else SearchOptions().fusion)
-        return SearchOptions(arms=arms, fusion=fusion, colbert=self.colbert, explain=self.explain)
+        return SearchOptions(
+            arms=_weights(self.arms),
+            fusion=self.fusion or SearchOptions().fusion,
+            colbert=self.colbert,
+            explain=self.explain,
+        )
 
     def conditions(self) -> dict[str, Any] | None:
         """Return the filter.
@@ -269,10 +272,10 @@ def metadata_filter(text: str | None) -> dict[str, Any] | None:
     return value
 
 
-def _weights(text: str | None) -> tuple[dict[str, float] | None, bool]:
-    """Read ``--arms``; say whether a weight was given."""
+def _weights(text: str | None) -> dict[str, float] | None:
+    """Read ``--arms``."""
     if text is None:
-        return None, False
+        return None
     arms = {}
     for part in text.split(","):
         name, _, weight = part.partition("=")
@@ -280,4 +283,4 @@ def _weights(text: str | None) -> tuple[dict[str, float] | None, bool]:
             arms[name.strip()] = float(weight) if "=" in part else 1.0
         except ValueError as err:
             raise typer.BadParameter(f"--arms: {part!r} is not NAME or NAME=WEIGHT") from err
-    return arms, "=" in text
+    return arms

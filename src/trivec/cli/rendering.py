@@ -82,6 +82,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "metadata": dict(chunk.metadata),
         "arms": dict(hit.arms),
         "matches": [asdict(match) for match in hit.matches],
+        "parts": [{**asdict(part), "why": part.why} for part in hit.parts],
     }
 
 
@@ -111,18 +112,22 @@ def _passage(hit: Hit) -> RenderableType:
 
 
 def explanation(hit: Hit) -> list[str]:
-    """Return what is known of how a hit was found: a line of scores, and one of words."""
+    """Return what is known of how a hit was found: scores, words, and what every arm counted."""
     lines = []
     if hit.arms:
         lines.append(" · ".join(f"{arm} {score:.4g}" for arm, score in hit.arms.items()))
     if hit.matches:
         words = (f"{one.term} ({one.arm} {one.score:.3g})" for one in hit.matches[:MATCHES])
         lines.append(", ".join(words))
+    lines += [
+        f"{part.arm} counts {part.weight:.2f} and adds {part.score:.3f}: {part.why}"
+        for part in hit.parts
+    ]
     return lines
 
 
-def schema_table(place: str, passages: int, schema: Schema) -> Table:
-    """Return what an index holds and which model wrote it."""
+def schema_table(place: str, passages: int, schema: Schema, unindexed: Sequence[str]) -> Table:
+    """Return what an index holds, which model wrote it, and which keys filters are slow on."""
     rows: dict[str, Any] = {"place": place, "passages": passages}
     for arm, spec in schema.vectors.items():
         size = "" if spec.size is None else f", {spec.size} dims"
@@ -133,6 +138,8 @@ def schema_table(place: str, passages: int, schema: Schema) -> Table:
         rows |= asdict(schema.fingerprint.encoder)
         rows |= _prefixed(f"{BM25.name} ", schema.fingerprint.analyzer or {})
     rows |= _prefixed("payload index ", schema.payload_indexes)
+    if unindexed:
+        rows["without an index"] = [*unindexed, "(filters on them read every passage)"]
     return rows_table(rows)
 
 

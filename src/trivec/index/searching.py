@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -15,6 +15,7 @@ from trivec.arms import COLBERT, DENSE, Arm, arms_among, heads_of
 from trivec.encoders.similarity import shows
 from trivec.errors import InputError
 from trivec.fusion import maximal_marginal_relevance
+from trivec.index.adaptive import AdaptiveSearch, Ranking, WeighedList, fused
 from trivec.index.collection import NO_HEADS, Binding, listed_ids
 from trivec.index.planning import (
     EncodedText,
@@ -29,6 +30,7 @@ from trivec.index.planning import (
 )
 from trivec.index.pruning import page_steps
 from trivec.index.steps import Steps, compute, read
+from trivec.index.unindexed import warn_of_unindexed
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.text import clean
 from trivec.types import (
@@ -68,26 +70,81 @@ def search_steps(
     arms = choose_arms(options, binding.schema)
     explained = list(dict.fromkeys([*arms, *([COLBERT.name] if options.colbert else [])]))
     scope = binding.scope(filter)
+    if options.explain:
+        warn_of_unindexed(binding, scope)
     if k == 0 or not searches:
         return [[] for _ in searches]
     encoded = yield from compute(lambda: _encode(binding, searches, arms, options))
     plans = [
         plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded
     ]
-    requests = [plan.query for plan in plans if plan is not None]
-    found = (yield from read(lambda store: store.query(requests))) if requests else []
-    answers = iter(found)
     results = []
-    for texts, plan in zip(encoded, plans, strict=True):
-        points = [] if plan is None else next(answers)
-        points = _diversified(points, texts, binding, options, k)
+    for texts, found in zip(encoded, (yield from _found(plans)), strict=True):
+        points = _diversified(found.points, texts, binding, options, k)
         cut = any(text.cut for text in texts)
-        hits = [_hit(point, binding, plan, cut=cut) for point in points]
+        hits = [
+            Hit(binding.codec.decode(point), point.score / found.scale, query_cut=cut)
+            for point in points
+        ]
         if options.explain and hits:
             ids = [point.id for point in points]
             hits = yield from _explained(hits, ids, texts[0], explained, binding)
+            hits = _with_parts(hits, ids, found.lists)
         results.append(hits)
     return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a search found, what its scores are divided by, and the lists that were fused here."""
+
+    points: list[StoredPoint]
+    scale: float = 1.0
+    lists: Sequence[WeighedList] = ()
+
+
+def _found(plans: Sequence[SearchPlan | AdaptiveSearch | None]) -> Steps[list[_Found]]:
+    """Ask the store everything at once, and once more for the points of lists fused here."""
+    requests = [request for plan in plans if plan is not None for request in plan.requests]
+    answers = iter((yield from read(lambda store: store.query(requests))) if requests else [])
+    results: list[_Found] = []
+    pages: dict[int, tuple[AdaptiveSearch, Ranking]] = {}
+    for at, plan in enumerate(plans):
+        if plan is None:
+            results.append(_Found([]))
+        elif isinstance(plan, SearchPlan):
+            results.append(_Found(next(answers), plan.score_scale))
+        else:
+            lists = plan.weighed([next(answers) for _ in plan.requests])
+            pages[at] = plan, fused(lists)[plan.offset : plan.offset + plan.limit]
+            results.append(_Found([], lists=lists))
+    points = yield from _read_points(list(pages.values()))
+    for at, page in pages.items():
+        scored = [replace(points[key], score=score) for key, score in page[1] if key in points]
+        results[at] = replace(results[at], points=scored)
+    return results
+
+
+def _read_points(
+    pages: Sequence[tuple[AdaptiveSearch, Ranking]],
+) -> Steps[dict[PointId, StoredPoint]]:
+    """Return the points of some pages by id; one that was deleted meanwhile is not there."""
+    ids = list(dict.fromkeys(key for _, page in pages for key, _ in page))
+    if not ids:
+        return {}
+    names = pages[0][0].with_vectors
+    stored = yield from read(lambda store: store.retrieve(ids, with_vectors=names))
+    return {point.id: point for point in stored}
+
+
+def _with_parts(
+    hits: Sequence[Hit], ids: Sequence[PointId], lists: Sequence[WeighedList]
+) -> list[Hit]:
+    parts = [each.parts(ids) for each in lists]
+    return [
+        replace(hit, parts=tuple(part[key] for part in parts))
+        for key, hit in zip(ids, hits, strict=True)
+    ]
 
 
 def vector_steps(
@@ -201,11 +258,6 @@ def _diversified(
         k=k + options.offset,
     )
     return [points[at] for at in chosen[options.offset :]]
-
-
-def _hit(point: StoredPoint, binding: Binding, plan: SearchPlan | None, *, cut: bool) -> Hit:
-    scale = 1.0 if plan is None else plan.score_scale
-    return Hit(binding.codec.decode(point), point.score / scale, query_cut=cut)
 
 
 def _explained(

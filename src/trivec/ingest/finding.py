@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from trivec._runtime.paths import user_paths
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.ingest.documents import LeftOut, OnLeftOut, log_left_out
 from trivec.ingest.readers import SUFFIXES
@@ -18,6 +20,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 NOT_UTF8 = "its name is not UTF-8; rename it"
 
 
+@checked
 def find_files(
     paths: Iterable[str | Path],
     *,
@@ -39,7 +42,7 @@ def find_files(
     Raises:
         InputError: a path does not exist, or a file that was named cannot be one that is read.
     """
-    named = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+    named = user_paths("paths", paths)
     for path in named:
         _check(path)
     report = on_left_out or log_left_out

@@ -72,9 +72,9 @@ def plan_query(query: StoreQuery) -> Plan:
     _require_usable(query, plain)
     if query.rescore is not None:
         using, vector = query.rescore
-        return Plan(Lookup(using, vector, query.limit), plain)
+        return Plan(Lookup(using, vector, query.most), plain)
     if query.fusion is None:
-        return Plan(replace(plain[0], limit=query.limit))
+        return Plan(replace(plain[0], limit=query.most))
     if method_of(query.fusion).adds_scores:
         everything = sum(lookup.limit for lookup in plain)
         lists = tuple(_over(prefetch, plain, everything) for prefetch in query.prefetches)

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trivec._runtime.checks import check_depth
+from trivec._runtime.typed import checked
 from trivec.errors import FilterError, InputError
 from trivec.payloads.fields import (
     Field,
@@ -47,6 +48,7 @@ _FOREIGN = frozenset(
 """Operators of this and other filter languages; in a key's place they are a mistake."""
 
 
+@checked
 def as_filter(
     value: models.Filter | Mapping[str, Any] | None, fields: Callable[[str], Field]
 ) -> models.Filter | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,8 +14,10 @@ import numpy as np
 from trivec._models.tokenizing import encodable
 from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.paths import user_path
 from trivec._runtime.retrying import Backoff
 from trivec._runtime.secrets import Key, warn_of_plain_http
+from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.arguments import check_arguments
 from trivec.encoders.postprocess import sparse_vectors
 from trivec.encoders.remote.answers import (
@@ -64,7 +67,7 @@ class RemoteOptions:
         batch_size: the most texts of one request.
         max_batch_tokens: the most tokens of one request; one longer text goes alone.
         concurrency: requests that are under way at a time.
-        timeout: seconds for one try; a client that was given has its own.
+        timeout: seconds for one whole try; a client that was given has its own.
         deadline: seconds after which a request that still fails raises. Timeouts, broken
             connections and the statuses 408, 429, 500, 502, 503 and 504 are tried again, after a
             random wait or as long as ``Retry-After`` says.
@@ -89,6 +92,7 @@ class RemoteOptions:
     special_tokens: Mapping[str, int] = field(default_factory=lambda: XLM_ROBERTA_SPECIALS)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_least("query_max_length", self.query_max_length, 3)
         check_least("batch_size", self.batch_size, 1)
         check_least("max_batch_tokens", self.max_batch_tokens, 1)
@@ -158,6 +162,7 @@ class RemoteEncoder:
         ('dense',)
     """
 
+    @checked
     def __init__(
         self,
         urls: str | Mapping[Head, str],
@@ -197,12 +202,13 @@ class RemoteEncoder:
         }
         backoff = Backoff(options.deadline, longest_wait=options.longest_wait)
         key = Key(api_key)
-        self._calls = RemoteCalls(self._client, key, backoff)
+        timeout = options.timeout if self._is_mine else math.inf
+        self._calls = RemoteCalls(self._client, key, backoff, timeout)
         for url in {versioned for versioned, _ in self._urls.values()}:
             warn_of_plain_http(url, key)
         self._tokens: Tokens | None = None
         if tokenizer is not None:
-            self._tokens = LocalTokens(Path(tokenizer), options.special_tokens)
+            self._tokens = LocalTokens(user_path("tokenizer", tokenizer), options.special_tokens)
         elif set(self._urls) != {"dense"}:
             self._tokens = ServerTokens(self._ask_tokenizer, self._at_once)
 
@@ -219,6 +225,7 @@ class RemoteEncoder:
         return _rebuilt(type(self), self._arguments(), client)
 
     @classmethod
+    @checked
     def named(
         cls,
         urls: str | Mapping[Head, str],
@@ -248,6 +255,7 @@ class RemoteEncoder:
         """What identifies the vectors, as it was stated; asks no server."""
         return self._info
 
+    @checked
     def encode_documents(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
     ) -> list[Encoding]:
@@ -272,6 +280,7 @@ class RemoteEncoder:
         length = info.max_length
         return self._encode(texts, heads, info.passage_instruction, length, is_document=True)
 
+    @checked
     def encode_queries(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
     ) -> list[Encoding]:
@@ -279,6 +288,7 @@ class RemoteEncoder:
         length = min(self._options.query_max_length, self._info.max_length)
         return self._encode(texts, heads, self._info.query_instruction, length)
 
+    @checked
     def decode_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the text of sparse indices.
 
