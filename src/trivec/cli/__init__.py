@@ -19,6 +19,7 @@ from trivec.cli import variables
 from trivec.cli.ask import ask
 from trivec.cli.changing import add_arm, copy, delete
 from trivec.cli.check import check
+from trivec.cli.comparing import compare
 from trivec.cli.evaluating import eval as evaluate
 from trivec.cli.examples import epilog
 from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USAGE
@@ -129,7 +130,7 @@ _PLACED: tuple[Callable[..., Any], ...] = (
     questions,
     feedback,
 )
-_UNPLACED: tuple[Callable[..., Any], ...] = (index, export, evaluate)
+_UNPLACED: tuple[Callable[..., Any], ...] = (index, export, evaluate, compare)
 for command in _PLACED:
     app.command(cls=variables.PlacedCommand, epilog=epilog(command))(grouped(command))
 for command in _UNPLACED:
