@@ -105,13 +105,7 @@ class Binding:
         return models.Filter(should=[points, own])
 
     def of_source(self, source: str) -> Filter:
-        """Return a filter for the points of a source.
-
-        Raises:
-            InputError: it is not a text.
-        """
-        if not isinstance(source, str):
-            raise InputError(f"source={source!r}; give the source as one text")
+        """Return a filter for the points of a source."""
         return self._of("source", clean(source))
 
     def _of(self, field: str, value: str) -> Filter:

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from trivec._runtime.checks import check_least
+from trivec._runtime.checks import check_least, shown
 from trivec.arms import COLBERT, DENSE, Arm, arms_among, heads_of
 from trivec.encoders.similarity import shows
-from trivec.errors import InputError
+from trivec.errors import InputError, InvalidVectorError
 from trivec.fusion import maximal_marginal_relevance
 from trivec.index.adaptive import AdaptiveSearch, Ranking, WeighedList, fused
 from trivec.index.collection import NO_HEADS, Binding, listed_ids
@@ -64,8 +64,6 @@ def search_steps(
 ) -> Steps[list[list[Hit]]]:
     """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
     check_least("k", k, 0)
-    if isinstance(queries, str):
-        raise InputError(f"queries={queries!r} is one text; give a list, or use search()")
     searches = [as_texts(query) for query in queries]
     arms = choose_arms(options, binding.schema)
     explained = list(dict.fromkeys([*arms, *([COLBERT.name] if options.colbert else [])]))
@@ -159,8 +157,24 @@ def vector_steps(
     arms = choose_arms(options, binding.schema)
     if list(arms) != [DENSE.name] or options.colbert:
         raise InputError(f"arms={list(arms)} with a dense vector; the others need the query's text")
-    text = QueryText("", vectors={DENSE.name: np.asarray(vector, dtype=np.float32)})
+    text = QueryText("", vectors={DENSE.name: _as_array(vector)})
     return (yield from search_steps(binding, [text], k, filter, options))[0]
+
+
+def _as_array(vector: object) -> FloatArray:
+    """Return numbers as an array of float32; what it cannot hold is found by the schema's check.
+
+    Raises:
+        InvalidVectorError: they are no numbers.
+    """
+    try:
+        array = np.asarray(vector)
+    except (TypeError, ValueError) as err:
+        raise InvalidVectorError(f"vector={shown(vector)}; allowed: a list of numbers") from err
+    if array.dtype.kind not in "fiu":
+        raise InvalidVectorError(f"vector={shown(vector)}; allowed: a list of numbers")
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
 
 
 def get_steps(
