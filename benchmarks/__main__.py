@@ -12,6 +12,7 @@ PARTS = (
     "encoding",
     "storage",
     "langchain_store",
+    "client",
     "reranking",
     "reranking_quality",
     "refusal",

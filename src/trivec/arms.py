@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.schema import VectorKind, VectorSpec
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head, Vector
@@ -56,10 +57,12 @@ class Arm:
     linear_weight: float = 1.0
     adaptive_weight: float = 1.0
 
+    @checked
     def is_made_by(self, info: EncoderInfo) -> bool:
         """Say whether a collection of this encoder can have the arm."""
         return self.head is None or self.head in info.heads
 
+    @checked
     def width(self, info: EncoderInfo) -> int | None:
         """Return the width of the encoder's vectors, None for sparse ones."""
         match self.head:
@@ -72,6 +75,7 @@ class Arm:
             case _:
                 assert_never(self.head)
 
+    @checked
     def spec(self, name: str, info: EncoderInfo) -> VectorSpec:
         """Return the vector of that name in which trivec keeps the arm."""
         return VectorSpec(name, self.kind, self.width(info), idf=self.idf)
@@ -126,11 +130,13 @@ SEMANTIC: tuple[str, ...] = tuple(arm.name for arm in ARMS if not arm.lexical)
 """The names of the arms that match meaning."""
 
 
+@checked
 def arm_names() -> tuple[str, ...]:
     """Return the names of all arms."""
     return tuple(arm.name for arm in ARMS)
 
 
+@checked
 def arm_named(name: str) -> Arm:
     """Return an arm.
 
@@ -143,18 +149,21 @@ def arm_named(name: str) -> Arm:
     raise InputError(f"arm={name!r}; allowed: {', '.join(arm_names())}")
 
 
+@checked
 def arms_among(names: Iterable[str]) -> list[Arm]:
     """Return the arms of these names, in the order of the table."""
     wanted = set(names)
     return [arm for arm in ARMS if arm.name in wanted]
 
 
+@checked
 def heads_of(names: Iterable[str]) -> tuple[Head, ...]:
     """Return the heads that an encoder must compute for these arms."""
     needed = {arm.head for arm in arms_among(names)}
     return tuple(head for head in ALL_HEADS if head in needed)
 
 
+@checked
 def vectors_by_arm(encoding: Encoding, analyzed: Vector | None = None) -> dict[str, Vector]:
     """Return a text's vectors by arm; empty ones are left out.
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_
 
 import numpy as np
 
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ FUSIONS: Mapping[FusionName, FusionMethod] = {
 """Every fusion by its name."""
 
 
+@checked
 def method_of(fusion: Fusion) -> FusionMethod:
     """Return the row of ``FUSIONS`` for a value."""
     match fusion:
@@ -133,6 +135,7 @@ def method_of(fusion: Fusion) -> FusionMethod:
             assert_never(fusion)
 
 
+@checked
 def fuse(fusion: Fusion, rankings: Sequence[Sequence[tuple[Id, float]]]) -> list[tuple[Id, float]]:
     """Fuse lists as an engine would.
 
@@ -157,6 +160,7 @@ def fuse(fusion: Fusion, rankings: Sequence[Sequence[tuple[Id, float]]]) -> list
             assert_never(fusion)
 
 
+@checked
 def reciprocal_rank_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
     *,
@@ -186,6 +190,7 @@ def reciprocal_rank_fusion(
     return _best_first(fused.items())
 
 
+@checked
 def distribution_based_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
 ) -> list[tuple[Id, float]]:
@@ -214,6 +219,7 @@ def distribution_based_fusion(
     return _best_first(fused.items())
 
 
+@checked
 def weighted_sum_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
     weights: Sequence[float] | None = None,
@@ -288,6 +294,7 @@ def share_fusion(
     return weighted_sum_fusion(scaled, [weight / total for weight in given])
 
 
+@checked
 def maximal_marginal_relevance(
     query: NDArray[np.float32], candidates: NDArray[np.float32], *, lambda_mult: float, k: int
 ) -> list[int]:

@@ -253,7 +253,7 @@ def plan(name):
     ids=["function", "table", "execution"],
 )
 def test_an_unknown_fusion_is_never_taken_for_another(take):
-    with pytest.raises(AssertionError, match="Unknown"):
+    with pytest.raises(InputError, match="Unknown"):
         take(Unknown())
 
 

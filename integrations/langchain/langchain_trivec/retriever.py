@@ -179,12 +179,12 @@ class TrivecRetriever(BaseRetriever):
     def _document(self, hit: Hit) -> Document:
         document = document_of(hit.chunk)
         if self.metadata_key is not None and self.metadata_key not in document.metadata:
-            found = Found(score=hit.score)
+            retrieval = Found(score=hit.score)
             if hit.arms:
-                found["arms"] = dict(hit.arms)
-                found["matches"] = [asdict(match) for match in hit.matches]
-                found["parts"] = [{**asdict(part), "why": part.why} for part in hit.parts]
-            document.metadata[self.metadata_key] = found
+                retrieval["arms"] = dict(hit.arms)
+                retrieval["matches"] = [asdict(match) for match in hit.matches]
+                retrieval["parts"] = [{**asdict(part), "why": part.why} for part in hit.parts]
+            document.metadata[self.metadata_key] = retrieval
         return document
 
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:

@@ -150,4 +150,4 @@ def scored_node_of(hit: Hit) -> NodeWithScore:
 
 def chat_messages(messages: Sequence[Mapping[str, str]]) -> list[ChatMessage]:
     """Return ``{"role": ..., "content": ...}`` messages as LlamaIndex's LLMs take them."""
-    return [ChatMessage(role=each["role"], content=each["content"]) for each in messages]
+    return [ChatMessage(role=message["role"], content=message["content"]) for message in messages]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trivec._runtime.typed import checked
 from trivec.answers.pipeline import RagPipeline
 from trivec.errors import InputError
 
@@ -42,6 +43,7 @@ class Calibration:
     unanswerable: int
 
 
+@checked
 def calibrate(
     pipeline: RagPipeline,
     questions: Iterable[LabelledQuestion],

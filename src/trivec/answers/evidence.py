@@ -20,6 +20,7 @@ import numpy as np
 
 from trivec._runtime.checks import check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import checked
 from trivec.answers.background import BACKGROUND
 from trivec.answers.packing import sentences
 from trivec.chat.prompts import Language
@@ -78,7 +79,7 @@ class Measured:
 
 MEASURED: Mapping[str, Measured] = {
     # mini, exported or not
-    "8766b234521a715a13e27248e071d12bbb2cea0c5e4939ec0de1cd25127aec7d": Measured(
+    "4ab36a7b5ddf3bde69abe94b56d9c8da036eb424850ce1ee5fe257b3c3a7bd46": Measured(
         evidence=0.351, crossed=0.22, support=0.36
     ),
 }
@@ -133,6 +134,7 @@ class Judge:
         InputError: the encoder has none.
     """
 
+    @checked
     def __init__(self, encoder: Encoder) -> None:
         _require_colbert(encoder)
         self._encoder = encoder
@@ -150,6 +152,7 @@ class Judge:
         other._background, other._usual = self._background, self._usual
         return other
 
+    @checked
     def evidence(self, question: str, passages: Sequence[str]) -> float:
         """Return how well the best of the first three passages bears on a question.
 
@@ -167,7 +170,7 @@ class Judge:
             raise InputError("there are no passages, so there is no evidence: 'no_hits'")
         read = list(passages[:READ_FOR_EVIDENCE])
         asked = _rows(self._encoder.encode_queries([question], heads=("colbert",)))[0]
-        found = _rows(self._encoder.encode_documents(read, heads=("colbert",)))
+        token_rows = _rows(self._encoder.encode_documents(read, heads=("colbert",)))
         crossed = is_crossed(question, passages)
         own = _language(question)
         return max(
@@ -178,9 +181,10 @@ class Judge:
                 asked,
                 rows,
             )
-            for text, rows in zip(read, found, strict=True)
+            for text, rows in zip(read, token_rows, strict=True)
         )
 
+    @checked
     def support(self, cited: Sequence[tuple[str, Sequence[str]]]) -> list[float]:
         """Return how well passages bear on sentences; all are encoded in one call.
 
@@ -210,6 +214,7 @@ class Judge:
         return float(np.mean(_mean_max_sim(rows, self._background()[language])))
 
 
+@checked
 def best_sentences(
     question: str, hits: Sequence[Hit], encoder: Encoder, *, most: int = 5
 ) -> list[SentenceHit]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INDEX",
+    "MODEL_HELP",
     "ChatArguments",
     "CollectionOption",
     "DeviceOption",
@@ -38,6 +39,10 @@ __all__ = [
 ]
 
 INDEX = "An index folder, or a Qdrant server's URL."
+MODEL_HELP = (
+    "The embedding model: mini, a folder or a hub id. Default: the one that wrote the index; for a "
+    "new one BAAI/bge-m3."
+)
 
 
 def expanded(path: str | Path) -> Path:
@@ -53,8 +58,8 @@ def _expanded(path: Path | None) -> Path | None:
 
 
 def _existing(paths: list[Path]) -> list[Path]:
-    found = [expanded(path) for path in paths]
-    for path in found:
+    expanded_paths = [expanded(path) for path in paths]
+    for path in expanded_paths:
         try:
             path.stat()
         except FileNotFoundError as err:
@@ -62,7 +67,7 @@ def _existing(paths: list[Path]) -> list[Path]:
         except (OSError, ValueError) as err:
             reason = getattr(err, "strerror", None) or err
             raise typer.BadParameter(f"{str(path)!r} cannot be read: {reason}") from err
-    return found
+    return expanded_paths
 
 
 PlaceArgument = Annotated[str, typer.Argument(metavar="PLACE", help=INDEX, envvar=variables.PLACE)]
@@ -93,8 +98,7 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         envvar=variables.MODEL,
-        help="The embedding model: mini, a folder or a hub id. Default: the one that wrote the "
-        "index; for a new one BAAI/bge-m3.",
+        help=MODEL_HELP,
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(envvar=variables.DEVICE, help="cpu, cuda, cuda:1 ...")]

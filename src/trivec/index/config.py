@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.typed import check_fields
 from trivec.arms import arm_names
 from trivec.bm25 import AnalyzerConfig
 from trivec.errors import InputError
@@ -55,6 +56,7 @@ class IndexConfig:
     index_on_demand: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         known = list(arm_names())
         if self.arms is not None and (not self.arms or set(self.arms) - set(known)):
             raise InputError(f"arms={self.arms!r}; choose at least one of {known}")

@@ -30,6 +30,7 @@ from trivec.index.planning import (
 )
 from trivec.index.pruning import page_steps
 from trivec.index.steps import Steps, compute, read
+from trivec.index.unindexed import warn_of_unindexed
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.text import clean
 from trivec.types import (
@@ -69,6 +70,8 @@ def search_steps(
     arms = choose_arms(options, binding.schema)
     explained = list(dict.fromkeys([*arms, *([COLBERT.name] if options.colbert else [])]))
     scope = binding.scope(filter)
+    if options.explain:
+        warn_of_unindexed(binding, scope)
     if k == 0 or not searches:
         return [[] for _ in searches]
     encoded = yield from compute(lambda: _encode(binding, searches, arms, options))

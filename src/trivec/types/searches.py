@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from trivec._runtime.checks import check_choice, check_least, check_number
+from trivec._runtime.typed import check_fields
 from trivec.fusion import FusionName
 from trivec.types.passages import Chunk
 from trivec.types.vectors import Vector
@@ -42,6 +43,9 @@ class QueryText:
     weight: float = 1.0
     vectors: Mapping[str, Vector] = field(default_factory=dict, compare=False)
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
@@ -63,10 +67,11 @@ class SearchOptions:
         mmr_lambda: maximal marginal relevance: 1 is relevance alone, 0 diversity alone.
         mmr_candidates: how many results MMR chooses from.
         explain: give every hit the exact score of each arm, its matched terms, and under
-            ``adaptive`` the parts of its score.
+            ``adaptive`` the parts of its score. The log names the keys that a filter compares
+            without an index.
     """
 
-    arms: Mapping[str, float] | Sequence[str] | None = None
+    arms: str | Mapping[str, float] | Sequence[str] | None = None
     fusion: FusionName = "adaptive"
     rrf_k: int = 2
     prefetch_k: int = 100
@@ -78,6 +83,7 @@ class SearchOptions:
     explain: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("fusion", self.fusion, FusionName)
         check_choice("colbert", self.colbert, ColbertMode, or_none=True)
         check_least("rrf_k", self.rrf_k, 1)
@@ -90,7 +96,7 @@ class SearchOptions:
 class SearchOverrides(TypedDict, total=False):
     """Fields of :class:`SearchOptions` by name, as a search takes them for one call."""
 
-    arms: Mapping[str, float] | Sequence[str] | None
+    arms: str | Mapping[str, float] | Sequence[str] | None
     fusion: FusionName
     rrf_k: int
     prefetch_k: int
