@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RUNNABLE := $(VENV)/.runnable
+DEMO_EXTRAS := mini,cli,files
 EXTRAS := mini,flag,openai,langchain,llama-index,cli,documents,evaluation
 CONSTRAINTS := constraints.txt
 LLM_VENV := .venv-llm
@@ -27,17 +29,22 @@ help: ## list the targets
 
 install: $(INSTALLED) ## build .venv with everything that the other targets need
 
-# torch comes first and alone, so that its pinned version, and not a dependency's range, decides the build.
-$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+# what the demo runs with: no torch
+$(RUNNABLE): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than Python 3.11; set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$(DEMO_EXTRAS)]'
+	@touch $@
+
+# torch comes first and alone, so that its pinned version, and not a dependency's range, decides the build.
+$(INSTALLED): $(RUNNABLE)
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) torch
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$(EXTRAS)]' --group dev
 	@touch $@
 
-demo: $(INSTALLED) ## index the sample and ask it questions in two languages
+demo: $(RUNNABLE) ## index the sample and ask it questions in two languages
 	$(BIN)/python scripts/demo.py
 
 # a worker for each core; half of a run waits for the disk. One thread each: the models are tiny.
@@ -100,7 +107,7 @@ constraints: ## take the newest versions that fit and pin them
 	{ sed -n '/^#/p' $(CONSTRAINTS); \
 	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > $(CONSTRAINTS).new
 	mv $(CONSTRAINTS).new $(CONSTRAINTS)
-	@touch $(INSTALLED)
+	@touch $(RUNNABLE) $(INSTALLED)
 
 clean: ## remove what the targets made, .venv included
 	rm -rf $(VENV) $(LLM_VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants dist build

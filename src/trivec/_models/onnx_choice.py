@@ -17,8 +17,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from trivec._models.onnx_measuring import LAYOUTS, Int8Product, Layout, Measured, measure
 from trivec._runtime.cache import cache_folder, read_index, write_index
+from trivec._runtime.dependencies import unavailable
 from trivec._runtime.lazy import Lazy
-from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec.errors import InputError, ModelError
 
 __all__ = [
     "Cpu",
@@ -137,7 +138,7 @@ def _runtime() -> str:
     try:
         import onnxruntime
     except ImportError as err:
-        raise MissingDependencyError("onnxruntime", "onnx") from err
+        raise unavailable(err, "onnxruntime", "onnx") from err
     version: str = onnxruntime.__version__
     return version
 

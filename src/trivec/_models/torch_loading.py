@@ -14,7 +14,8 @@ from pickle import UnpicklingError  # what torch.load raises; nothing is unpickl
 from types import ModuleType
 from typing import Any
 
-from trivec.errors import MissingDependencyError, ModelError
+from trivec._runtime.dependencies import unavailable
+from trivec.errors import ModelError
 
 __all__ = ["load_with_flag_embedding", "no_progress_bars", "require_device"]
 
@@ -39,7 +40,7 @@ def load_with_flag_embedding(path: Path, load: Callable[[ModuleType], Any]) -> A
 
         version = importlib.metadata.version("FlagEmbedding")
     except ImportError as err:  # PackageNotFoundError is one
-        raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
+        raise unavailable(err, "FlagEmbedding", "flag") from err
     if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < OLDEST_FLAG_EMBEDDING:
         oldest = ".".join(map(str, OLDEST_FLAG_EMBEDDING))
         raise ModelError(
@@ -49,7 +50,7 @@ def load_with_flag_embedding(path: Path, load: Callable[[ModuleType], Any]) -> A
     try:
         import FlagEmbedding
     except ImportError as err:
-        raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
+        raise unavailable(err, "FlagEmbedding", "flag") from err
     logger.info("loading %s", path)
     try:
         with no_progress_bars():
@@ -71,7 +72,7 @@ def require_device(device: str) -> None:
     try:
         import torch
     except ImportError as err:
-        raise MissingDependencyError("torch", "flag") from err
+        raise unavailable(err, "torch", "flag") from err
     _forks_with(torch)
     if device == "cpu":
         return

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 __all__ = ["unwrapped"]
 
-_CLOSER: Mapping[str, str] = dict(zip("([{<“‘「『《（", ")]}>”’」』》）", strict=True))
+_CLOSER: Mapping[str, str] = dict(zip("([{<“‘「『《（［【", ")]}>”’」』》）］】", strict=True))
 _OPENER: Mapping[str, str] = {closer: opener for opener, closer in _CLOSER.items()}
 _QUOTES = frozenset("\"'`")
 _EMPHASIS = frozenset("*_~")

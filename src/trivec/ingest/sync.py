@@ -220,6 +220,8 @@ class _LeftOut:
         empty = left_out.expected and left_out.path.is_dir() and not left_out.path.is_symlink()
         if left_out.where is None and left_out.reason == EMPTY:
             self.emptied.append(left_out.path)
+        elif left_out.expected and left_out.where is not None:
+            pass  # nothing that is read was lost: the rest of the file is all that it holds
         elif not (empty and self.allow_empty):
             self._places.add(_stored(absolute(left_out.path)))
         if self.tell is not None:

@@ -69,6 +69,11 @@ class EdgeStore:
         return f"EdgeStore({str(self._path)!r})"
 
     @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._folder.path
+
+    @property
     def schema(self) -> Schema | None:
         """What the folder holds; None when it does not exist or is empty.
 
