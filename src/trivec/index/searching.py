@@ -159,7 +159,8 @@ def vector_steps(
     arms = choose_arms(options, binding.schema)
     if list(arms) != [DENSE.name] or options.colbert:
         raise InputError(f"arms={list(arms)} with a dense vector; the others need the query's text")
-    text = QueryText("", vectors={DENSE.name: np.asarray(vector, dtype=np.float32)})
+    with np.errstate(over="ignore", under="ignore"):  # what overflows is refused as infinite
+        text = QueryText("", vectors={DENSE.name: np.asarray(vector, dtype=np.float32)})
     return (yield from search_steps(binding, [text], k, filter, options))[0]
 
 
