@@ -278,10 +278,11 @@ def _is_sound_column(vectors: Sequence[Vector], spec: VectorSpec) -> bool:
         sparse = [vector for vector in vectors if isinstance(vector, SparseVector)]
         return len(sparse) == len(vectors) and _are_sound_sparse(sparse)
     dense = [vector for vector in vectors if not isinstance(vector, SparseVector)]
-    return len(dense) == len(vectors) and all(
-        _is_array(row, _FLOAT32, (spec.size,)) and _SHORTEST_SQUARE <= np.dot(row, row) < np.inf
-        for row in dense
-    )
+    with np.errstate(over="ignore", under="ignore"):
+        return len(dense) == len(vectors) and all(
+            _is_array(row, _FLOAT32, (spec.size,)) and _SHORTEST_SQUARE <= np.dot(row, row) < np.inf
+            for row in dense
+        )
 
 
 def _are_sound_sparse(vectors: Sequence[SparseVector]) -> bool:

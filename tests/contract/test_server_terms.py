@@ -548,8 +548,17 @@ def test_many_searches_are_several_requests(qdrant, client):
     results = index.search_batch([f"question {n}" for n in range(300)], k=1)
     assert [len(hits) for hits in results] == [1] * 300
     sizes = [len(body["searches"]) for body in qdrant.sent("POST", f"{POINTS}/query/batch")]
-    assert sum(sizes) == 300
+    assert sum(sizes) == 300 * 5  # three lists to fuse, and the best of the two of words
     assert max(sizes) <= 64
+
+
+def test_the_default_search_is_two_requests(qdrant, client):
+    index = opened(client)
+    index.add(chunks(2))
+    before = len(qdrant.requests)
+    assert len(index.search("question", k=2)) == 2
+    paths = [path for _, path, _ in qdrant.requests[before:]]
+    assert paths == [f"{POINTS}/query/batch", POINTS]
 
 
 def test_several_batches_are_written_at_once(qdrant, client, add):

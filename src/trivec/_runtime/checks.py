@@ -23,6 +23,7 @@ __all__ = [
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """How a model computes on torch: in single, brain or half precision."""
 
+_BEYOND = 2**53
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 120
 _REPR.maxlevel = 3
@@ -78,16 +79,20 @@ def check_depth(name: str, value: object, most: int) -> None:
 
 
 def check_least(name: str, value: object, least: int, *, or_none: bool = False) -> None:
-    """Refuse what is not an integer of at least ``least``.
+    """Refuse what is not an integer of at least ``least``, and below 2**53.
+
+    Beyond that, JSON and the engines' own integers no longer hold what was meant.
 
     Raises:
         InputError: it is not.
     """
     if value is None and or_none:
         return
+    none = ", or None" if or_none else ""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        none = ", or None" if or_none else ""
         raise InputError(f"{name}={shown(value)}; it must be an integer of at least {least}{none}")
+    if not value < _BEYOND:
+        raise InputError(f"{name}={shown(value)}; it must be below 2**53{none}")
 
 
 def check_number(

@@ -22,7 +22,7 @@ import numpy as np
 from trivec._runtime.checks import shown
 from trivec.errors import InputError
 
-__all__ = ["check_fields", "checked"]
+__all__ = ["check_fields", "checked", "unchecked"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,6 +64,11 @@ def checked(function: F) -> F:
     return cast("F", called)
 
 
+def unchecked(function: F) -> F:
+    """Return a checked function without its check, for what trivec made itself."""
+    return cast("F", inspect.unwrap(function))
+
+
 def check_fields(record: Any) -> None:
     """Refuse a dataclass whose fields do not fit their annotations; see ``checked``.
 
@@ -78,7 +83,10 @@ def check_fields(record: Any) -> None:
 
 def _refusal(name: str, value: object, expected: Any) -> str:
     given = f"{name} is a {type(value).__name__}" if name in _SECRET else f"{name}={shown(value)}"
-    return f"{given}; allowed: {', '.join(_words(expected))}"
+    refusal = f"{given}; allowed: {', '.join(_words(expected))}"
+    if name not in _SECRET and isinstance(value, Hashable) and _fits([value], expected):
+        return f"{refusal}. Give a list: {name}=[{shown(value)}]"
+    return refusal
 
 
 def _words(expected: Any) -> list[str]:
@@ -92,7 +100,7 @@ def _words(expected: Any) -> list[str]:
     if origin is Callable:
         return ["a function"]
     if origin is not None and origin is not np.ndarray:
-        inner = ["/".join(_words(part)) for part in parts if part is not Ellipsis]
+        inner = [" or ".join(_words(part)) for part in parts if part is not Ellipsis]
         if issubclass(origin, Mapping):
             return [f"a dict of {' to '.join(inner)}"]
         plural = "s" if inner[0] in _NAMES.values() else ""
