@@ -40,9 +40,11 @@ def checked(function: F) -> F:
     names = list(inspect.signature(function).parameters)
 
     def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        expected = _parameters(function)
+        expected, sure = _parameters(function), _sure_types(function)
         for name, value in chain(zip(names, args, strict=False), options.items()):
-            if name in expected and not _fits(value, expected[name]):
+            if name not in expected or type(value) in sure[name]:
+                continue
+            if not _fits(value, expected[name]):
                 raise InputError(_refusal(name, value, expected[name]))
 
     if inspect.iscoroutinefunction(function):
@@ -127,6 +129,23 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
         if parameter.annotation is not parameter.empty and parameter.kind not in unchecked
     }
     return _evaluated(annotations, function.__globals__)
+
+
+@cache
+def _sure_types(function: Callable[..., Any]) -> dict[str, frozenset[type]]:
+    """Return the types of each parameter whose values need no closer look."""
+    return {name: frozenset(_sure(kind)) for name, kind in _parameters(function).items()}
+
+
+def _sure(expected: Any) -> set[type]:
+    if expected is None:
+        return {types.NoneType}
+    if typing.get_origin(expected) in (typing.Union, types.UnionType):
+        return {kind for part in typing.get_args(expected) for kind in _sure(part)}
+    unsure = not isinstance(expected, type) or typing.get_origin(expected) is not None
+    if unsure or expected in (float, object) or typing.is_typeddict(expected):
+        return set()
+    return set() if getattr(expected, "_is_protocol", False) else {expected}
 
 
 @cache
