@@ -264,7 +264,9 @@ def _vector(embedding: Sequence[float]) -> FloatArray:
     try:
         return np.asarray(embedding, dtype=np.float32)
     except (ValueError, TypeError) as err:
-        raise InputError(f"query_embedding holds what is no number ({err}); give numbers") from err
+        raise InputError(
+            f"query_embedding holds something else than numbers ({err}); give numbers"
+        ) from err
 
 
 def _arms(query: VectorStoreQuery, index: HybridIndex, options: SearchOptions) -> SearchOptions:

@@ -189,7 +189,7 @@ def test_what_several_queries_found_is_joined(store):
     assert len(unique(found)) == 2
     scores = {float(each.metadata["relevance_score"]) for each in found}
     assert len(scores) > 2, "each query's own score is there"
-    assert {"score", "arms", "matches"} == found[0].metadata["trivec"].keys()
+    assert {"score", "arms", "matches", "parts"} == found[0].metadata["trivec"].keys()
     assert found[0].metadata["trivec"] != {}
     assert found[0].metadata["relevance_score"] != 7.0
 

@@ -204,7 +204,7 @@ def test_what_several_queries_found_is_joined(filled, mode):
     found = fusion.retrieve("green tea")
     ids = [node.node_id for node in found]
     assert len(ids) == len(set(ids)) == 6
-    assert {"arms", "matches"} == found[0].metadata["trivec"].keys()
+    assert {"arms", "matches", "parts"} == found[0].metadata["trivec"].keys()
 
 
 def test_a_cache_keeps_models_apart():
