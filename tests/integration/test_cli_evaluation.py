@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.reading import Reading
 
 from trivec import HybridIndex
 from trivec.errors import ModelError
+from trivec.evaluation import System, save_settings
 
 PASSAGES = {
     "lemon": "Lemons are sour and yellow.",
@@ -122,3 +124,37 @@ def test_a_system_that_is_none_loads_no_model(run, monkeypatch):
     monkeypatch.setattr("trivec.loading.load_encoder", None)
     outcome = run("eval", "asked.csv", "--system", "best")
     assert (outcome.code, "arm='best'" in outcome.err) == (1, True)
+
+
+class TestCompare:
+    def test_two_ways_to_search(self, run):
+        outcome = run("compare", "bm25", "hybrid, rrf", "asked.csv", "--model", "mini")
+        assert outcome.code == 0, outcome.err
+        assert re.match(r"(WIN|TIE|LOSS): bm25 against hybrid, rrf: [+-]0\.\d{4} ", outcome.out)
+
+    def test_two_models_and_two_datasets(self, run):
+        Path("other.csv").write_text(Path("asked.csv").read_text("utf-8"), "utf-8")
+        given = ("compare", "some/model", "other/model", "asked.csv", "other.csv", "--json")
+        verdicts = json.loads(run(*given).out)["verdicts"]
+        assert sorted(verdicts) == ["asked", "other"]
+        assert verdicts["asked"]["comparison"]["first"] == "some/model: hybrid, dbsf"
+
+    def test_an_index_with_a_settings_file(self, run):
+        notes = Path("notes")
+        notes.mkdir()
+        records = [{"id": key, "text": text} for key, text in PASSAGES.items()]
+        (notes / "all.jsonl").write_text("\n".join(map(json.dumps, records)), "utf-8")
+        run("sync", "kb", "notes", "--model", "mini")
+        save_settings(System.from_text("bm25"), "settings.json")
+        outcome = run("compare", "settings.json", "kb", "asked.csv", "--index", "kb", "--json")
+        verdict = json.loads(outcome.out)["verdicts"]["asked"]
+        assert verdict["comparison"]["first"] == "settings.json: bm25"
+        assert verdict["comparison"]["second"] == "kb: hybrid, dbsf"
+
+    @pytest.mark.parametrize(
+        ("sides", "code", "said"),
+        [(("bm25", "bm25"), 2, "are both"), (("bm25", "hybrid, best"), 1, "'best' of the system")],
+    )
+    def test_what_cannot_be_compared(self, run, sides, code, said):
+        outcome = run("compare", *sides, "asked.csv", "--model", "mini")
+        assert (outcome.code, said in outcome.err) == (code, True)

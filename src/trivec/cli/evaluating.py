@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trivec.arms import COLBERT
 from trivec.cli import variables
 from trivec.cli.arguments import (
     MODEL_HELP,
@@ -18,10 +19,10 @@ from trivec.cli.arguments import (
     DeviceOption,
     JsonOption,
     QuietOption,
-    expanded,
 )
 from trivec.cli.chat import connected
 from trivec.cli.exits import INCOMPLETE
+from trivec.cli.paths import expanded
 from trivec.cli.place import Place, chosen_encoder, open_place
 from trivec.cli.progress import counted
 from trivec.cli.rendering import evaluation_table
@@ -40,12 +41,16 @@ __all__ = [
     "encoders_of",
     "eval",
     "evaluated_place",
+    "own_folder",
     "read_datasets",
     "tell_failures",
 ]
 
 MEMO = 50_000
 """Query texts that are kept for the next dataset with the same questions."""
+
+MOST_FOR_COLBERT_ALONE = 500
+"""Passages beyond which ColBERT alone, which has no index, takes longer than all else."""
 
 DATASET = (
     "SQuAD-shaped .json, a folder in BEIR's or TREC's form, or a .csv with the columns question "
@@ -118,7 +123,7 @@ def eval(  # noqa: A001  # the command's name
 
     Several models are compared where --model is repeated.
 
-    Writes report.json and report.md into the folder.
+    Writes report.json, report.md and report.html, which asks for nothing, into the folder.
     Ends with exit code 3 where a system was given up or questions failed.
     """
     from trivec.evaluation import System
@@ -245,7 +250,7 @@ class _Run:
         )
         folder = expanded(self._arguments.to)
         options = EvaluationOptions(
-            folder=_own_folder(folder / "results" / dataset.name, fresh=self._arguments.fresh),
+            folder=own_folder(folder / "results" / dataset.name, fresh=self._arguments.fresh),
             depth=self._arguments.depth,
             rewriters=self._rewriters,
             prefix=f"{Path(name).name}: " if several else "",
@@ -280,16 +285,24 @@ class _Run:
         from trivec.evaluation import System, default_systems
         from trivec.questions import QuestionIndex
 
+        colbert_alone = System.from_text(COLBERT.name)
         try:
             QuestionIndex.open(index, create=False).close()
             questions = True
         except CollectionNotFoundError:
             questions = False
         systems = default_systems(index.schema, reranker=self._rerank, questions=questions)
+        if index.count() > MOST_FOR_COLBERT_ALONE and colbert_alone in systems:
+            systems.remove(colbert_alone)
+            complain(
+                "note",
+                f"colbert alone reads all of more than {MOST_FOR_COLBERT_ALONE} passages for every "
+                "question, and is left out; --system colbert runs it",
+            )
         return [*systems, *([System(rewriting="chat")] if self._rewriters else [])]
 
 
-def _own_folder(folder: Path, *, fresh: bool) -> Path:
+def own_folder(folder: Path, *, fresh: bool) -> Path:
     """Return a folder, without the results of an earlier run where none are wanted."""
     if fresh and folder.is_dir():
         for path in folder.iterdir():
@@ -298,12 +311,13 @@ def _own_folder(folder: Path, *, fresh: bool) -> Path:
 
 
 def _written(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
-    from trivec.evaluation import as_json, as_markdown
+    from trivec.evaluation import as_html, as_json, as_markdown
 
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "report.json": json.dumps(as_json(evaluations), ensure_ascii=False, indent=2),
         "report.md": as_markdown(evaluations),
+        "report.html": as_html(evaluations),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -228,7 +228,7 @@ class EdgeStore:
         import qdrant_edge as edge
 
         require_page(limit - 1)
-        with self._engine() as shard:
+        with self._engine() as shard:  # which names what the engine refuses
             request = edge.ScrollRequest(
                 offset=offset,
                 limit=limit,
@@ -267,12 +267,11 @@ class EdgeStore:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
-        within = codec.edge_filter(filter)
         with self._engine(0) as shard:
-            if within is not None:
+            if ids is not None:
+                shard.update(edge.UpdateOperation.delete_points(list(ids)))
+            elif (within := codec.edge_filter(filter)) is not None:
                 shard.update(edge.UpdateOperation.delete_points_by_filter(within))
-            else:
-                shard.update(edge.UpdateOperation.delete_points(list(ids or ())))
 
     @checked
     def count(self, filter: Filter | None = None) -> int:
