@@ -4,38 +4,60 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-EXTRAS := mini,export,openai,langchain,llama-index,cli,documents
+RUNNABLE := $(VENV)/.runnable
+DEMO_EXTRAS := mini,cli,files
+EXTRAS := mini,flag,openai,langchain,llama-index,cli,documents,evaluation
 CONSTRAINTS := constraints.txt
 LLM_VENV := .venv-llm
 LLM_INSTALLED := $(LLM_VENV)/.installed
 LLM_CMAKE := $(if $(filter x86_64,$(shell uname -m)),-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON)
 DATA ?=
 SAMPLE ?=
+URL ?=
+GRPC_PORT ?=
+SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py test_index.py test_index_filters.py \
+  test_add_arm.py test_async_index.py test_question_index.py test_identity.py test_unfinished.py test_search_overrides.py \
+  test_depth.py test_late_chunking.py) $(addprefix tests/integration/,test_interop_core.py langchain/test_standard.py \
+  langchain/test_vectorstore.py langchain/test_interop.py llama_index/test_conformance.py llama_index/test_vectorstore.py \
+  llama_index/test_interop.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-llm trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test test-damage test-server test-llm properties trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## build .venv with everything that the other targets need
 
-# torch comes first and alone, so that its pinned version, and not a dependency's range, decides the build.
-$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+# what the demo runs with: no torch
+$(RUNNABLE): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than Python 3.11; set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$(DEMO_EXTRAS)]'
+	@touch $@
+
+# torch comes first and alone, so that its pinned version, and not a dependency's range, decides the build.
+$(INSTALLED): $(RUNNABLE)
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) torch
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$(EXTRAS)]' --group dev
 	@touch $@
 
-demo: $(INSTALLED) ## index the sample and ask it questions in two languages
+demo: $(RUNNABLE) ## index the sample and ask it questions in two languages
 	$(BIN)/python scripts/demo.py
 
 # a worker for each core; half of a run waits for the disk. One thread each: the models are tiny.
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+test-damage: $(INSTALLED) ## every kind of damage to every file of an index; prints the table of docs/durability.md
+	TRIVEC_DAMAGE=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/integration/test_damage.py
+
+test-server: $(INSTALLED) ## the contract suites on a running Qdrant: URL=http://... [GRPC_PORT=6334]
+	@test -n '$(URL)' || { echo "name the server: make test-server URL=http://localhost:6333 [GRPC_PORT=6334]"; exit 2; }
+	TRIVEC_TEST_SERVER='$(URL)' TRIVEC_TEST_GRPC_PORT='$(GRPC_PORT)' OMP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest -p tests.server_plugin -rs $(SERVER_SUITES)
 
 # llama.cpp compiles for some minutes; built for what every x86-64 CPU of the last ten years can do,
 # since a build for the one at hand can die of an illegal instruction in a virtual machine.
@@ -47,6 +69,10 @@ $(LLM_INSTALLED): constraints-llm.txt
 
 test-llm: $(INSTALLED) $(LLM_INSTALLED) ## rewriting, answers and refusals by a real small model, served here over HTTP
 	TRIVEC_LLM_PYTHON=$(LLM_VENV)/bin/python $(BIN)/python -m pytest tests/llm
+
+properties: $(INSTALLED) ## the property suites with thirty times the examples, new ones each time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --hypothesis-profile thorough \
+	  --timeout 3000 tests/property
 
 trial: $(INSTALLED) ## a folder of every format and encoding through the commands: some minutes
 	$(BIN)/python -m scripts.trial
@@ -84,7 +110,7 @@ constraints: ## take the newest versions that fit and pin them
 	{ sed -n '/^#/p' $(CONSTRAINTS); \
 	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > $(CONSTRAINTS).new
 	mv $(CONSTRAINTS).new $(CONSTRAINTS)
-	@touch $(INSTALLED)
+	@touch $(RUNNABLE) $(INSTALLED)
 
 clean: ## remove what the targets made, .venv included
 	rm -rf $(VENV) $(LLM_VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants dist build

@@ -33,7 +33,7 @@ from trivec._models.onnx_choice import describe, measured
 from trivec._models.onnx_measuring import LAYOUTS
 from trivec.encoders import FlagEncoder, OnnxEncoder, OnnxOptions
 from trivec.exporting import ExportOptions, export_encoder, export_reranker
-from trivec.mini import MiniEncoder
+from trivec.mini import MiniEncoder, MiniFlagEncoder
 from trivec.rerankers import FlagReranker, OnnxReranker, OnnxRerankerOptions
 from trivec.testing import build_tiny_m3, build_tiny_reranker
 
@@ -143,11 +143,10 @@ def _mini(
     counts: tuple[int, int],
     goals: Goals,  # noqa: ARG001  # the same
     limit: Limit,
-    place: Path,
+    place: Path,  # noqa: ARG001  # the same
 ) -> list[Work]:
-    folder = MiniEncoder().folder
-    _in_a_process("export-mini", folder, place / "mini-onnx")
-    encoder = OnnxEncoder(place / "mini-onnx", options=OnnxOptions(precision="int8"))
+    folder = MiniFlagEncoder().folder
+    encoder = MiniEncoder(OnnxOptions(precision="int8"))
     peers = _flag(folder, pooling_method="mean"), _sentence_transformer(folder, "mean")
     return _encoding(Models(encoder, *peers, MINI), counts[0], Goals(None, None), limit)
 
@@ -272,8 +271,6 @@ def _do(what: str, folder: Path, argument: str) -> None:
     options = ExportOptions(precisions=("int8",))
     if what == "export":
         export_encoder(FlagEncoder(folder), argument, options=options)
-    elif what == "export-mini":
-        export_encoder(MiniEncoder(), argument, options=options)
     elif what == "export-reranker":
         export_reranker(FlagReranker(folder), argument, options=options)
     else:

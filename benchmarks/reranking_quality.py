@@ -26,7 +26,7 @@ from trivec import Chunk, Hit, HybridIndex
 from trivec.encoders import MemoEncoder
 from trivec.mini import MiniEncoder, MiniReranker
 from trivec.mini.reranker import RETRIEVAL_WEIGHT
-from trivec.mini.states import MiniStates, StatesOptions
+from trivec.mini.states import MiniStates
 from trivec.protocols import Reranker
 from trivec.rerankers import MaxSimReranker, RankingOptions, rank
 from trivec.types import ALL_HEADS, FloatArray
@@ -133,8 +133,7 @@ def _reranked(reranker: Reranker, options: RankingOptions) -> Order:
 def run(data: Path = SHIPPED, questions: int = 0) -> list[Row]:
     """Measure every order on every corpus of :data:`CORPORA`."""
     encoder = MiniEncoder()
-    options = StatesOptions(device="cpu", precision="fp32", max_batch_tokens=2048)
-    mini = Once(MiniReranker(states=RememberedStates(MiniStates(encoder, options))))
+    mini = Once(MiniReranker(states=RememberedStates(MiniStates(encoder))))
     rows = []
     for name in CORPORA:
         corpus = read_corpus(data / f"{name}.json", questions)

@@ -32,7 +32,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from trivec.mini import MINI_OPTIONS, MiniEncoder
+from trivec.mini import MINI_FLAG_OPTIONS, MiniFlagEncoder
 
 SEED = 0
 PASSAGES = {"cmrc": 256, "drcd_dev": 600, "drcd_test": 200, "cranfield": 1000}
@@ -197,7 +197,7 @@ def read_collections(data: Path) -> tuple[list[Collection], list[Collection]]:
 # features --------------------------------------------------------------------------------------
 
 
-def compute_features(encoder: MiniEncoder, texts: list[str], *, query: bool) -> Features:
+def compute_features(encoder: MiniFlagEncoder, texts: list[str], *, query: bool) -> Features:
     """Run the frozen encoder; special and instruction tokens are left out as in the product."""
     options = encoder.options
     # the ColBERT head of mini is the identity: its rows are the token states
@@ -232,7 +232,7 @@ class Encoded:
 
 
 def encode_collection(
-    encoder: MiniEncoder, collection: Collection, known: Sequence[Encoded]
+    encoder: MiniFlagEncoder, collection: Collection, known: Sequence[Encoded]
 ) -> Encoded:
     """Compute the features of a collection; passages of a known one are not computed again."""
     started = time.monotonic()
@@ -342,7 +342,7 @@ def main() -> None:
 
 def load_features(data: Path) -> tuple[list[Encoded], list[Encoded], Tensor]:
     """Return the features of the collections to train on and held out, and the special tokens."""
-    encoder = MiniEncoder(replace(MINI_OPTIONS, precision="bf16", normalize=False))
+    encoder = MiniFlagEncoder(replace(MINI_FLAG_OPTIONS, precision="bf16", normalize=False))
     train_data: list[Encoded] = []
     held_out: list[Encoded] = []
     for encoded, parts in zip((train_data, held_out), read_collections(data), strict=True):

@@ -29,12 +29,12 @@ from safetensors.numpy import load_file, save_file
 from train_mini_heads import HELD_OUT, Collection, read_cranfield, read_squad, select
 
 from trivec import Chunk, HybridIndex
-from trivec.encoders import MemoEncoder
-from trivec.mini import MINI_OPTIONS, MiniEncoder
-from trivec.mini.folder import MINI_HEADS
+from trivec.encoders import MemoEncoder, OnnxOptions
+from trivec.mini import MiniEncoder
 from trivec.mini.reranker import RETRIEVAL_WEIGHT
 from trivec.mini.reranker_head import MiniHead
-from trivec.mini.states import MiniStates, StatesOptions
+from trivec.mini.source import MINI_HEADS
+from trivec.mini.states import MiniStates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -177,10 +177,8 @@ def main() -> None:
     token = heads["sparse.weight"][0].astype(np.float32)
     token_bias = heads["sparse.bias"].astype(np.float32)
     head = MiniHead(token, token_bias, np.ones(1, np.float32), np.zeros(1, np.float32))
-    encoder = MiniEncoder(replace(MINI_OPTIONS, precision="bf16"))
-    states = MiniStates(
-        encoder, StatesOptions(device="cpu", precision="bf16", max_batch_tokens=2048)
-    )
+    encoder = MiniEncoder(OnnxOptions(precision="fp32"))
+    states = MiniStates(encoder)
     train, held_out = read_collections(arguments.data)
     scale, bias = fit([judge(part, encoder, states, head) for part in train])
     print(f"scale {scale:.3f}, bias {bias:.3f}")

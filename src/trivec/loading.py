@@ -4,65 +4,102 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
+from trivec._models.backend import Backend, choose_backend
+from trivec._models.folder import HubOptions
 from trivec._models.onnx_choice import OnnxPrecision
-from trivec._models.onnx_folder import MANIFEST
 from trivec._models.onnx_session import execution_provider
+from trivec._runtime.typed import checked
 from trivec.encoders.flag import FlagEncoder, FlagOptions, Precision
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
-from trivec.mini import MINI_OPTIONS, MiniEncoder, MiniReranker, MiniRerankerOptions
+from trivec.mini import MINI_FLAG_OPTIONS, MiniEncoder, MiniFlagEncoder, MiniReranker
 from trivec.rerankers.flag import FlagReranker, FlagRerankerOptions
 from trivec.rerankers.onnx import OnnxReranker, OnnxRerankerOptions
 
-__all__ = ["load_encoder", "load_reranker"]
+__all__ = ["Backend", "load_encoder", "load_reranker"]
 
 
+@checked
 def load_encoder(
-    model: str | Path, *, device: str = "cpu", precision: str | None = None
+    model: str | Path,
+    *,
+    device: str = "cpu",
+    precision: str | None = None,
+    backend: Backend | None = None,
+    hub: HubOptions | None = None,
 ) -> FlagEncoder | OnnxEncoder:
     """Return the encoder of that name; nothing is loaded yet.
 
     Args:
-        model: ``"mini"``, a folder that ``trivec export`` wrote, a folder in the BGE-M3 format, or
-            a hub id such as ``BAAI/bge-m3``. A folder that is called mini is reached as
-            ``"./mini"``.
+        model: ``"mini"``, a hub id such as ``BAAI/bge-m3``, a folder in the BGE-M3 format, or one
+            that ``trivec export`` wrote. A folder that is called mini is reached as ``"./mini"``.
         device: where it computes, as PyTorch names it.
-        precision: ``fp32``, ``bf16`` or ``fp16``, by default ``fp32``; of an exported model
-            ``auto``, ``fp32`` or ``int8``, by default ``auto``.
+        precision: of ``onnx`` ``auto``, ``fp32`` or ``int8``, by default ``auto``; of ``flag``
+            ``fp32``, ``bf16`` or ``fp16``, by default ``fp32``.
+        backend: ``onnx`` is ONNX Runtime, ``flag`` is FlagEmbedding on PyTorch. None takes
+            ``onnx`` on a CPU where it is installed, and ``flag`` on other devices; the log says
+            which and why.
+        hub: revision, cache and whether to stay offline, for a hub id.
 
     Raises:
-        InputError: the precision or the device is not allowed.
+        InputError: the precision, the device or the backend is not allowed.
     """
-    if model != "mini" and Path(model).expanduser().joinpath(MANIFEST).is_file():
-        exported = OnnxOptions(
+    if choose_backend(model, device=device, precision=precision, asked=backend) == "onnx":
+        options = OnnxOptions(
             precision=cast("OnnxPrecision", precision or "auto"),
             provider=execution_provider(device),
+            hub=hub or HubOptions(),
         )
-        return OnnxEncoder(model, options=exported)
+        return MiniEncoder(options) if model == "mini" else OnnxEncoder(model, options=options)
     plain = cast("Precision", precision or "fp32")
     if model == "mini":
-        return MiniEncoder(replace(MINI_OPTIONS, device=device, precision=plain))
-    return FlagEncoder(model, options=FlagOptions(device=device, precision=plain))
+        return MiniFlagEncoder(replace(MINI_FLAG_OPTIONS, device=device, precision=plain))
+    return FlagEncoder(
+        model, options=FlagOptions(device=device, precision=plain, **_hub_arguments(hub))
+    )
 
 
+@checked
 def load_reranker(
-    model: str | Path, *, device: str = "cpu"
+    model: str | Path,
+    *,
+    device: str = "cpu",
+    backend: Backend | None = None,
+    hub: HubOptions | None = None,
 ) -> MiniReranker | OnnxReranker | FlagReranker:
     """Return the reranker of that name; nothing is loaded yet.
 
     Args:
-        model: ``"mini"``, a folder that ``trivec export`` wrote, a folder with a cross-encoder, or
-            a hub id such as ``BAAI/bge-reranker-v2-m3``. A folder that is called mini is reached
-            as ``"./mini"``.
-        device: where it computes, as PyTorch names it.
+        model: ``"mini"``, a hub id such as ``BAAI/bge-reranker-v2-m3``, a folder with a
+            cross-encoder, or one that ``trivec export`` wrote. A folder that is called mini is
+            reached as ``"./mini"``.
+        device: where it computes, as PyTorch names it; ``mini`` runs in ONNX Runtime on all.
+        backend: as in :func:`load_encoder`.
+        hub: as in :func:`load_encoder`.
 
     Raises:
-        InputError: an exported model does not run on the device.
+        InputError: the device or the backend is not allowed.
     """
     if model == "mini":
-        return MiniReranker(MiniRerankerOptions(device=device))
-    if Path(model).expanduser().joinpath(MANIFEST).is_file():
-        options = OnnxRerankerOptions(provider=execution_provider(device))
+        return MiniReranker(OnnxOptions(provider=execution_provider(device)))
+    if choose_backend(model, device=device, precision=None, asked=backend) == "onnx":
+        options = OnnxRerankerOptions(provider=execution_provider(device), hub=hub or HubOptions())
         return OnnxReranker(model, options=options)
-    return FlagReranker(model, options=FlagRerankerOptions(device=device))
+    return FlagReranker(model, options=FlagRerankerOptions(device=device, **_hub_arguments(hub)))
+
+
+class _HubArguments(TypedDict):
+    revision: str | None
+    cache_dir: Path | None
+    local_files_only: bool
+
+
+def _hub_arguments(hub: HubOptions | None) -> _HubArguments:
+    """Return what the options of FlagEmbedding's classes call the hub's."""
+    hub = hub or HubOptions()
+    return {
+        "revision": hub.revision,
+        "cache_dir": hub.cache_dir,
+        "local_files_only": hub.local_files_only,
+    }

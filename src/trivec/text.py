@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivec._runtime.checks import check_least
+from trivec._runtime.checks import check_least, shown
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Span:
     end: int
 
 
+@checked
 def clean(text: str) -> str:
     r"""Return a text that every encoding, engine and model takes; its content is unchanged.
 
@@ -64,6 +66,7 @@ def clean(text: str) -> str:
     return LINE_END.sub("\n", text).translate(CONTROLS)
 
 
+@checked
 def is_blank(text: str) -> bool:
     """Say whether nothing in a text can be seen: white space, control and format characters."""
     return all(
@@ -71,6 +74,7 @@ def is_blank(text: str) -> bool:
     )
 
 
+@checked
 def split(
     text: str,
     tokenizer: Tokenizer | Callable[[str], int],
@@ -172,10 +176,20 @@ def _is_headings(piece: str) -> bool:
     return bool(lines) and all(HEADING.match(line.lstrip()) for line in lines)
 
 
+@checked
 def token_counter(tokenizer: Tokenizer | Callable[[str], int]) -> Callable[[str], int]:
-    """Return a function that counts tokens, whatever truncation the tokenizer is set to."""
+    """Return a function that counts tokens, whatever truncation the tokenizer is set to.
+
+    Raises:
+        InputError: it is neither a tokenizer nor a function.
+    """
     if callable(tokenizer):
         return tokenizer
+    if not callable(getattr(tokenizer, "encode_batch", None)):  # a text has encode() as well
+        raise InputError(
+            f"tokenizer={shown(tokenizer)}; allowed: a tokenizers.Tokenizer, or a function that "
+            "counts the tokens of a text"
+        )
 
     def count(text: str) -> int:
         encoding = tokenizer.encode(text, add_special_tokens=False)

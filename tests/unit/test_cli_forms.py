@@ -34,26 +34,26 @@ def kb(run, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("given", "arms", "weighted"),
+    ("given", "arms"),
     [
-        (["dense,bm25"], {"dense": 1, "bm25": 1}, False),
-        (["dense", "bm25"], {"dense": 1, "bm25": 1}, False),
-        (["dense, bm25"], {"dense": 1, "bm25": 1}, False),
-        (["dense bm25"], {"dense": 1, "bm25": 1}, False),
-        (["dense;BM25"], {"dense": 1, "bm25": 1}, False),
-        (['["dense", "bm25"]'], {"dense": 1, "bm25": 1}, False),
-        (["dense=1,bm25=0.5"], {"dense": 1, "bm25": 0.5}, True),
-        (["dense:1;bm25:.5"], {"dense": 1, "bm25": 0.5}, True),
-        (["Dense = 1, bm25 = 0.5"], {"dense": 1, "bm25": 0.5}, True),
-        (['{"dense": 1, "bm25": 0.5}'], {"dense": 1, "bm25": 0.5}, True),
-        (["dense=1", "bm25=5e-1"], {"dense": 1, "bm25": 0.5}, True),
-        (["dense,dense"], {"dense": 1}, False),
-        (["mine"], {"mine": 1}, False),
-        (None, None, False),
+        (["dense,bm25"], {"dense": 1, "bm25": 1}),
+        (["dense", "bm25"], {"dense": 1, "bm25": 1}),
+        (["dense, bm25"], {"dense": 1, "bm25": 1}),
+        (["dense bm25"], {"dense": 1, "bm25": 1}),
+        (["dense;BM25"], {"dense": 1, "bm25": 1}),
+        (['["dense", "bm25"]'], {"dense": 1, "bm25": 1}),
+        (["dense=1,bm25=0.5"], {"dense": 1, "bm25": 0.5}),
+        (["dense:1;bm25:.5"], {"dense": 1, "bm25": 0.5}),
+        (["Dense = 1, bm25 = 0.5"], {"dense": 1, "bm25": 0.5}),
+        (['{"dense": 1, "bm25": 0.5}'], {"dense": 1, "bm25": 0.5}),
+        (["dense=1", "bm25=5e-1"], {"dense": 1, "bm25": 0.5}),
+        (["dense,dense"], {"dense": 1}),
+        (["mine"], {"mine": 1}),
+        (None, None),
     ],
 )
-def test_forms_of_arms(given, arms, weighted):
-    assert arm_weights(given) == (arms, weighted)
+def test_forms_of_arms(given, arms):
+    assert arm_weights(given) == arms
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 
 from trivec.encoders import FlagEncoder, FlagOptions, MemoEncoder, OnnxEncoder, RemoteEncoder
 from trivec.errors import InputError, ModelError
-from trivec.mini import MiniEncoder, MiniReranker, MiniRerankerOptions
+from trivec.loading import load_reranker
+from trivec.mini import MiniEncoder, MiniReranker
 from trivec.rerankers import FlagReranker, FlagRerankerOptions, MaxSimReranker, OnnxReranker
 from trivec.testing import FakeEncoder
 
@@ -144,11 +145,11 @@ def test_a_device_that_is_not_there(tiny_m3, tiny_reranker, device):
 
 @pytest.mark.model
 def test_a_device_that_is_not_there_for_mini():
-    reranker = MiniReranker(MiniRerankerOptions(device="cuda"))
-    with pytest.raises(ModelError, match=r"device='cuda'.*this machine has cpu"):
+    reranker = load_reranker("mini", device="cuda")
+    with pytest.raises(ModelError, match=r"provider='CUDAExecutionProvider'; this onnxruntime has"):
         reranker.score("x", ["y"])
 
 
 def test_a_memo_takes_no_text_for_a_list():
-    with pytest.raises(InputError, match="give a list of texts"):
+    with pytest.raises(InputError, match="allowed: a list of texts"):
         MemoEncoder(FakeEncoder()).encode_documents("one text")

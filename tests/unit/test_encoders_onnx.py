@@ -16,7 +16,7 @@ import pytest
 from trivec._models import onnx_choice, onnx_session
 from trivec._models.onnx_measuring import Int8Product, Measured
 from trivec.encoders import FlagEncoder, FlagOptions, OnnxEncoder, OnnxOptions
-from trivec.errors import InputError, ModelError
+from trivec.errors import InputError, MissingHeadError, ModelError
 from trivec.exporting import ExportOptions, export_encoder
 from trivec.loading import load_encoder
 from trivec.rerankers import OnnxReranker
@@ -116,6 +116,107 @@ class TestParity:
         assert exported.decode_tokens(ids) == flag.decode_tokens(ids)
 
 
+class TestByName:
+    """A model's own files, written down as a graph at first use."""
+
+    def test_in_fp32_nothing_tells_them_apart(self, flag, tiny_m3):
+        encoder = OnnxEncoder(tiny_m3, options=FP32)
+        for texts in TEXTS.values():
+            assert_equal_encodings(encoder.encode_documents(texts), flag.encode_documents(texts))
+        assert encoder.info == flag.info
+
+    def test_it_is_written_once(self, tiny_m3, tmp_path, monkeypatch):
+        folder = OnnxEncoder(tiny_m3, options=INT8).folder
+        assert folder.parent == tmp_path / "cache" / "onnx"
+        monkeypatch.setattr("trivec._graphs.cached.write_export", None)
+        assert OnnxEncoder(tiny_m3, options=INT8).folder == folder
+
+    def test_other_weights_are_another_folder(self, tiny_m3, tmp_path):
+        from trivec.testing import build_tiny_m3
+
+        other = build_tiny_m3(tmp_path / tiny_m3.name, seed=1)
+        assert OnnxEncoder(other, options=INT8).folder != OnnxEncoder(tiny_m3, options=INT8).folder
+
+    def test_lengths_are_those_that_it_has_positions_for(self, tiny_m3, tmp_path):
+        folder = Path(shutil.copytree(tiny_m3, tmp_path / "short"))
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        config["max_position_embeddings"] = 102
+        (folder / "config.json").write_text(json.dumps(config), "utf-8")
+        encoder = OnnxEncoder(folder, options=INT8)
+        assert encoder.info.max_length == 100
+        with pytest.raises(InputError, match="passage_max_length=101"):
+            _ = OnnxEncoder(folder, options=replace(INT8, passage_max_length=101)).info
+
+    def test_how_near_was_not_measured(self, tiny_m3):
+        assert OnnxEncoder(tiny_m3, options=INT8).agreement.texts == 0
+
+
+@pytest.fixture(scope="module")
+def sentence_encoder(tiny_m3, tmp_path_factory):
+    import torch
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("bert")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_m3 / name, folder / name)
+    vocabulary = json.loads((tiny_m3 / "config.json").read_text("utf-8"))["vocab_size"]
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = BertConfig(
+        vocab_size=vocabulary, **sizes, intermediate_size=64, max_position_embeddings=64
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+class TestSentenceEncoder:
+    """A BERT without M3's heads, as bge-small-en is."""
+
+    @pytest.mark.parametrize("pooling", [None, "cls", "mean"])
+    def test_dense_vectors_are_those_of_pytorch(self, sentence_encoder, tmp_path, pooling):
+        import torch
+        from transformers import BertModel
+
+        model = Path(shutil.copytree(sentence_encoder, tmp_path / "model"))
+        if pooling is not None:
+            (model / "1_Pooling").mkdir()
+            modes = {
+                f"pooling_mode_{name}": pooling in name for name in ("cls_token", "mean_tokens")
+            }
+            (model / "1_Pooling" / "config.json").write_text(json.dumps(modes), "utf-8")
+        encoder = OnnxEncoder(model, options=OnnxOptions(precision="fp32"))
+        assert encoder.info.heads == ("dense",)
+        assert (encoder.info.colbert_dim, encoder.info.max_length) == (None, 64)
+        ids = torch.tensor([encoder.tokenizer.encode(ENGLISH).ids])
+        with torch.inference_mode():
+            states = BertModel.from_pretrained(model).eval()(ids).last_hidden_state[0]
+        expected = states.mean(dim=0) if pooling == "mean" else states[0]
+        (found,) = encoder.encode_documents([ENGLISH], heads=("dense",))
+        normalized = torch.nn.functional.normalize(expected, dim=-1).numpy()
+        np.testing.assert_allclose(found.dense, normalized, atol=1e-5)
+        spans = encoder.encode_long(ENGLISH, [(0, 20)], heads=("dense",))
+        assert spans[0].dense.shape == (32,)
+
+    def test_other_heads_are_refused(self, sentence_encoder):
+        encoder = OnnxEncoder(sentence_encoder, options=OnnxOptions(precision="int8"))
+        with pytest.raises(MissingHeadError, match=r"no head for sparse, colbert; ask for heads="):
+            encoder.encode_documents(["river"])
+
+    def test_another_pooling_is_refused(self, sentence_encoder, tmp_path):
+        model = Path(shutil.copytree(sentence_encoder, tmp_path / "model"))
+        (model / "1_Pooling").mkdir()
+        modes = {"pooling_mode_max_tokens": True}
+        (model / "1_Pooling" / "config.json").write_text(json.dumps(modes), "utf-8")
+        with pytest.raises(ModelError, match=r"asks for \['max'\]; cls or mean"):
+            OnnxEncoder(model, options=OnnxOptions(precision="int8")).load()
+
+    def test_one_head_of_two_is_a_damage(self, sentence_encoder, tiny_m3, tmp_path):
+        model = Path(shutil.copytree(sentence_encoder, tmp_path / "model"))
+        shutil.copy(tiny_m3 / "sparse_linear.pt", model)
+        with pytest.raises(MissingHeadError, match=r"no colbert_linear\.pt"):
+            OnnxEncoder(model).load()
+
+
 class TestInt8:
     def test_is_near_and_says_how_near(self, exported_m3, exported):
         encoder = OnnxEncoder(exported_m3, options=INT8)
@@ -137,21 +238,21 @@ class TestInt8:
 
     def test_a_row_of_zeros_is_a_row_of_zeros(self, tmp_path):
         """Its scale is 0, and so is what it is divided by."""
-        from trivec.exporting.graph import Graph
-        from trivec.exporting.linear import Int8
+        from trivec._graphs.graph import Graph
+        from trivec._graphs.linear import Int8
 
         weight = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
         rows = np.random.default_rng(1).normal(size=(5, 64)).astype(np.float32)
         rows[2] = 0
         with (tmp_path / "data").open("wb") as data:
             graph, int8 = Graph(data, "data"), Int8()
-            graph.input("rows", "FLOAT", ["tokens", 64])
+            graph.input("rows", "float32", ["tokens", 64])
             count = graph.constant("count", np.array([len(rows)]))
             int8.begin(graph, count)
             product = int8.linear(graph, int8.prepared(graph, "rows", "x"), weight, "layer")
-            graph.output(product, "FLOAT", ["tokens", 3])
+            graph.output(product, "float32", ["tokens", 3])
             path = tmp_path / "graph.onnx"
-            path.write_bytes(graph.model().SerializeToString())
+            path.write_bytes(graph.content())
         session = onnx_session.Session(path, onnx_session.SessionOptions(1, CPU, spinning=False))
         (found,) = session.run([product], {"rows": rows})
         assert not found[2].any()
@@ -227,10 +328,11 @@ class TestDamage:
         with pytest.raises(ModelError, match="manifest says"):
             OnnxEncoder(damaged).info  # noqa: B018
 
-    def test_no_export_at_all(self, tiny_m3, tmp_path):
-        for path in (tiny_m3, tmp_path, tmp_path / "absent"):
-            with pytest.raises(ModelError, match=r"is not an export folder.*trivec export"):
-                OnnxEncoder(path).load()
+    def test_neither_an_export_nor_a_model(self, tmp_path):
+        with pytest.raises(ModelError, match=r"is not a model's folder: it has no config\.json"):
+            OnnxEncoder(tmp_path).load()
+        with pytest.raises(ModelError, match="is not a folder; give a folder in the BGE-M3"):
+            OnnxEncoder(tmp_path / "absent").load()
 
     def test_a_reranker_is_no_encoder(self, exported_reranker, exported_m3):
         with pytest.raises(
@@ -316,7 +418,7 @@ class TestLoading:
     def test_by_name(self, exported_m3, tiny_m3):
         assert isinstance(load_encoder(exported_m3), OnnxEncoder)
         assert isinstance(load_encoder(str(exported_m3), precision="fp32"), OnnxEncoder)
-        assert isinstance(load_encoder(tiny_m3), FlagEncoder)
+        assert type(load_encoder(tiny_m3, backend="flag")) is FlagEncoder
         with pytest.raises(InputError, match="device='tpu'"):
             load_encoder(exported_m3, device="tpu")
 
@@ -324,7 +426,7 @@ class TestLoading:
         folder = shutil.copytree(tiny_m3, tmp_path / "hub")
         shutil.copytree(exported_m3, folder / "onnx")
         assert OnnxEncoder(folder, options=FP32).folder == folder / "onnx"
-        assert isinstance(load_encoder(folder), FlagEncoder)  # never another model unasked
+        assert load_encoder(folder).folder == folder / "onnx"
 
     def test_constructing_loads_nothing(self):
         assert repr(OnnxEncoder("no/such/folder")) == "OnnxEncoder('no/such/folder')"

@@ -58,6 +58,7 @@ def test_the_collections_own_precision_is_not_confined(kb):
     ("agreement", "message"),
     [
         (None, "nobody measured"),
+        (Agreement(texts=0), "nobody measured"),
         (replace(NEAR, dense_cosine_mean=0.98), "mean cosine of 0.9800"),
         (replace(NEAR, sparse_top10_shared=0.8), "to 0.80 the same"),
     ],

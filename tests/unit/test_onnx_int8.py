@@ -105,7 +105,7 @@ class TestExactness:
 
     def test_what_cannot_run_is_not_exact_and_stops_nothing(self, monkeypatch, caplog):
         session = onnx_measuring._session
-        signed = onnx_measuring._TYPES["int8"]
+        signed = onnx_measuring.ELEMENT_TYPES["int8"]
 
         def refuse(model):
             whole = message("Model")
@@ -350,31 +350,31 @@ class TestCpu:
 
 def write_products(folder, weights, *, shared=False):
     """Write a graph that multiplies the same rows by each weight, as an export does."""
-    from trivec.exporting.graph import Graph
-    from trivec.exporting.linear import Int8
+    from trivec._graphs.graph import Graph
+    from trivec._graphs.linear import Int8
 
     with (folder / "graph.onnx.data").open("wb") as data:
         graph, int8 = Graph(data, "graph.onnx.data"), Int8()
         inputs = weights[0].shape[1]
-        graph.input("rows", "FLOAT", ["tokens", inputs])
+        graph.input("rows", "float32", ["tokens", inputs])
         int8.begin(graph, graph.constant("count", np.array([5])))
         prepared = int8.prepared(graph, "rows", "x")
         for number, weight in enumerate(weights):
             name = int8.linear(graph, prepared, weight, f"layer{number}")
-            graph.output(name, "FLOAT", ["tokens", len(weight)])
+            graph.output(name, "float32", ["tokens", len(weight)])
         if shared:
             same = int8.linear(graph, prepared, weights[0], "layer0.again")
             again = graph._nodes[-2]
             again.input[1], again.input[3] = "layer0.weight", "layer0.scale"
-            graph.output(same, "FLOAT", ["tokens", len(weights[0])])
+            graph.output(same, "float32", ["tokens", len(weights[0])])
         path = folder / "graph.onnx"
-        path.write_bytes(graph.model().SerializeToString())
+        path.write_bytes(graph.content())
     return path
 
 
 def expected_products(rows, weights):
     """Return what 8 bits give where the integers are right."""
-    from trivec.exporting.linear import quantized_rows
+    from trivec._graphs.linear import quantized_rows
 
     scale = np.abs(rows).max(axis=1, keepdims=True) * np.float32(1 / 127)
     integers = np.rint(rows / scale).astype(np.int64)

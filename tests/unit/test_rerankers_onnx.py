@@ -129,9 +129,10 @@ def test_constructing_loads_nothing():
 
 def test_by_name(exported_reranker, tiny_reranker):
     assert type(load_reranker(exported_reranker)) is OnnxReranker
-    assert type(load_reranker(str(tiny_reranker))) is FlagReranker
+    assert type(load_reranker(str(tiny_reranker))) is OnnxReranker
+    assert type(load_reranker(str(tiny_reranker), backend="flag")) is FlagReranker
     assert type(load_reranker("BAAI/bge-reranker-v2-m3", device="cuda:1")) is FlagReranker
-    assert type(load_reranker("./mini")) is FlagReranker
+    assert type(load_reranker("./mini")) is OnnxReranker
     assert type(load_reranker("mini")) is MiniReranker
     with pytest.raises(InputError, match=r"device='tpu'.*cpu, cuda"):
         load_reranker(exported_reranker, device="tpu")

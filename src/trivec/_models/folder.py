@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trivec.errors import MissingDependencyError, ModelError
+from trivec._runtime.dependencies import unavailable
+from trivec.errors import ModelError
 
 __all__ = [
     "HubOptions",
@@ -26,7 +27,7 @@ _WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 _NOT_NEEDED = ["*.msgpack", "*.ot", "*.h5", "*.onnx*", "onnx/*", "openvino/*", "imgs/*", "*.jpg"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubOptions:
     """How a model is fetched by its hub id.
 
@@ -69,7 +70,7 @@ def _download(name: str, hub: HubOptions) -> Path:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HFValidationError
     except ImportError as err:
-        raise MissingDependencyError(err.name or "huggingface_hub", "flag") from err
+        raise unavailable(err, "huggingface_hub", "onnx") from err
     try:
         return Path(
             snapshot_download(

@@ -119,10 +119,14 @@ def find_export(path: Path) -> Path | None:
     return None
 
 
-def open_export(path: Path, kind: ExportKind) -> OnnxFolder:
+def open_export(path: Path, kind: ExportKind | None = None) -> OnnxFolder:
     """Open an export folder, or the ``onnx`` subfolder of a model's, and check every file.
 
     Digests are remembered in the cache folder, so that gigabytes are read once.
+
+    Args:
+        path: the folder.
+        kind: what it has to hold; None takes either.
 
     Raises:
         ModelError: there is none, it is of another kind, or a file is missing or was changed.
@@ -134,7 +138,7 @@ def open_export(path: Path, kind: ExportKind) -> OnnxFolder:
             f"trivec export {path} OUT"
         )
     manifest = _read_manifest(folder / MANIFEST)
-    if manifest.kind != kind:
+    if kind is not None and manifest.kind != kind:
         raise ModelError(f"{folder} holds an exported {manifest.kind}; give an exported {kind}")
     for name, (size, digest) in manifest.files.items():
         _check_file(folder / name, size, digest)
@@ -177,10 +181,10 @@ def _digest(content: Mapping[str, Any]) -> str:
 def _check_file(file: Path, size: int, digest: str) -> None:
     if not file.is_file():
         raise ModelError(f"{file} is missing; export the model again, or copy the whole folder")
-    found = file.stat().st_size
-    if found != size:
+    actual = file.stat().st_size
+    if actual != size:
         raise ModelError(
-            f"{file} has {found} bytes, the manifest says {size}: it was cut off or replaced; "
+            f"{file} has {actual} bytes, the manifest says {size}: it was cut off or replaced; "
             "export the model again, or copy the whole folder"
         )
     if file_digest(file) != digest:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from trivec._models.onnx_proto import message
-from trivec.errors import MissingDependencyError
+from trivec._models.onnx_proto import ELEMENT_TYPES, message
+from trivec._runtime.dependencies import unavailable
+from trivec.errors import IncompatibleDependencyError, MissingDependencyError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,6 @@ _ROWS = (1, FEW, MANY)
 _INPUTS, _OUTPUTS = 1024, 2048
 _ROUNDS = 7
 _ZERO = 128
-_TYPES = {"float32": 1, "uint8": 2, "int8": 3}  # TensorProto.DataType
 _CLEARLY = 1.1
 """So much faster unsigned weights must be to be taken where both layouts are exact."""
 
@@ -122,7 +122,7 @@ def _works(rows: NDArray[np.uint8], weight: NDArray[np.int8]) -> dict[str, _Work
     for name, (left, right) in operands.items():
         try:
             session = _session(product_model(right))
-        except MissingDependencyError:
+        except (MissingDependencyError, IncompatibleDependencyError):
             raise
         except Exception as err:  # noqa: BLE001  # onnxruntime's errors have no common base
             logger.warning("onnxruntime cannot multiply %s weights here: %s", name, err)
@@ -204,14 +204,16 @@ def _tensor(name: str, value: NDArray[Any]) -> Any:
         "Tensor",
         name=name,
         dims=value.shape,
-        data_type=_TYPES[value.dtype.name],
+        data_type=ELEMENT_TYPES[value.dtype.name],
         raw_data=value.tobytes(),
     )
 
 
 def _value(name: str, kind: str, width: int) -> Any:
     dimensions = [message("Dimension", dim_param="count"), message("Dimension", dim_value=width)]
-    tensor = message("TensorType", elem_type=_TYPES[kind], shape=message("Shape", dim=dimensions))
+    tensor = message(
+        "TensorType", elem_type=ELEMENT_TYPES[kind], shape=message("Shape", dim=dimensions)
+    )
     return message("Value", name=name, type=message("Type", tensor_type=tensor))
 
 
@@ -219,7 +221,7 @@ def _session(model: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError as err:
-        raise MissingDependencyError("onnxruntime", "onnx") from err
+        raise unavailable(err, "onnxruntime", "onnx") from err
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     settings.log_severity_level = 3  # errors, which are raised anyway

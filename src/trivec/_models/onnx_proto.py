@@ -1,7 +1,7 @@
 """The messages of an ONNX file, as far as they are read and written here.
 
-The package onnx is for exporting; where a model runs there is only protobuf, which ONNX Runtime
-needs itself. Fields that are not named below are kept as they are.
+The package onnx is large, and protobuf is there already, since ONNX Runtime needs it. Fields that
+are not named below are kept as they are.
 """
 
 from __future__ import annotations
@@ -9,7 +9,17 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-__all__ = ["message"]
+__all__ = ["ELEMENT_TYPES", "message"]
+
+ELEMENT_TYPES = {
+    "float32": 1,
+    "uint8": 2,
+    "int8": 3,
+    "int32": 6,
+    "int64": 7,
+    "bool": 9,
+}
+"""TensorProto.DataType, by the names that numpy has."""
 
 _PACKAGE = "trivec.onnx"
 #: name, number and type by message, from onnx.proto of ONNX's IR version 10; a ``*`` is repeated
@@ -28,7 +38,15 @@ _FIELDS = {
         ("output", 2, "string*"),
         ("name", 3, "string"),
         ("op_type", 4, "string"),
+        ("attribute", 5, "Attribute*"),
         ("domain", 7, "string"),
+    ),
+    "Attribute": (
+        ("name", 1, "string"),
+        ("f", 2, "float"),
+        ("i", 3, "int64"),
+        ("g", 6, "Graph"),
+        ("type", 20, "int32"),
     ),
     "Dimension": (("dim_value", 1, "int64"), ("dim_param", 2, "string")),
     "Shape": (("dim", 1, "Dimension*"),),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trivec._models.onnx_proto import message
+from trivec._models.onnx_proto import ELEMENT_TYPES, message
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ __all__ = ["UnsignedGraph"]
 _OPERATOR = "MatMulIntegerToFloat"
 _WEIGHT, _WEIGHT_ZERO = 1, 5  # inputs of that operator
 _SIGN = 0x80
-_UINT8, _INT8 = 2, 3  # TensorProto.DataType
+_UINT8, _INT8 = ELEMENT_TYPES["uint8"], ELEMENT_TYPES["int8"]
 _ZERO = "unsigned_weight_zero"
 
 

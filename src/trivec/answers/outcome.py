@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from trivec.answers.support import Claim
-from trivec.chat.citations import cited_numbers
+from trivec.chat.citations import citations, cited_numbers
 from trivec.chat.listening import Listener
 from trivec.chat.no_evidence import refuses, shown_until
 from trivec.chat.prompts import FAILURES, REFUSALS, Language
@@ -122,7 +122,7 @@ class AnswerReader:
         known = tuple(number for number in cited if 1 <= number <= self._passages)
         if is_blank(said):
             return self._refuse(self._ended or "empty")
-        if refuses(said, is_cited=bool(known)):
+        if refuses(said, is_cited=bool(known) and bool(citations(said))):
             return self._refuse("model_refused")
         unknown = tuple(number for number in cited if number not in known)
         reason: Reason | None = None if known else "unsupported"

@@ -20,6 +20,8 @@ from trivec.cli import variables
 from trivec.cli.ask import ask
 from trivec.cli.changing import add_arm, copy, delete
 from trivec.cli.check import check
+from trivec.cli.comparing import compare
+from trivec.cli.evaluating import eval as evaluate
 from trivec.cli.examples import epilog
 from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USAGE
 from trivec.cli.export import export
@@ -125,6 +127,8 @@ def configure(
     """Index text into Qdrant with BGE-M3, and find it again."""
     log_to_stderr()
     logging.getLogger("trivec").setLevel(logging.DEBUG if debug else logging.WARNING)
+    if not debug:  # what is made once may take a minute
+        logging.getLogger("trivec._runtime.making").setLevel(logging.INFO)
     if context.invoked_subcommand is None:
         say(context.get_help())
         raise typer.Exit(WRONG_USAGE)
@@ -142,7 +146,7 @@ _PLACED: tuple[Callable[..., Any], ...] = (
     questions,
     feedback,
 )
-_UNPLACED: tuple[Callable[..., Any], ...] = (index, export)
+_UNPLACED: tuple[Callable[..., Any], ...] = (index, export, evaluate, compare)
 for command in _PLACED:
     app.command(cls=variables.PlacedCommand, epilog=epilog(command))(grouped(command))
 for command in _UNPLACED:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INDEX",
+    "MODEL_HELP",
     "ChatArguments",
     "CollectionOption",
     "DeviceOption",
@@ -41,6 +42,10 @@ __all__ = [
 ]
 
 INDEX = "An index folder, or a Qdrant server's URL."
+MODEL_HELP = (
+    "The embedding model: mini, a folder or a hub id. Default: the one that wrote the index; for a "
+    "new one BAAI/bge-m3."
+)
 
 
 def _expanded(path: Path | None) -> Path | None:
@@ -95,8 +100,7 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         envvar=variables.MODEL,
-        help="The embedding model: mini, a folder or a hub id. Default: the one that wrote the "
-        "index; for a new one BAAI/bge-m3.",
+        help=MODEL_HELP,
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(envvar=variables.DEVICE, help="cpu, cuda, cuda:1 ...")]
@@ -178,8 +182,8 @@ class SearchArguments:
     fusion: Annotated[
         FusionName | None,
         typer.Option(
-            help="How the arms become one list. Default: dbsf; with weights, which that does not "
-            "take, rrf."
+            help=f"How the arms become one list. Default: {SearchOptions().fusion}; dbsf takes no "
+            "weights."
         ),
     ] = None
     colbert: Annotated[ColbertMode | None, typer.Option(help="What stored ColBERT vectors do.")] = (
@@ -209,9 +213,12 @@ class SearchArguments:
         Raises:
             typer.BadParameter: ``--arms`` cannot be read.
         """
-        arms, weighted = arm_weights(self.arms)
-        fusion = self.fusion or ("rrf" if weighted else SearchOptions().fusion)
-        return SearchOptions(arms=arms, fusion=fusion, colbert=self.colbert, explain=self.explain)
+        return SearchOptions(
+            arms=arm_weights(self.arms),
+            fusion=self.fusion or SearchOptions().fusion,
+            colbert=self.colbert,
+            explain=self.explain,
+        )
 
     def conditions(self) -> dict[str, Any] | None:
         """Return the filter.

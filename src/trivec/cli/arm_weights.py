@@ -17,8 +17,8 @@ AROUND = "[]{}()'\" \t"
 FORM = "NAME or NAME=WEIGHT"
 
 
-def arm_weights(given: Sequence[str] | None) -> tuple[dict[str, float] | None, bool]:
-    """Return the arms with their weights, and whether a weight was given.
+def arm_weights(given: Sequence[str] | None) -> dict[str, float] | None:
+    """Return the arms with their weights, 1 where none was given.
 
     Commas, semicolons and spaces part them; the option may be repeated. Case does not matter.
 
@@ -26,18 +26,15 @@ def arm_weights(given: Sequence[str] | None) -> tuple[dict[str, float] | None, b
         typer.BadParameter: one cannot be read, or is named twice with different weights.
     """
     if not given:
-        return None, False
+        return None
     arms: dict[str, float] = {}
-    weighted = False
     for part in _parts(given):
         name, weight = _read(part, arms)
-        weighted = weighted or weight is not None
-        number = 1.0 if weight is None else weight
-        if arms.setdefault(name, number) != number:
+        if arms.setdefault(name, weight) != weight:
             raise typer.BadParameter(f"--arms names {name!r} twice, with different weights")
     if not arms:
         raise typer.BadParameter(f"--arms names none; choose from {', '.join(arm_names())}")
-    return arms, weighted
+    return arms
 
 
 def _parts(given: Sequence[str]) -> list[str]:
@@ -46,7 +43,7 @@ def _parts(given: Sequence[str]) -> list[str]:
     return [part for part in (one.strip(AROUND) for one in PARTING.split(text)) if part]
 
 
-def _read(part: str, before: dict[str, float]) -> tuple[str, float | None]:
+def _read(part: str, before: dict[str, float]) -> tuple[str, float]:
     if before and part.isdigit():
         raise typer.BadParameter(
             f"--arms: {part!r} is not {FORM}; a weight has a decimal point: dense=0.5"
@@ -57,6 +54,6 @@ def _read(part: str, before: dict[str, float]) -> tuple[str, float | None]:
     name = match[1].strip(AROUND)
     name = name.lower() if name.lower() in arm_names() else name
     try:
-        return name, None if match[2] is None else float(match[2])
+        return name, 1.0 if match[2] is None else float(match[2])
     except ValueError as err:
         raise typer.BadParameter(f"--arms: {part!r} is not {FORM}") from err

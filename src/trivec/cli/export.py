@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trivec._models.onnx_folder import Manifest
     from trivec.encoders import FlagEncoder
     from trivec.exporting import ExportPrecision
+    from trivec.mini import MiniEncoder
 
 __all__ = ["export"]
 
@@ -52,7 +53,7 @@ def export(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Export a model for ONNX Runtime, which needs no torch, and say how near it is."""
+    """Export a model for ONNX Runtime, and say how near it is; neither needs torch."""
     from trivec.exporting import ExportOptions, export_encoder, export_reranker
 
     options = ExportOptions(precisions=_precisions(precision), overwrite=overwrite)
@@ -111,12 +112,13 @@ def _encoder(
     query_instruction: str,
     passage_instruction: str,
     max_length: int | None,
-) -> FlagEncoder:
-    from trivec.encoders import FlagEncoder, FlagOptions
-    from trivec.mini import MiniEncoder
+) -> FlagEncoder | MiniEncoder:
+    from trivec.encoders import FlagEncoder, FlagOptions, OnnxOptions
 
     if model == "mini":
-        return MiniEncoder()
+        from trivec.mini import MiniEncoder
+
+        return MiniEncoder(OnnxOptions(precision="fp32"))
     options = FlagOptions(
         pooling=pooling,
         query_instruction=query_instruction,

@@ -60,6 +60,13 @@ class Place:
         with closing(self._store()) as store:
             return store.count()
 
+    def unindexed(self, schema: Schema) -> list[str]:
+        """Return the keys of the metadata on which filters are slow, for want of an index."""
+        from trivec.index.unindexed import unindexed_metadata
+
+        with closing(self._store()) as store:
+            return unindexed_metadata(store, schema)
+
     def create(self, schema: Schema) -> None:
         """Create an index that holds nothing yet, unless there is one."""
         with closing(self._store()) as store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trivec._models.folder import HubOptions
 from trivec._models.onnx_choice import Int8Weights, OnnxPrecision
 from trivec._runtime.checks import Precision
 from trivec.encoders.flag import FlagEncoder, FlagOptions, Pooling
@@ -13,6 +14,7 @@ from trivec.encoders.similarity import Similarity
 __all__ = [
     "FlagEncoder",
     "FlagOptions",
+    "HubOptions",
     "Int8Weights",
     "MemoEncoder",
     "NumberFormat",

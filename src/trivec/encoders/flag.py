@@ -11,13 +11,15 @@ from trivec._models.batching import Batching, token_budget
 from trivec._models.folder import HubOptions, locate_folder
 from trivec._runtime.cache import combined_digest, file_digest
 from trivec._runtime.checks import Precision, check_choice, check_least
+from trivec._runtime.dependencies import unavailable
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, ModelFolder, inspect_folder
 from trivec.encoders.network import Network, NetworkOptions
 from trivec.encoders.spans import TokenOutputs
 from trivec.encoders.tokens import TextTokenizer, TokenizedText
-from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec.errors import InputError, ModelError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class FlagOptions:
     local_files_only: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("precision", self.precision, Precision)
         check_choice("pooling", self.pooling, Pooling)
         check_least("query_max_length", self.query_max_length, 3)
@@ -91,6 +94,7 @@ class FlagEncoder(LocalEncoder):
         >>> encoder.encode_queries(["What is BGE-M3?"])[0].sparse
     """
 
+    @checked
     def __init__(self, model: str | Path, *, options: FlagOptions | None = None) -> None:
         self._model = model
         self._options = options or FlagOptions()
@@ -170,7 +174,11 @@ class FlagEncoder(LocalEncoder):
 
     def _find(self) -> ModelFolder:
         options = self._options
-        hub = HubOptions(options.revision, options.cache_dir, options.local_files_only)
+        hub = HubOptions(
+            revision=options.revision,
+            cache_dir=options.cache_dir,
+            local_files_only=options.local_files_only,
+        )
         return self._inspect(*locate_folder(self._model, hub, expected=EXPECTED))
 
     def _inspect(self, path: Path, revision: str | None) -> ModelFolder:
@@ -197,7 +205,7 @@ class FlagEncoder(LocalEncoder):
         try:
             from transformers import AutoTokenizer
         except ImportError as err:
-            raise MissingDependencyError("transformers", "flag") from err
+            raise unavailable(err, "transformers", "flag") from err
         try:
             return TextTokenizer(AutoTokenizer.from_pretrained(str(path)))
         except (OSError, ValueError) as err:

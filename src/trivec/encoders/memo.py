@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.typed import checked
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
@@ -38,6 +39,7 @@ class MemoEncoder:
         InputError: ``size`` is less than 1.
     """
 
+    @checked
     def __init__(
         self,
         encoder: Encoder,
@@ -55,6 +57,7 @@ class MemoEncoder:
         self._process = os.getpid()
 
     @classmethod
+    @checked
     def shared(cls, encoder: Encoder) -> MemoEncoder:
         """Return the memo of an encoder that all who ask for it share, while one of them lives.
 
@@ -79,18 +82,21 @@ class MemoEncoder:
         """The encoder behind the memo."""
         return self._encoder
 
+    @checked
     def encode_documents(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
     ) -> list[Encoding]:
         """Encode passages, those that are not remembered."""
         return self._encode("document", texts, heads, self._encoder.encode_documents)
 
+    @checked
     def encode_queries(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
     ) -> list[Encoding]:
         """Encode queries, those that are not remembered."""
         return self._encode("query", texts, heads, self._encoder.encode_queries)
 
+    @checked
     def decode_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the text of sparse indices."""
         return self._encoder.decode_tokens(ids)

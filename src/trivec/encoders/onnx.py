@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trivec._graphs.cached import cached_export
+from trivec._graphs.heads import WITH_COLBERT
 from trivec._models.batching import Batching
+from trivec._models.folder import HubOptions, locate_folder
 from trivec._models.onnx_choice import (
     Int8Weights,
     OnnxPrecision,
     choose_layout,
     choose_precision,
 )
-from trivec._models.onnx_folder import Agreement, OnnxFolder, open_export
-from trivec._models.onnx_session import Session, SessionOptions
+from trivec._models.onnx_folder import Agreement, Manifest, OnnxFolder, find_export, open_export
+from trivec._models.onnx_session import Session, SessionOptions, shared_session
 from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import check_fields, checked
+from trivec.encoders.conversion import encoder_place, encoder_source, stated_pooling
 from trivec.encoders.local import LocalEncoder, Usage
+from trivec.encoders.model_folder import EXPECTED, inspect_folder
 from trivec.encoders.postprocess import multivectors, sparse_vectors
 from trivec.encoders.spans import TokenOutputs
 from trivec.encoders.tokens import TextTokenizer, TokenizedText, pad_texts
-from trivec.errors import InputError
+from trivec.errors import InputError, MissingHeadError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:
@@ -33,17 +39,23 @@ if TYPE_CHECKING:
 
 __all__ = ["OnnxEncoder", "OnnxOptions"]
 
+_PRECISIONS = ("fp32", "int8")
+_NO_INSTRUCTIONS = {"query_instruction": "", "passage_instruction": ""}
+_LENGTHS = {"query_max_length": 512, "passage_max_length": 8192}
+"""Of a model that was not exported with others; less where it has fewer positions."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxOptions:
     """How an :class:`OnnxEncoder` loads and runs its model.
 
-    Pooling and normalisation belong to the exported graph; what is None here is as it was where
-    the model was exported.
+    Pooling and normalisation belong to the graph; what is None here is as it was where the model
+    was exported.
 
     Attributes:
         precision: ``fp32``, ``int8``, or ``auto``: what ``TRIVEC_ONNX_PRECISION`` says, else int8
-            where the folder holds it and it was measured to be exact and faster here, else fp32.
+            where it was measured to be exact and faster here, else fp32. Of an export only what
+            it holds.
         int8_weights: how ONNX Runtime is given the weights of an int8 graph: ``signed``,
             ``unsigned``, or ``auto``: what ``TRIVEC_INT8_WEIGHTS`` says, else the faster one of
             those that are exact here. The vectors are the same.
@@ -57,6 +69,7 @@ class OnnxOptions:
         passage_max_length: tokens read of a passage.
         max_batch_tokens: the most padded tokens of one forward; one longer text goes alone. On a
             CPU the best is what its caches hold.
+        hub: how a model is fetched by its hub id.
 
     Raises:
         InputError: a value is not allowed.
@@ -72,8 +85,10 @@ class OnnxOptions:
     passage_max_length: int | None = None
     max_batch_tokens: int = 256
     int8_weights: Int8Weights = "auto"
+    hub: HubOptions = field(default_factory=HubOptions)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("precision", self.precision, OnnxPrecision)
         check_choice("int8_weights", self.int8_weights, Int8Weights)
         check_least("threads", self.threads, 0)
@@ -96,24 +111,32 @@ class _Model:
 
 
 class OnnxEncoder(LocalEncoder):
-    """Dense, sparse and ColBERT vectors of an exported model, one forward for all.
+    """Dense, sparse and ColBERT vectors of a model in the BGE-M3 format, without torch.
 
-    In fp32 the outputs equal those of :class:`trivec.encoders.FlagEncoder` on the exported model,
-    so a collection may be written with the one and searched with the other. In int8 they are near
-    them, and the encoder's fingerprint says so. Needs onnxruntime and tokenizers only. Building
-    an encoder costs nothing; the graph is loaded at the first text. Several threads may share one.
+    A sentence encoder such as ``BAAI/bge-small-en-v1.5``, which has neither of M3's head files,
+    gives dense vectors alone; ``info.heads`` says so.
+
+    In fp32 the outputs equal those of :class:`trivec.encoders.FlagEncoder` on the same model, so a
+    collection may be written with the one and searched with the other. In int8 they are near
+    them, and the encoder's fingerprint says so. Needs onnxruntime and tokenizers only.
+
+    A model's own files are written down as a graph once, into the user's cache folder: BGE-M3
+    takes some ten seconds and 570 MB in int8, 2.3 GB in fp32. Building an encoder costs nothing;
+    the graph is made and loaded at the first text. Several threads may share one.
 
     Args:
-        folder: what ``trivec export`` wrote, or a model's folder with that in ``onnx/``.
+        model: a hub id such as ``BAAI/bge-m3``, a folder with the model's files, or one that
+            ``trivec export`` wrote.
         options: precision, threads, lengths, instructions.
 
     Example:
-        >>> encoder = OnnxEncoder("bge-m3-onnx")
+        >>> encoder = OnnxEncoder("BAAI/bge-m3")
         >>> encoder.encode_queries(["What is BGE-M3?"])[0].sparse
     """
 
-    def __init__(self, folder: str | Path, *, options: OnnxOptions | None = None) -> None:
-        self._path = Path(folder).expanduser()
+    @checked
+    def __init__(self, model: str | Path, *, options: OnnxOptions | None = None) -> None:
+        self._given = model
         self._options = options or OnnxOptions()
         self._model = Lazy(self._find)
         self._session = Lazy(self._load_session, forks=False)
@@ -126,23 +149,24 @@ class OnnxEncoder(LocalEncoder):
 
     @property
     def info(self) -> EncoderInfo:
-        """What identifies the vectors: the exported model's, at this precision.
+        """What identifies the vectors: the model's, at this precision.
 
         Reads every file once to check its digest (remembered in the cache folder), loads nothing.
+        A hub model that is not there yet is fetched, and one without a graph gets it.
 
         Raises:
-            ModelError: the folder is not an export, is not whole, or was changed.
-            InputError: it does not hold the precision, or a length is above what it reads.
+            ModelError: the model cannot be found, is not whole, or was changed.
+            InputError: an export lacks the precision, or a length is above what the model reads.
         """
         model, manifest = self._model(), self._model().folder.manifest
         return EncoderInfo(
-            model=str(self._path),
+            model=str(self._given),
             weights=manifest.weights,
             dense_dim=manifest.hidden_size,
             revision=manifest.revision,
             tokenizer=manifest.tokenizer,
             colbert_dim=manifest.colbert_dim,
-            heads=ALL_HEADS,
+            heads=_heads(manifest),
             pooling=manifest.settings["pooling"],
             normalized=manifest.settings["normalized"],
             precision=model.precision,
@@ -153,12 +177,15 @@ class OnnxEncoder(LocalEncoder):
 
     @property
     def folder(self) -> Path:
-        """The export folder."""
+        """The folder of the graph: an export, or the one in the cache folder."""
         return self._model().folder.path
 
     @property
     def agreement(self) -> Agreement:
-        """How near this precision is to the exported model, as measured at the export."""
+        """How near this precision is to the exported model, as measured at the export.
+
+        ``texts`` is 0 where nothing was measured.
+        """
         model = self._model()
         return model.folder.manifest.precisions[model.precision]
 
@@ -183,13 +210,46 @@ class OnnxEncoder(LocalEncoder):
         )
 
     def _forward(self, texts: Sequence[TokenizedText], heads: Sequence[Head]) -> list[Encoding]:
+        self._require(heads)
         return _encode(self._session(), self._tokenizer(), texts, heads)
 
     def _outputs(self, ids: NDArray[np.int64], heads: Collection[Head]) -> TokenOutputs:
+        self._require(heads)
         return _token_outputs(self._session(), ids, heads)
 
+    def _require(self, heads: Collection[Head]) -> None:
+        own = _heads(self._model().folder.manifest)
+        if lacking := [head for head in heads if head not in own]:
+            raise MissingHeadError(
+                f"{str(self._given)!r} has no head for {', '.join(lacking)}; ask for heads={own}, "
+                "or take a model in the BGE-M3 format"
+            )
+
+    def _open(self) -> tuple[OnnxFolder, str]:
+        """Return the graph's folder and its precision."""
+        options, path = self._options, Path(self._given).expanduser()
+        if find_export(path) is not None:
+            folder = open_export(path, "encoder")
+            held, place = folder.manifest.precisions, folder.path
+            return folder, choose_precision(options.precision, held, place, options.provider)
+        path, revision = locate_folder(self._given, options.hub, expected=EXPECTED)
+        found = inspect_folder(path, revision, dense_will_do=True)
+        place = found.path
+        precision = choose_precision(options.precision, _PRECISIONS, place, options.provider)
+        lengths = {name: min(most, found.max_length) for name, most in _LENGTHS.items()}
+        pooling = "cls" if found.heads == ALL_HEADS else stated_pooling(path)
+        settings = {"pooling": pooling, "normalized": True, **_NO_INSTRUCTIONS, **lengths}
+        name = str(self._given)
+        folder = cached_export(
+            encoder_place(name, found, settings),
+            precision,
+            lambda: encoder_source(name, found, settings),
+        )
+        return folder, precision
+
     def _find(self) -> _Model:
-        options, folder = self._options, open_export(self._path, "encoder")
+        options = self._options
+        folder, precision = self._open()
         manifest = folder.manifest
 
         def choice(name: str) -> Any:
@@ -199,12 +259,12 @@ class OnnxEncoder(LocalEncoder):
         for name in ("query_max_length", "passage_max_length"):
             if choice(name) > manifest.max_length:
                 raise InputError(
-                    f"{name}={choice(name)}, but {str(self._path)!r} has positions for "
+                    f"{name}={choice(name)}, but {str(self._given)!r} has positions for "
                     f"{manifest.max_length} tokens; set {name} to that or less"
                 )
         return _Model(
             folder,
-            choose_precision(options.precision, manifest.precisions, folder.path, options.provider),
+            precision,
             query_instruction=choice("query_instruction"),
             passage_instruction=choice("passage_instruction"),
             query_max_length=choice("query_max_length"),
@@ -215,7 +275,7 @@ class OnnxEncoder(LocalEncoder):
         options, model = self._options, self._model()
         is_int8 = model.precision == "int8"
         layout = choose_layout(options.int8_weights) if is_int8 else "signed"
-        return Session(
+        return shared_session(
             model.folder.graph(model.precision),
             SessionOptions(options.threads, options.provider, options.spinning, layout),
         )
@@ -231,7 +291,12 @@ class OnnxEncoder(LocalEncoder):
         )
 
     def __repr__(self) -> str:
-        return f"OnnxEncoder({str(self._path)!r})"
+        return f"OnnxEncoder({str(self._given)!r})"
+
+
+def _heads(manifest: Manifest) -> tuple[Head, ...]:
+    own = manifest.settings.get("heads", ALL_HEADS)
+    return tuple(head for head in ALL_HEADS if head in own)
 
 
 def _encode(
@@ -246,7 +311,7 @@ def _encode(
     inputs = {
         "input_ids": batch.ids,
         "attention_mask": batch.real.astype(np.int64),
-        "with_colbert": np.array("colbert" in heads),
+        **_switches(session, heads),
     }
     arrays = dict(zip(heads, session.run(heads, inputs), strict=True))
     nothing = [None] * len(texts)
@@ -263,6 +328,13 @@ def _encode(
     ]
 
 
+def _switches(session: Session, heads: Collection[Head]) -> dict[str, NDArray[Any]]:
+    """Return the input that switches ColBERT, of a graph that has it."""
+    if WITH_COLBERT not in session.inputs:
+        return {}
+    return {WITH_COLBERT: np.array("colbert" in heads)}
+
+
 def _token_outputs(
     session: Session, ids: NDArray[np.int64], heads: Collection[Head]
 ) -> TokenOutputs:
@@ -271,7 +343,7 @@ def _token_outputs(
     inputs = {
         "input_ids": ids[None],
         "attention_mask": np.ones_like(ids)[None],
-        "with_colbert": np.array("colbert" in heads),
+        **_switches(session, heads),
     }
     values = session.run([outputs[head] for head in heads], inputs)
     arrays = {head: array[0] for head, array in zip(heads, values, strict=True)}

@@ -1,4 +1,4 @@
-"""Exports a model into a folder that ONNX Runtime runs without torch."""
+"""Exports a model into a folder that ONNX Runtime runs."""
 
 from __future__ import annotations
 
@@ -8,27 +8,22 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from trivec._models.folder import tokenizer_file, weight_files
-from trivec._models.onnx_folder import (
-    TOKENIZER,
-    Agreement,
-    Manifest,
-    find_export,
-    write_manifest,
-)
-from trivec._runtime.cache import combined_digest, file_digest
+from trivec._graphs.writing import Source, write_export
+from trivec._models.onnx_folder import Agreement, Manifest, find_export, write_manifest
+from trivec._runtime.paths import user_path
+from trivec._runtime.typed import check_fields, checked
+from trivec.encoders.conversion import encoder_source
+from trivec.encoders.model_folder import inspect_folder
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
-from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec.errors import InputError
 from trivec.exporting.agreement import encoder_agreement, reranker_agreement
-from trivec.exporting.checkpoint import Checkpoint, read_checkpoint, read_tensors
-from trivec.exporting.encoder_graph import add_encoder
-from trivec.exporting.graph import Graph
-from trivec.exporting.heads import add_classifier, add_m3_heads
-from trivec.exporting.linear import Float32, Int8, Weights
 from trivec.exporting.samples import SAMPLES
+from trivec.mini.encoder import MiniEncoder
+from trivec.mini.graphs import mini_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +38,18 @@ logger = logging.getLogger(__name__)
 ExportPrecision: TypeAlias = Literal["fp32", "int8"]
 """The precisions that a graph can be written in."""
 
-_WEIGHTS: dict[str, Callable[[], Weights]] = {"fp32": Float32, "int8": Int8}
-_ROLES = ("pad", "cls", "eos", "unk")
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """How near a graph is.
+
+    Attributes:
+        measure: gives the agreement of a folder's graph in a precision on texts.
+        with_model: whether that is with the model itself, not with the graph in fp32.
+    """
+
+    measure: Callable[[Path, ExportPrecision, Sequence[str]], Agreement]
+    with_model: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +71,7 @@ class ExportOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.precisions or not set(self.precisions) <= set(get_args(ExportPrecision)):
             raise InputError(
                 f"precisions={self.precisions!r}; allowed: one or more of "
@@ -75,16 +81,22 @@ class ExportOptions:
             raise InputError("texts must be at least two, none of them blank")
 
 
+@checked
 def export_encoder(
-    encoder: FlagEncoder, out: str | Path, *, options: ExportOptions | None = None
+    encoder: FlagEncoder | MiniEncoder,
+    out: str | Path,
+    *,
+    options: ExportOptions | None = None,
 ) -> Manifest:
     """Write an encoder's model as a folder for :class:`trivec.encoders.OnnxEncoder`.
 
     The folder is written beside its place and renamed, so that one that exists is whole. It keeps
-    the encoder's pooling, instructions and lengths.
+    the encoder's pooling, instructions and lengths. Neither torch nor FlagEmbedding is needed.
+    Where they are installed, each graph is compared with the model. Elsewhere int8 is compared
+    with fp32 if both are written, and otherwise nothing is.
 
     Args:
-        encoder: the model; loaded, since the graphs are compared with it.
+        encoder: the model.
         out: the folder to write.
         options: precisions, and the texts of the comparison.
 
@@ -94,56 +106,29 @@ def export_encoder(
     Raises:
         InputError: the folder exists and is not to be replaced, or ``encoder`` is not in fp32.
         ModelError: the model is of a family that cannot be exported, or its files are damaged.
-        MissingDependencyError: the extra ``export`` is not installed.
+        MissingDependencyError: the extra ``onnx`` is not installed.
     """
-    if encoder.options.precision != "fp32":
-        raise InputError(
-            f"the encoder computes in {encoder.options.precision}; the comparison needs one in fp32"
-        )
-    encoder.load()
-    info, model = encoder.info, encoder.options
-
-    def heads(graph: Graph, states: str, _: Checkpoint) -> None:
-        add_m3_heads(
-            graph,
-            states,
-            pooling=model.pooling,
-            normalize=model.normalize,
-            sparse=read_tensors(encoder.folder / "sparse_linear.pt"),
-            colbert=read_tensors(encoder.folder / "colbert_linear.pt"),
-        )
-
-    def measure(folder: Path, precision: ExportPrecision, texts: Sequence[str]) -> Agreement:
-        exported = OnnxEncoder(folder, options=OnnxOptions(precision=precision))
-        return encoder_agreement(exported, encoder, texts)
-
-    checkpoint = read_checkpoint(encoder.folder)
-    tokenizer = _LoadedTokenizer(encoder.folder)
-    manifest = Manifest(
-        kind="encoder",
-        model=info.model,
-        revision=info.revision,
-        weights=info.weights,
-        tokenizer=info.tokenizer or "",
-        hidden_size=info.dense_dim,
-        colbert_dim=info.colbert_dim,
-        max_length=checkpoint.shape.max_length,
-        special_tokens=tokenizer.special_tokens,
-        has_types=False,
-        precisions={},
-        files={},
-        settings={
-            "pooling": model.pooling,
-            "normalized": model.normalize,
-            "query_instruction": model.query_instruction,
-            "passage_instruction": model.passage_instruction,
-            "query_max_length": model.query_max_length,
-            "passage_max_length": model.passage_max_length,
-        },
-    )
-    return _Export(manifest, checkpoint, tokenizer, heads, measure).write(Path(out), options)
+    if isinstance(encoder, MiniEncoder):
+        source, reference = mini_source(), MiniEncoder(OnnxOptions(precision="fp32"))
+        return _write(user_path("out", out), source, _encoder_measure(reference), options)
+    _require_fp32("encoder", encoder.options.precision)
+    model = encoder.options
+    settings = {
+        "pooling": model.pooling,
+        "normalized": model.normalize,
+        "query_instruction": model.query_instruction,
+        "passage_instruction": model.passage_instruction,
+        "query_max_length": model.query_max_length,
+        "passage_max_length": model.passage_max_length,
+    }
+    info = encoder.info
+    folder = inspect_folder(encoder.folder, info.revision)
+    source = encoder_source(info.model, folder, settings)
+    measure = _encoder_measure(encoder if _has_torch() else None)
+    return _write(user_path("out", out), source, measure, options)
 
 
+@checked
 def export_reranker(
     reranker: FlagReranker, out: str | Path, *, options: ExportOptions | None = None
 ) -> Manifest:
@@ -154,119 +139,75 @@ def export_reranker(
     Raises:
         InputError: the folder exists and is not to be replaced, or ``reranker`` is not in fp32.
         ModelError: the model is of a family that cannot be exported, or its files are damaged.
-        MissingDependencyError: the extra ``export`` is not installed.
+        MissingDependencyError: the extra ``onnx`` is not installed.
     """
+    from trivec.rerankers.classifier import inspect_folder as inspect_classifier
+    from trivec.rerankers.conversion import reranker_source
     from trivec.rerankers.onnx import OnnxReranker, OnnxRerankerOptions
 
-    if reranker.options.precision != "fp32":
-        raise InputError(
-            f"the reranker computes in {reranker.options.precision}; the comparison needs one in "
-            "fp32"
-        )
-    reranker.load()
-    folder, model = reranker.folder, reranker.options
+    _require_fp32("reranker", reranker.options.precision)
+    model = reranker.options
+    settings = {
+        "query_instruction": model.query_instruction,
+        "passage_instruction": model.passage_instruction,
+        "max_length": model.max_length,
+    }
+    folder = inspect_classifier(reranker.folder)
+    source = reranker_source(str(reranker.model), model.revision, folder, settings)
+    exact = reranker if _has_torch() else None
+
+    def reader(folder: Path, precision: ExportPrecision) -> OnnxReranker:
+        return OnnxReranker(folder, options=OnnxRerankerOptions(precision=precision))
 
     def measure(folder: Path, precision: ExportPrecision, texts: Sequence[str]) -> Agreement:
-        exported = OnnxReranker(folder, options=OnnxRerankerOptions(precision=precision))
-        return reranker_agreement(exported, reranker, texts)
+        return reranker_agreement(reader(folder, precision), exact or reader(folder, "fp32"), texts)
 
-    checkpoint = read_checkpoint(folder)
-    tokenizer = _LoadedTokenizer(folder)
-    manifest = Manifest(
-        kind="reranker",
-        model=str(reranker.model),
-        revision=model.revision,
-        weights=combined_digest(weight_files(folder)),
-        tokenizer=file_digest(tokenizer_file(folder)),
-        hidden_size=checkpoint.shape.hidden_size,
-        max_length=checkpoint.shape.max_length,
-        special_tokens=tokenizer.special_tokens,
-        has_types=tokenizer.has_types,
-        precisions={},
-        files={},
-        settings={
-            "query_instruction": model.query_instruction,
-            "passage_instruction": model.passage_instruction,
-            "max_length": model.max_length,
-        },
-    )
-    return _Export(manifest, checkpoint, tokenizer, add_classifier, measure).write(
-        Path(out), options
-    )
+    return _write(user_path("out", out), source, _Comparison(measure, exact is not None), options)
 
 
-class _LoadedTokenizer:
-    """A model's tokenizer as transformers loads it, for what ``tokenizer.json`` does not say."""
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            from transformers import AutoTokenizer
-        except ImportError as err:
-            raise MissingDependencyError("transformers", "export") from err
-        self._loaded = AutoTokenizer.from_pretrained(str(folder))
-        self.special_tokens = {role: getattr(self._loaded, f"{role}_token_id") for role in _ROLES}
-        self.has_types = "token_type_ids" in self._loaded.model_input_names
-
-    def save(self, file: Path) -> None:
-        """Write the fast tokenizer."""
-        backend = getattr(self._loaded, "backend_tokenizer", None)
-        if backend is None:
-            raise ModelError(
-                f"the model's tokenizer is a {type(self._loaded).__name__}; a fast one is needed"
-            )
-        backend.no_truncation()
-        backend.no_padding()
-        backend.save(str(file), pretty=False)
+def _require_fp32(kind: str, precision: str) -> None:
+    if precision != "fp32":
+        raise InputError(f"the {kind} computes in {precision}; the comparison needs one in fp32")
 
 
-@dataclass(frozen=True, slots=True)
-class _Export:
-    """One model on its way into a folder."""
+def _has_torch() -> bool:
+    return all(find_spec(name) for name in ("torch", "FlagEmbedding"))
 
-    manifest: Manifest
-    checkpoint: Checkpoint
-    tokenizer: _LoadedTokenizer
-    heads: Callable[[Graph, str, Checkpoint], None]
-    measure: Callable[[Path, ExportPrecision, Sequence[str]], Agreement]
 
-    def write(self, out: Path, options: ExportOptions | None) -> Manifest:
-        """Write the whole folder, or nothing."""
-        options = options or ExportOptions()
-        _require_free(out, overwrite=options.overwrite)
-        with _written_beside(out) as partial:
-            self.tokenizer.save(partial / TOKENIZER)
-            for precision in options.precisions:
-                logger.info("writing the graph in %s", precision)
-                self._write_graph(partial, precision)
-            manifest = replace(
-                self.manifest,
-                files={
-                    file.name: (file.stat().st_size, file_digest(file))
-                    for file in sorted(partial.iterdir())
-                },
-                precisions={name: Agreement(texts=0) for name in options.precisions},
-            )
-            write_manifest(partial, manifest)
+def _encoder_measure(exact: FlagEncoder | MiniEncoder | None) -> _Comparison:
+    """Return what compares with the model, or where there is none with the graph in fp32."""
+
+    def reader(folder: Path, precision: ExportPrecision) -> OnnxEncoder:
+        return OnnxEncoder(folder, options=OnnxOptions(precision=precision))
+
+    def measure(folder: Path, precision: ExportPrecision, texts: Sequence[str]) -> Agreement:
+        return encoder_agreement(reader(folder, precision), exact or reader(folder, "fp32"), texts)
+
+    return _Comparison(measure, exact is not None)
+
+
+def _write(
+    out: Path, source: Source, comparison: _Comparison, options: ExportOptions | None
+) -> Manifest:
+    """Write the whole folder, or nothing."""
+    options = options or ExportOptions()
+    _require_free(out, overwrite=options.overwrite)
+    with _written_beside(out) as partial:
+        manifest = write_export(partial, source, options.precisions)
+        if comparison.with_model or len(set(options.precisions)) == 2:
             agreements: dict[str, Agreement] = {
-                name: self.measure(partial, name, options.texts) for name in options.precisions
+                name: comparison.measure(partial, name, options.texts)
+                for name in options.precisions
             }
             manifest = replace(manifest, precisions=agreements)
             write_manifest(partial, manifest)
-        return manifest
-
-    def _write_graph(self, folder: Path, precision: ExportPrecision) -> None:
-        try:
-            import onnx
-        except ImportError as err:
-            raise MissingDependencyError("onnx", "export") from err
-        data = folder / f"model_{precision}.onnx.data"
-        with data.open("wb") as weights:
-            graph = Graph(weights, data.name)
-            states = add_encoder(
-                graph, self.checkpoint, _WEIGHTS[precision](), with_types=self.manifest.has_types
+        else:
+            logger.warning(
+                "%s is not compared with its model: install 'trivec[flag]', or export both "
+                "precisions, of which int8 is then compared with fp32",
+                out,
             )
-            self.heads(graph, states, self.checkpoint)
-            onnx.save(graph.model(), folder / f"model_{precision}.onnx")
+    return manifest
 
 
 def _require_free(out: Path, *, overwrite: bool) -> None:

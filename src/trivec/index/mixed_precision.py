@@ -90,7 +90,7 @@ def query_encoder(encoder: Encoder, stored: Schema, place: str) -> Encoder:
         )
     # a memo stands before the encoder that was measured
     agreement = getattr(getattr(encoder, "encoder", encoder), "agreement", None)
-    if agreement is None:
+    if agreement is None or not agreement.texts:
         raise FingerprintMismatchError(
             f"{place} is in {written}, the encoder in {precision}, and nobody measured how near "
             "the two are; export the model with: trivec export MODEL OUT --samples FILE"

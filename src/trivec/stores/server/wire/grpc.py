@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from qdrant_client import grpc as messages
 
 __all__ = ["GrpcWire"]
-
-_PACKED_FLOATS = b"\x0a"
-"""Field 1, of a length that follows: the floats of a ``DenseVector``."""
 
 
 class GrpcWire:
@@ -37,17 +34,19 @@ class GrpcWire:
         from qdrant_client import grpc as messages
         from qdrant_client.conversions.conversion import RestToGrpc
 
-        return messages.PointStruct(
-            id=_id(point.id),
-            vectors=_named(point.vectors),
-            payload=RestToGrpc.convert_payload(dict(point.payload)),
+        written = messages.PointStruct(
+            id=_id(point.id), payload=RestToGrpc.convert_payload(dict(point.payload))
         )
+        _write_vectors(written.vectors.vectors, point.vectors)
+        return written
 
     def vectors(self, point: Point) -> messages.PointVectors:
         """Write the vectors of a point."""
         from qdrant_client import grpc as messages
 
-        return messages.PointVectors(id=_id(point.id), vectors=_named(point.vectors))
+        written = messages.PointVectors(id=_id(point.id))
+        _write_vectors(written.vectors.vectors, point.vectors)
+        return written
 
     def search(self, body: Body) -> messages.QueryPoints:
         """Write a search; the collection's name is set when it is sent."""
@@ -128,31 +127,29 @@ def _id(identity: PointId) -> messages.PointId:
     return messages.PointId(uuid=identity)
 
 
-def _named(vectors: Mapping[str, Vector]) -> messages.Vectors:
-    from qdrant_client import grpc as messages
+def _write_vectors(place: Any, vectors: Mapping[str, Vector]) -> None:
+    """Write vectors where they are kept: a message that is put into another is copied."""
+    place.SetInParent()
+    for name, vector in vectors.items():
+        _write_vector(place.vectors[name], vector)
 
-    named = {name: messages.Vector(**_variant(vector)) for name, vector in vectors.items()}
-    return messages.Vectors(vectors=messages.NamedVectors(vectors=named))
 
-
-def _variant(vector: Vector) -> dict[str, Any]:
-    """Return a vector as the one field that ``Vector`` and ``VectorInput`` have for its kind."""
-    from qdrant_client import grpc as messages
-
+def _write_vector(place: Any, vector: Vector) -> None:
+    """Write a vector into a ``Vector`` or ``VectorInput``, whose fields have the same names."""
     if isinstance(vector, SparseVector):
-        indices, values = vector.indices.tolist(), vector.values.tolist()
-        return {"sparse": messages.SparseVector(indices=indices, values=values)}
-    if vector.ndim == 1:
-        return {"dense": _dense(vector)}
-    return {"multi_dense": messages.MultiDenseVector(vectors=[_dense(row) for row in vector])}
+        place.sparse.MergeFromString(_floats(vector.values))  # its values are field 1 too
+        place.sparse.indices.extend(vector.indices.tolist())
+    elif vector.ndim == 1:
+        place.dense.MergeFromString(_floats(vector))
+    else:
+        for row in vector:
+            place.multi_dense.vectors.add().MergeFromString(_floats(row))
 
 
-def _dense(vector: Any) -> messages.DenseVector:
-    from qdrant_client import grpc as messages
-
-    floats = np.ascontiguousarray(vector, dtype="<f4").tobytes()
-    written = _PACKED_FLOATS + _varint(len(floats)) + floats
-    return cast("messages.DenseVector", messages.DenseVector.FromString(written))
+def _floats(values: Any) -> bytes:
+    """Return floats as protobuf packs them: field 1, of a length, the bytes of each."""
+    floats = np.ascontiguousarray(values, dtype="<f4").tobytes()
+    return b"\x0a" + _varint(len(floats)) + floats
 
 
 def _varint(number: int) -> bytes:
@@ -186,7 +183,9 @@ def _query(query: Any) -> messages.Query:
     from qdrant_client.conversions.conversion import RestToGrpc
 
     if isinstance(query, Mapping):
-        return messages.Query(nearest=messages.VectorInput(**_variant(query["nearest"])))
+        nearest = messages.Query()
+        _write_vector(nearest.nearest, query["nearest"])
+        return nearest
     return RestToGrpc.convert_query(query)
 
 
@@ -195,5 +194,5 @@ def _stored(record: messages.ScoredPoint, names: Sequence[str]) -> StoredPoint:
 
     if names:
         return requests.stored_point(GrpcToRest.convert_scored_point(record), names)
-    identity = record.id.uuid if record.id.HasField("uuid") else record.id.num
-    return StoredPoint(identity, GrpcToRest.convert_payload(record.payload), {}, record.score)
+    payload = GrpcToRest.convert_payload(record.payload) if len(record.payload) else {}
+    return StoredPoint(record.id.uuid or record.id.num, payload, {}, record.score)

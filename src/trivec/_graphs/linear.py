@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from trivec.exporting.graph import MICROSOFT, Graph
+from trivec._graphs.graph import MICROSOFT, Graph
 from trivec.types import FloatArray
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Float32", "Int8", "Weights", "quantized_rows"]
 
 _LARGEST = 127
+_ROWS = 8192  # of a matrix at a time
 _ZERO = 128  # of unsigned bytes that stand for signed ones
 
 
@@ -149,6 +150,15 @@ def _largest(graph: Graph, rows: str, name: str, lowest: float | None) -> str:
 
 
 def quantized_rows(matrix: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
-    """Return a matrix in 8 bits and the scale of each row."""
-    scale = np.maximum(np.abs(matrix).max(axis=1), 1e-12) / np.float32(_LARGEST)
-    return np.rint(matrix / scale[:, None]).astype(np.int8), scale.astype(np.float32)
+    """Return a matrix in 8 bits and the scale of each row.
+
+    Some rows at a time: the vocabulary of BGE-M3 takes a gigabyte in float32.
+    """
+    quantized = np.empty(matrix.shape, np.int8)
+    scale = np.empty(len(matrix), np.float32)
+    for start in range(0, len(matrix), _ROWS):
+        rows = matrix[start : start + _ROWS]
+        steps = np.maximum(np.abs(rows).max(axis=1), 1e-12) / np.float32(_LARGEST)
+        scale[start : start + _ROWS] = steps
+        quantized[start : start + _ROWS] = np.rint(rows / steps[:, None])
+    return quantized, scale

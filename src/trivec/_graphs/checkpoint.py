@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trivec._models.folder import positions, read_config, weight_files
-from trivec.errors import MissingDependencyError, ModelError
+from trivec._models.weights import stored_tensors
+from trivec.errors import ModelError
 from trivec.types import FloatArray
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["Checkpoint", "EncoderShape", "read_checkpoint", "read_tensors"]
+__all__ = ["Checkpoint", "EncoderShape", "read_checkpoint"]
 
 EXPECTED = "a folder with an XLM-RoBERTa or BERT model"
 #: the families whose graph is known, and whether their positions count from the padding id
@@ -68,10 +65,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         ModelError: it is not a folder of a family that can be exported, or is not whole.
-        MissingDependencyError: the extra ``export`` is not installed.
     """
     shape = _shape(read_config(path, expected=EXPECTED), path)
-    tensors = {name: read for file in weight_files(path) for name, read in _tensors(file).items()}
+    tensors = {
+        name: tensor for file in weight_files(path) for name, tensor in stored_tensors(file).items()
+    }
     prefix = next((name[: -len(_ANCHOR)] for name in tensors if name.endswith(_ANCHOR)), None)
     if prefix is None:
         raise ModelError(f"the weights in {path} have no {_ANCHOR}; give {EXPECTED}")
@@ -79,14 +77,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     def read(name: str) -> FloatArray:
         if name not in tensors:
             raise ModelError(f"the weights in {path} have no {name!r}; download them again")
-        return tensors[name]()
+        return tensors[name].read()
 
     return Checkpoint(shape, prefix, read)
-
-
-def read_tensors(file: Path) -> Mapping[str, FloatArray]:
-    """Return all tensors of a small file, as float32."""
-    return {name: read() for name, read in _tensors(file).items()}
 
 
 def _shape(config: Mapping[str, Any], path: Path) -> EncoderShape:
@@ -96,7 +89,8 @@ def _shape(config: Mapping[str, Any], path: Path) -> EncoderShape:
     if family not in _FAMILIES or activation != "gelu" or embedding != "absolute":
         raise ModelError(
             f"{path} holds a model of type {family!r} with {activation!r} and {embedding!r} "
-            f"positions; what can be exported is {', '.join(_FAMILIES)} with 'gelu' and 'absolute'"
+            f"positions; graphs are written of {', '.join(_FAMILIES)} with 'gelu' and 'absolute'; "
+            "backend='flag' runs others"
         )
     try:
         return EncoderShape(
@@ -109,23 +103,3 @@ def _shape(config: Mapping[str, Any], path: Path) -> EncoderShape:
         )
     except KeyError as err:
         raise ModelError(f"{path / 'config.json'} has no {err}; download it again") from err
-
-
-def _tensors(file: Path) -> dict[str, Callable[[], FloatArray]]:
-    """Return what reads each tensor of a file."""
-    try:
-        import torch
-        from safetensors import safe_open
-    except ImportError as err:
-        raise MissingDependencyError(err.name or "torch", "export") from err
-    if file.suffix == ".safetensors":
-        # through torch, since numpy has no bfloat16
-        opened: Any = safe_open(file, framework="pt")
-        return {name: partial(_read, opened.get_tensor, name) for name in opened.keys()}  # noqa: SIM118  # no mapping
-    state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    return {name: partial(_read, state.__getitem__, name) for name in state}
-
-
-def _read(take: Callable[[str], torch.Tensor], name: str) -> FloatArray:
-    array: FloatArray = take(name).float().numpy()
-    return array

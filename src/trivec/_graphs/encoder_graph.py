@@ -8,19 +8,16 @@ Tokens are rows of one matrix throughout; only attention sees the texts they bel
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from trivec.exporting.checkpoint import Checkpoint
-from trivec.exporting.graph import MICROSOFT, Graph
-from trivec.exporting.linear import Weights
+from trivec._graphs.checkpoint import Checkpoint
+from trivec._graphs.graph import MICROSOFT, Branch, Graph
+from trivec._graphs.linear import Weights
 from trivec.types import FloatArray
 
-if TYPE_CHECKING:
-    import onnx
-
-__all__ = ["add_encoder"]
+__all__ = ["add_encoder", "layer_states"]
 
 _FLATTEN = np.array([-1])
 _GELU_LOWEST = -0.17  # -.16997, at -.7518
@@ -36,8 +33,8 @@ def add_encoder(
 
     Besides what it returns, ``shape`` names the shape of ``input_ids``.
     """
-    ids = graph.input("input_ids", "INT64", ["texts", "length"])
-    mask = graph.input("attention_mask", "INT64", ["texts", "length"])
+    ids = graph.input("input_ids", "int64", ["texts", "length"])
+    mask = graph.input("attention_mask", "int64", ["texts", "length"])
     flatten = graph.constant("flatten", _FLATTEN)
     graph.node("Shape", [ids], "shape")
     tokens = graph.node("Reshape", [ids, flatten], "tokens")
@@ -49,6 +46,11 @@ def add_encoder(
     for layer in range(checkpoint.shape.layers):
         states = _layer(graph, checkpoint, weights, states, f"encoder.layer.{layer}")
     return states
+
+
+def layer_states(layer: int) -> str:
+    """Return the name of the ``(tokens, hidden)`` states that a layer gives, counted from 1."""
+    return f"encoder.layer.{layer - 1}.output.LayerNorm.rows"
 
 
 def _add_lengths(graph: Graph, mask: str) -> None:
@@ -77,7 +79,7 @@ def _embeddings(
     places = graph.constant(f"{name}.position_embeddings.weight", table)
     positions = graph.node("Gather", [places, _positions(graph, checkpoint)], f"{name}.positions")
     if with_types:
-        graph.input("token_type_ids", "INT64", ["texts", "length"])
+        graph.input("token_type_ids", "int64", ["texts", "length"])
         kinds = graph.constant(f"{name}.token_type_embeddings.weight", types)
         flat = graph.node("Reshape", ["token_type_ids", "flatten"], f"{name}.type_ids")
         chosen = graph.node("Gather", [kinds, flat], f"{name}.types")
@@ -92,8 +94,8 @@ def _positions(graph: Graph, checkpoint: Checkpoint) -> str:
         length = graph.node("Gather", ["shape", graph.constant("index_1", np.array(1))], "length")
         start = graph.constant("range_start", np.array(0))
         row = graph.node("Range", [start, length, "index_1"], "position_row")
-        each = graph.node("Expand", [row, "shape"], "position_rows")
-        return graph.node("Reshape", [each, "flatten"], "position_ids")
+        expanded = graph.node("Expand", [row, "shape"], "position_rows")
+        return graph.node("Reshape", [expanded, "flatten"], "position_ids")
     # as XLM-RoBERTa counts: padding ids, wherever they stand, have the padding's position
     padding = graph.constant("padding", np.array(pad))
     is_padding = graph.node("Equal", ["input_ids", padding], "is_padding")
@@ -164,7 +166,7 @@ def _attention(
     ]
     operands.append(graph.constant(f"{name}.bias", biases))
 
-    def attend(branch: str, mask: Sequence[str]) -> onnx.GraphProto:
+    def attend(branch: str, mask: Sequence[str]) -> Branch:
         return graph.branch(
             lambda: graph.node(
                 "MultiHeadAttention",

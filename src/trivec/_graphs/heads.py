@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trivec.exporting.checkpoint import Checkpoint
-from trivec.exporting.graph import Graph
+from trivec._graphs.checkpoint import Checkpoint
+from trivec._graphs.graph import Graph
 from trivec.types import FloatArray
 
-__all__ = ["WITH_COLBERT", "add_classifier", "add_m3_heads"]
+__all__ = ["WITH_COLBERT", "add_classifier", "add_dense_head", "add_m3_heads", "add_token_states"]
 
 WITH_COLBERT = "with_colbert"
 """The input that switches the ColBERT head on; left out it is on."""
@@ -36,16 +36,28 @@ def add_m3_heads(
     has a switch.
     """
     hidden, dim = sparse["weight"].shape[1], len(colbert["weight"])
-    graph.node("Reshape", [states, "states_shape"], "token_states")
-    graph.output("token_states", "FLOAT", ["texts", "length", hidden])
-    pooled = _pooled(graph, pooling)
-    _normalized(graph, pooled, "dense") if normalize else graph.node("Identity", [pooled], "dense")
-    graph.output("dense", "FLOAT", ["texts", hidden])
+    add_dense_head(graph, states, hidden, pooling=pooling, normalize=normalize)
     weights = graph.node("Relu", [_linear(graph, states, sparse, "sparse_linear")], "sparse_rows")
     graph.node("Reshape", [weights, "shape"], "sparse")
-    graph.output("sparse", "FLOAT", ["texts", "length"])
+    graph.output("sparse", "float32", ["texts", "length"])
     _add_colbert(graph, states, colbert, normalize=normalize)
-    graph.output("colbert", "FLOAT", ["texts", "length", dim])
+    graph.output("colbert", "float32", ["texts", "length", dim])
+
+
+def add_dense_head(
+    graph: Graph, states: str, hidden: int, *, pooling: str, normalize: bool
+) -> None:
+    """Add the outputs ``token_states``, ``(texts, length, hidden)``, and ``dense`` of a model."""
+    add_token_states(graph, states, "token_states", hidden)
+    pooled = _pooled(graph, pooling)
+    _normalized(graph, pooled, "dense") if normalize else graph.node("Identity", [pooled], "dense")
+    graph.output("dense", "float32", ["texts", hidden])
+
+
+def add_token_states(graph: Graph, states: str, name: str, hidden: int) -> None:
+    """Add ``(tokens, hidden)`` states as an output ``(texts, length, hidden)``."""
+    graph.node("Reshape", [states, "states_shape"], name)
+    graph.output(name, "float32", ["texts", "length", hidden])
 
 
 def add_classifier(graph: Graph, states: str, checkpoint: Checkpoint) -> None:
@@ -62,7 +74,7 @@ def add_classifier(graph: Graph, states: str, checkpoint: Checkpoint) -> None:
         layer = {kind: checkpoint.read(f"{name}.{kind}") for kind in ("weight", "bias")}
         output = "logits" if activation == "Identity" else f"{name}.active"
         rows = graph.node(activation, [_linear(graph, rows, layer, name)], output)
-    graph.output("logits", "FLOAT", ["texts", 1])
+    graph.output("logits", "float32", ["texts", 1])
 
 
 def _pooled(graph: Graph, pooling: str) -> str:
