@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RUNNABLE := $(VENV)/.runnable
+DEMO_EXTRAS := mini,cli,files
 EXTRAS := mini,flag,openai,langchain,llama-index,cli,documents,evaluation
 CONSTRAINTS := constraints.txt
 LLM_VENV := .venv-llm
@@ -20,29 +22,37 @@ SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py
   llama_index/test_interop.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-server test-llm trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test test-damage test-server test-llm properties trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## build .venv with everything that the other targets need
 
-# torch comes first and alone, so that its pinned version, and not a dependency's range, decides the build.
-$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+# what the demo runs with: no torch
+$(RUNNABLE): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than Python 3.11; set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$(DEMO_EXTRAS)]'
+	@touch $@
+
+# torch comes first and alone, so that its pinned version, and not a dependency's range, decides the build.
+$(INSTALLED): $(RUNNABLE)
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) torch
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[$(EXTRAS)]' --group dev
 	@touch $@
 
-demo: $(INSTALLED) ## index the sample and ask it questions in two languages
+demo: $(RUNNABLE) ## index the sample and ask it questions in two languages
 	$(BIN)/python scripts/demo.py
 
 # a worker for each core; half of a run waits for the disk. One thread each: the models are tiny.
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+test-damage: $(INSTALLED) ## every kind of damage to every file of an index; prints the table of docs/durability.md
+	TRIVEC_DAMAGE=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/integration/test_damage.py
 
 test-server: $(INSTALLED) ## the contract suites on a running Qdrant: URL=http://... [GRPC_PORT=6334]
 	@test -n '$(URL)' || { echo "name the server: make test-server URL=http://localhost:6333 [GRPC_PORT=6334]"; exit 2; }
@@ -59,6 +69,10 @@ $(LLM_INSTALLED): constraints-llm.txt
 
 test-llm: $(INSTALLED) $(LLM_INSTALLED) ## rewriting, answers and refusals by a real small model, served here over HTTP
 	TRIVEC_LLM_PYTHON=$(LLM_VENV)/bin/python $(BIN)/python -m pytest tests/llm
+
+properties: $(INSTALLED) ## the property suites with thirty times the examples, new ones each time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --hypothesis-profile thorough \
+	  --timeout 3000 tests/property
 
 trial: $(INSTALLED) ## a folder of every format and encoding through the commands: some minutes
 	$(BIN)/python -m scripts.trial
@@ -96,7 +110,7 @@ constraints: ## take the newest versions that fit and pin them
 	{ sed -n '/^#/p' $(CONSTRAINTS); \
 	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > $(CONSTRAINTS).new
 	mv $(CONSTRAINTS).new $(CONSTRAINTS)
-	@touch $(INSTALLED)
+	@touch $(RUNNABLE) $(INSTALLED)
 
 clean: ## remove what the targets made, .venv included
 	rm -rf $(VENV) $(LLM_VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants dist build

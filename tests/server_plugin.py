@@ -79,10 +79,19 @@ def in_a_world(initialise: Callable[..., None], *, asynchronous: bool) -> Callab
             initialise(client, **options())
         remote = client._client
         remote.collections = World()  # tests give a client what another one holds
+        for upload in ("upload_points", "upload_collection"):  # they have clients of their own
+            setattr(remote, upload, in_world(getattr(remote, upload), remote))
         add = remote.openapi_client.client.add_middleware
         add(awaited_path(remote) if asynchronous else path_of(remote))
 
     return opened
+
+
+def in_world(upload: Callable[..., Any], remote: Any) -> Callable[..., Any]:
+    def named(collection_name: str, *arguments: Any, **more: Any) -> Any:
+        return upload(remote.collections.named(collection_name), *arguments, **more)
+
+    return named
 
 
 def path_of(remote: Any) -> Callable[..., Any]:
@@ -143,7 +152,7 @@ def remove(prefix: str) -> list[str]:
     """Remove the collections of a prefix; return their names."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Api key is used with an insecure", UserWarning)
-        client = QdrantClient(**options())
+        client = QdrantClient(**{**options(), "prefer_grpc": False})
     try:
         names = [one.name for one in client.get_collections().collections]
         doomed = [name for name in names if name.startswith(prefix)]

@@ -34,6 +34,7 @@ LAYERS = (
     "colbert",
     "analysis",
     "bm25",
+    "coverage",
     "_runtime",
     "adapters",
     "_models",

@@ -7,6 +7,7 @@ Every message says what was given, what is allowed and what to do::
     │   ├── FilterError                     a filter that cannot be understood or translated
     │   └── InvalidVectorError              NaN, infinity, zero, wrong size, duplicate index
     ├── MissingDependencyError (ImportError)
+    ├── IncompatibleDependencyError (ImportError)    versions that do not go together
     ├── ModelError                          a model that cannot be loaded or used
     │   ├── AnswerInterruptedError          a chat model failed in the middle of its answer
     │   ├── MissingHeadError                a head file is absent or has the wrong shape
@@ -35,6 +36,7 @@ __all__ = [
     "CollectionNotFoundError",
     "FilterError",
     "FingerprintMismatchError",
+    "IncompatibleDependencyError",
     "InputError",
     "InvalidVectorError",
     "MissingDependencyError",
@@ -75,6 +77,26 @@ class MissingDependencyError(TrivecError, ImportError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package!r} is not installed; run: pip install 'trivec[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+class IncompatibleDependencyError(TrivecError, ImportError):
+    """A package is installed, but cannot be imported with the other packages that are.
+
+    Args:
+        package: the import name that failed.
+        version: of it.
+        extra: the extra of trivec whose versions go together.
+        cause: what the import said.
+    """
+
+    def __init__(self, package: str, version: str, extra: str, cause: str) -> None:
+        super().__init__(
+            f"{package!r} {version} is installed, but cannot be imported ({cause}): the versions "
+            "that are installed here do not go together; run: pip install --upgrade "
+            f"'trivec[{extra}]'"
+        )
         self.package = package
         self.extra = extra
 

@@ -87,17 +87,17 @@ class Fingerprint:
 
     @checked
     def differences(self, other: Fingerprint) -> list[tuple[str, Any, Any]]:
-        """Return ``(field, mine, theirs)`` for everything that makes vectors incomparable."""
+        """Return ``(field, own, others)`` for everything that makes vectors incomparable."""
         rows = []
         for spec in fields(EncoderInfo):
-            mine, theirs = getattr(self.encoder, spec.name), getattr(other.encoder, spec.name)
-            if spec.name not in self._FREE and mine != theirs:
-                rows.append((spec.name, mine, theirs))
+            own, others = getattr(self.encoder, spec.name), getattr(other.encoder, spec.name)
+            if spec.name not in self._FREE and own != others:
+                rows.append((spec.name, own, others))
         if self.analyzer is not None and other.analyzer is not None:
             for name in sorted({*self.analyzer, *other.analyzer}):
-                mine, theirs = self.analyzer.get(name), other.analyzer.get(name)
-                if mine != theirs:
-                    rows.append((f"analyzer.{name}", mine, theirs))
+                own, others = self.analyzer.get(name), other.analyzer.get(name)
+                if own != others:
+                    rows.append((f"analyzer.{name}", own, others))
         return rows
 
 
@@ -180,8 +180,8 @@ class Schema:
             ) from err
 
     @checked
-    def require_same_writer(self, mine: Fingerprint, where: str) -> None:
-        """Check that ``mine`` may read and write here.
+    def require_same_writer(self, writer: Fingerprint, where: str) -> None:
+        """Check that ``writer`` may read and write here.
 
         Raises:
             FingerprintMismatchError: both sides are printed.
@@ -189,9 +189,9 @@ class Schema:
         if self.fingerprint is None:
             raise FingerprintMismatchError(
                 f"{where} was not written by trivec, so its model is unknown; if it was written "
-                f"by {mine.encoder.model!r}, open it with adopt=True"
+                f"by {writer.encoder.model!r}, open it with adopt=True"
             )
-        rows = self.fingerprint.differences(mine)
+        rows = self.fingerprint.differences(writer)
         if rows:
             table = "\n".join(
                 f"  {name}: there {there!r}, here {here!r}" for name, there, here in rows
@@ -201,7 +201,7 @@ class Schema:
                 advice += "; mixed_precision=True searches it where the two are near enough"
             raise FingerprintMismatchError(
                 f"{where} was written by {self.fingerprint.encoder.model!r} and is opened with "
-                f"{mine.encoder.model!r}, whose vectors are not comparable:\n{table}\n{advice}"
+                f"{writer.encoder.model!r}, whose vectors are not comparable:\n{table}\n{advice}"
             )
 
     @checked
@@ -278,10 +278,11 @@ def _is_sound_column(vectors: Sequence[Vector], spec: VectorSpec) -> bool:
         sparse = [vector for vector in vectors if isinstance(vector, SparseVector)]
         return len(sparse) == len(vectors) and _are_sound_sparse(sparse)
     dense = [vector for vector in vectors if not isinstance(vector, SparseVector)]
-    return len(dense) == len(vectors) and all(
-        _is_array(row, _FLOAT32, (spec.size,)) and _SHORTEST_SQUARE <= np.dot(row, row) < np.inf
-        for row in dense
-    )
+    with np.errstate(over="ignore", under="ignore"):
+        return len(dense) == len(vectors) and all(
+            _is_array(row, _FLOAT32, (spec.size,)) and _SHORTEST_SQUARE <= np.dot(row, row) < np.inf
+            for row in dense
+        )
 
 
 def _are_sound_sparse(vectors: Sequence[SparseVector]) -> bool:

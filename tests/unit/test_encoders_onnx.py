@@ -16,7 +16,7 @@ import pytest
 from trivec._models import onnx_choice, onnx_session
 from trivec._models.onnx_measuring import Int8Product, Measured
 from trivec.encoders import FlagEncoder, FlagOptions, OnnxEncoder, OnnxOptions
-from trivec.errors import InputError, ModelError
+from trivec.errors import InputError, MissingHeadError, ModelError
 from trivec.exporting import ExportOptions, export_encoder
 from trivec.loading import load_encoder
 from trivec.rerankers import OnnxReranker
@@ -149,6 +149,72 @@ class TestByName:
 
     def test_how_near_was_not_measured(self, tiny_m3):
         assert OnnxEncoder(tiny_m3, options=INT8).agreement.texts == 0
+
+
+@pytest.fixture(scope="module")
+def sentence_encoder(tiny_m3, tmp_path_factory):
+    import torch
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("bert")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_m3 / name, folder / name)
+    vocabulary = json.loads((tiny_m3 / "config.json").read_text("utf-8"))["vocab_size"]
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = BertConfig(
+        vocab_size=vocabulary, **sizes, intermediate_size=64, max_position_embeddings=64
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+class TestSentenceEncoder:
+    """A BERT without M3's heads, as bge-small-en is."""
+
+    @pytest.mark.parametrize("pooling", [None, "cls", "mean"])
+    def test_dense_vectors_are_those_of_pytorch(self, sentence_encoder, tmp_path, pooling):
+        import torch
+        from transformers import BertModel
+
+        model = Path(shutil.copytree(sentence_encoder, tmp_path / "model"))
+        if pooling is not None:
+            (model / "1_Pooling").mkdir()
+            modes = {
+                f"pooling_mode_{name}": pooling in name for name in ("cls_token", "mean_tokens")
+            }
+            (model / "1_Pooling" / "config.json").write_text(json.dumps(modes), "utf-8")
+        encoder = OnnxEncoder(model, options=OnnxOptions(precision="fp32"))
+        assert encoder.info.heads == ("dense",)
+        assert (encoder.info.colbert_dim, encoder.info.max_length) == (None, 64)
+        ids = torch.tensor([encoder.tokenizer.encode(ENGLISH).ids])
+        with torch.inference_mode():
+            states = BertModel.from_pretrained(model).eval()(ids).last_hidden_state[0]
+        expected = states.mean(dim=0) if pooling == "mean" else states[0]
+        (found,) = encoder.encode_documents([ENGLISH], heads=("dense",))
+        normalized = torch.nn.functional.normalize(expected, dim=-1).numpy()
+        np.testing.assert_allclose(found.dense, normalized, atol=1e-5)
+        spans = encoder.encode_long(ENGLISH, [(0, 20)], heads=("dense",))
+        assert spans[0].dense.shape == (32,)
+
+    def test_other_heads_are_refused(self, sentence_encoder):
+        encoder = OnnxEncoder(sentence_encoder, options=OnnxOptions(precision="int8"))
+        with pytest.raises(MissingHeadError, match=r"no head for sparse, colbert; ask for heads="):
+            encoder.encode_documents(["river"])
+
+    def test_another_pooling_is_refused(self, sentence_encoder, tmp_path):
+        model = Path(shutil.copytree(sentence_encoder, tmp_path / "model"))
+        (model / "1_Pooling").mkdir()
+        modes = {"pooling_mode_max_tokens": True}
+        (model / "1_Pooling" / "config.json").write_text(json.dumps(modes), "utf-8")
+        with pytest.raises(ModelError, match=r"asks for \['max'\]; cls or mean"):
+            OnnxEncoder(model, options=OnnxOptions(precision="int8")).load()
+
+    def test_one_head_of_two_is_a_damage(self, sentence_encoder, tiny_m3, tmp_path):
+        model = Path(shutil.copytree(sentence_encoder, tmp_path / "model"))
+        shutil.copy(tiny_m3 / "sparse_linear.pt", model)
+        with pytest.raises(MissingHeadError, match=r"no colbert_linear\.pt"):
+            OnnxEncoder(model).load()
 
 
 class TestInt8:

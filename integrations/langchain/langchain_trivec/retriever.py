@@ -51,8 +51,8 @@ class TrivecRetriever(BaseRetriever):
         ids: search among the documents with these ids alone; None: among all.
         arms: which of ``dense``, ``sparse``, ``bm25``, ``colbert`` take part; None: what
             ``options`` says, by default all but ColBERT.
-        weights: of arms, 1 where none is given; needs ``fusion="rrf"`` or ``"linear"``.
-        fusion: ``rrf``, ``dbsf`` or ``linear``; None: what ``options`` says.
+        weights: of arms, 1 where none is given; not with ``fusion="dbsf"``.
+        fusion: ``adaptive``, ``rrf``, ``dbsf`` or ``linear``; None: what ``options`` says.
         colbert: ``rescore`` or ``fuse``; None: what ``options`` says.
         explain: whether documents carry ``arms`` and ``matches``, for one more request.
         options: everything else that a search can be told.
@@ -183,6 +183,7 @@ class TrivecRetriever(BaseRetriever):
             if hit.arms:
                 retrieval["arms"] = dict(hit.arms)
                 retrieval["matches"] = [asdict(match) for match in hit.matches]
+                retrieval["parts"] = [{**asdict(part), "why": part.why} for part in hit.parts]
             document.metadata[self.metadata_key] = retrieval
         return document
 

@@ -10,7 +10,7 @@ from trivec._graphs.checkpoint import Checkpoint
 from trivec._graphs.graph import Graph
 from trivec.types import FloatArray
 
-__all__ = ["WITH_COLBERT", "add_classifier", "add_m3_heads", "add_token_states"]
+__all__ = ["WITH_COLBERT", "add_classifier", "add_dense_head", "add_m3_heads", "add_token_states"]
 
 WITH_COLBERT = "with_colbert"
 """The input that switches the ColBERT head on; left out it is on."""
@@ -36,15 +36,22 @@ def add_m3_heads(
     has a switch.
     """
     hidden, dim = sparse["weight"].shape[1], len(colbert["weight"])
-    add_token_states(graph, states, "token_states", hidden)
-    pooled = _pooled(graph, pooling)
-    _normalized(graph, pooled, "dense") if normalize else graph.node("Identity", [pooled], "dense")
-    graph.output("dense", "float32", ["texts", hidden])
+    add_dense_head(graph, states, hidden, pooling=pooling, normalize=normalize)
     weights = graph.node("Relu", [_linear(graph, states, sparse, "sparse_linear")], "sparse_rows")
     graph.node("Reshape", [weights, "shape"], "sparse")
     graph.output("sparse", "float32", ["texts", "length"])
     _add_colbert(graph, states, colbert, normalize=normalize)
     graph.output("colbert", "float32", ["texts", "length", dim])
+
+
+def add_dense_head(
+    graph: Graph, states: str, hidden: int, *, pooling: str, normalize: bool
+) -> None:
+    """Add the outputs ``token_states``, ``(texts, length, hidden)``, and ``dense`` of a model."""
+    add_token_states(graph, states, "token_states", hidden)
+    pooled = _pooled(graph, pooling)
+    _normalized(graph, pooled, "dense") if normalize else graph.node("Identity", [pooled], "dense")
+    graph.output("dense", "float32", ["texts", hidden])
 
 
 def add_token_states(graph: Graph, states: str, name: str, hidden: int) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trivec.errors import MissingDependencyError, ModelError
+from trivec._runtime.dependencies import unavailable
+from trivec.errors import ModelError
 
 __all__ = [
     "HubOptions",
@@ -69,7 +70,7 @@ def _download(name: str, hub: HubOptions) -> Path:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HFValidationError
     except ImportError as err:
-        raise MissingDependencyError(err.name or "huggingface_hub", "onnx") from err
+        raise unavailable(err, "huggingface_hub", "onnx") from err
     try:
         return Path(
             snapshot_download(

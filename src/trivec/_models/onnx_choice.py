@@ -17,8 +17,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from trivec._models.onnx_measuring import LAYOUTS, Int8Product, Layout, Measured, measure
 from trivec._runtime.cache import cache_folder, read_index, write_index
+from trivec._runtime.dependencies import unavailable
 from trivec._runtime.lazy import Lazy
-from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec.errors import InputError, ModelError
 
 __all__ = [
     "Cpu",
@@ -110,13 +111,13 @@ def _recall() -> Measured:
     known = _read(read_index(file).get(key))
     if known is not None:
         return known
-    found = measure()
-    logger.info("measured on %s: %s", key, found)
+    measured = measure()
+    logger.info("measured on %s: %s", key, measured)
     try:
-        write_index(file, {**read_index(file), key: asdict(found)})
+        write_index(file, {**read_index(file), key: asdict(measured)})
     except OSError as err:
         logger.warning("cannot remember in %s how fast int8 is: %s", file, err)
-    return found
+    return measured
 
 
 def _read(entry: Any) -> Measured | None:
@@ -137,7 +138,7 @@ def _runtime() -> str:
     try:
         import onnxruntime
     except ImportError as err:
-        raise MissingDependencyError("onnxruntime", "onnx") from err
+        raise unavailable(err, "onnxruntime", "onnx") from err
     version: str = onnxruntime.__version__
     return version
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from trivec._models.onnx_proto import ELEMENT_TYPES, message
-from trivec.errors import MissingDependencyError
+from trivec._runtime.dependencies import unavailable
+from trivec.errors import IncompatibleDependencyError, MissingDependencyError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def _works(rows: NDArray[np.uint8], weight: NDArray[np.int8]) -> dict[str, _Work
     for name, (left, right) in operands.items():
         try:
             session = _session(product_model(right))
-        except MissingDependencyError:
+        except (MissingDependencyError, IncompatibleDependencyError):
             raise
         except Exception as err:  # noqa: BLE001  # onnxruntime's errors have no common base
             logger.warning("onnxruntime cannot multiply %s weights here: %s", name, err)
@@ -220,7 +221,7 @@ def _session(model: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError as err:
-        raise MissingDependencyError("onnxruntime", "onnx") from err
+        raise unavailable(err, "onnxruntime", "onnx") from err
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     settings.log_severity_level = 3  # errors, which are raised anyway

@@ -13,7 +13,8 @@ from weakref import WeakValueDictionary
 
 from trivec._models.onnx_measuring import Layout
 from trivec._models.onnx_unsigned import UnsignedGraph
-from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec._runtime.dependencies import unavailable
+from trivec.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class Session:
         try:
             import onnxruntime
         except ImportError as err:
-            raise MissingDependencyError("onnxruntime", "onnx") from err
+            raise unavailable(err, "onnxruntime", "onnx") from err
         available = onnxruntime.get_available_providers()
         if options.provider not in available:
             is_known = options.provider in onnxruntime.get_all_providers()
@@ -76,11 +77,19 @@ class Session:
             self._session = onnxruntime.InferenceSession(
                 model, settings, providers=[options.provider]
             )
+            session = self._session
+            entries = [*session.get_inputs(), *session.get_overridable_initializers()]
+            self._inputs = frozenset(entry.name for entry in entries)
         except Exception as err:  # onnxruntime's errors have no common base but Exception
             raise ModelError(
                 f"onnxruntime cannot load {graph} ({type(err).__name__}: {err}); update "
                 "onnxruntime, or export the model again"
             ) from err
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of what the graph takes, also of what may be left out."""
+        return self._inputs
 
     def _flip(self, graph: Path, settings: Any) -> bytes:
         """Hand over the matrices as unsigned bytes; return the graph that takes them."""
@@ -105,12 +114,12 @@ class Session:
             ModelError: the graph failed.
         """
         try:
-            found: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
+            arrays: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
         except Exception as err:  # the same
             if "Failed to allocate" in str(err) or "bad_alloc" in str(err):
                 raise MemoryError(str(err)) from err
             raise ModelError(f"onnxruntime failed ({type(err).__name__}: {err})") from err
-        return found
+        return arrays
 
 
 _sharing = threading.Lock()

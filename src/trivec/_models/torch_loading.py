@@ -14,7 +14,8 @@ from pickle import UnpicklingError  # what torch.load raises; nothing is unpickl
 from types import ModuleType
 from typing import Any
 
-from trivec.errors import MissingDependencyError, ModelError
+from trivec._runtime.dependencies import unavailable
+from trivec.errors import ModelError
 
 __all__ = ["load_with_flag_embedding", "no_progress_bars", "require_device"]
 
@@ -37,19 +38,19 @@ def load_with_flag_embedding(path: Path, load: Callable[[ModuleType], Any]) -> A
     try:
         from safetensors import SafetensorError
 
-        found = importlib.metadata.version("FlagEmbedding")
+        version = importlib.metadata.version("FlagEmbedding")
     except ImportError as err:  # PackageNotFoundError is one
-        raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
-    if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < OLDEST_FLAG_EMBEDDING:
+        raise unavailable(err, "FlagEmbedding", "flag") from err
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < OLDEST_FLAG_EMBEDDING:
         oldest = ".".join(map(str, OLDEST_FLAG_EMBEDDING))
         raise ModelError(
-            f"FlagEmbedding {found} is installed, {oldest} or newer is needed (older ones do not "
+            f"FlagEmbedding {version} is installed, {oldest} or newer is needed (older ones do not "
             f"work with today's transformers); run: pip install 'FlagEmbedding>={oldest}'"
         )
     try:
         import FlagEmbedding
     except ImportError as err:
-        raise MissingDependencyError(err.name or "FlagEmbedding", "flag") from err
+        raise unavailable(err, "FlagEmbedding", "flag") from err
     logger.info("loading %s", path)
     try:
         with no_progress_bars():
@@ -71,7 +72,7 @@ def require_device(device: str) -> None:
     try:
         import torch
     except ImportError as err:
-        raise MissingDependencyError("torch", "flag") from err
+        raise unavailable(err, "torch", "flag") from err
     _forks_with(torch)
     if device == "cpu":
         return
@@ -86,8 +87,8 @@ def require_device(device: str) -> None:
 
 
 def _devices(torch: ModuleType) -> list[str]:
-    found = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    return [*found, "mps"] if torch.backends.mps.is_available() else found
+    devices = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    return [*devices, "mps"] if torch.backends.mps.is_available() else devices
 
 
 @cache

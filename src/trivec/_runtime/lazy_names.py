@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from trivec.errors import MissingDependencyError
+from trivec._runtime.dependencies import unavailable
 
 __all__ = ["lazy_names"]
 
@@ -31,7 +31,7 @@ def lazy_names(
         except ModuleNotFoundError as err:
             if err.name is None or err.name.partition(".")[0] != framework.partition(".")[0]:
                 raise
-            raise MissingDependencyError(framework, extra) from err
+            raise unavailable(err, framework, extra) from err
         value: object = getattr(module, name)
         setattr(sys.modules[package], name, value)
         return value

@@ -107,7 +107,7 @@ class OpenAIChat:
             base_url: where the server is, with its ``/v1``; None: the variable
                 ``OPENAI_BASE_URL``, else OpenAI.
             api_key: None reads the variable ``OPENAI_API_KEY``. A server without keys takes any.
-            timeout: seconds for one try.
+            timeout: seconds for one whole try; of a stream, for its beginning and each line.
             max_retries: tries besides the first, after status 408, 409, 429, 5xx and connections
                 that fail; the client waits as ``Retry-After`` says.
             options: what is asked for besides.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["info"]
 
+_DIGEST = re.compile("[0-9a-f]{64}")
+
 
 def info(
     place: OptionalPlaceArgument = None,
@@ -30,13 +32,11 @@ def info(
 ) -> None:
     """Say what an index holds and which model wrote it; without one, how this machine computes.
 
-    That is which precision of an exported model runs here, and why. It is said of an index too
-    that such a model wrote.
+    That is what runs models here, in which precision, and why. It is said of an index too whose
+    model runs in ONNX Runtime.
     """
     if place is None or machine:
-        from trivec._models.onnx_choice import describe
-
-        machine_said = describe()
+        machine_said = _machine()
         print_json({"machine": machine_said}) if as_json else show(rows_table(machine_said))
         return
     with open_place(place, collection) as where:
@@ -54,18 +54,32 @@ def info(
             show(rows_table(said))
 
 
+def _machine() -> dict[str, Any]:
+    """Return what runs models on this machine, and how."""
+    from trivec._models.backend import describe_backend
+
+    backend, why = describe_backend()
+    said = {"backend": f"{backend}: {why}"}
+    if backend == "onnx":
+        from trivec._models.onnx_choice import describe
+
+        said |= describe()
+    return said
+
+
 def _machine_of(schema: Schema) -> dict[str, Any] | None:
-    """Return how this machine runs the exported model of an index; None for other models."""
-    from trivec._models.onnx_folder import MANIFEST
+    """Return how this machine runs the model of an index; None where PyTorch or a server does."""
+    from trivec._models.backend import choose_backend
 
     if schema.fingerprint is None:
         return None
-    if not Path(schema.fingerprint.encoder.model).joinpath(MANIFEST).is_file():
+    model, precision = schema.fingerprint.encoder.model, schema.fingerprint.encoder.precision
+    if not _DIGEST.fullmatch(schema.fingerprint.encoder.weights):  # a server computed the vectors
         return None
-    from trivec._models.onnx_choice import describe
-
+    if choose_backend(model, device="cpu", precision=precision, asked=None) != "onnx":
+        return None
     try:
-        return describe()
+        return _machine()
     except TrivecError as err:  # the index is there all the same
         complain("note", str(err))
         return None

@@ -11,6 +11,7 @@ from trivec._models.batching import Batching, token_budget
 from trivec._models.folder import HubOptions, locate_folder
 from trivec._runtime.cache import combined_digest, file_digest
 from trivec._runtime.checks import Precision, check_choice, check_least
+from trivec._runtime.dependencies import unavailable
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.local import LocalEncoder, Usage
@@ -18,7 +19,7 @@ from trivec.encoders.model_folder import EXPECTED, ModelFolder, inspect_folder
 from trivec.encoders.network import Network, NetworkOptions
 from trivec.encoders.spans import TokenOutputs
 from trivec.encoders.tokens import TextTokenizer, TokenizedText
-from trivec.errors import InputError, MissingDependencyError, ModelError
+from trivec.errors import InputError, ModelError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class FlagEncoder(LocalEncoder):
         try:
             from transformers import AutoTokenizer
         except ImportError as err:
-            raise MissingDependencyError("transformers", "flag") from err
+            raise unavailable(err, "transformers", "flag") from err
         try:
             return TextTokenizer(AutoTokenizer.from_pretrained(str(path)))
         except (OSError, ValueError) as err:

@@ -8,6 +8,7 @@ from pathlib import Path
 from trivec._models.folder import positions, read_config, tokenizer_file, weight_files
 from trivec._models.weights import stored_tensors
 from trivec.errors import MissingHeadError, ModelError
+from trivec.types import ALL_HEADS, Head
 
 __all__ = [
     "COLBERT_HEAD",
@@ -33,7 +34,8 @@ class ModelFolder:
         weights: the encoder's weight files and then the two head files.
         tokenizer: the file that names the vocabulary.
         hidden_size: width of the encoder, which is that of the dense vector.
-        colbert_dim: width of a ColBERT row.
+        colbert_dim: width of a ColBERT row; None without that head.
+        heads: what it computes: all, or the dense vector alone.
         max_length: the most tokens that the encoder has positions for.
     """
 
@@ -42,12 +44,20 @@ class ModelFolder:
     weights: tuple[Path, ...]
     tokenizer: Path
     hidden_size: int
-    colbert_dim: int
+    colbert_dim: int | None
     max_length: int
+    heads: tuple[Head, ...] = ALL_HEADS
 
 
-def inspect_folder(path: Path, revision: str | None = None) -> ModelFolder:
+def inspect_folder(
+    path: Path, revision: str | None = None, *, dense_will_do: bool = False
+) -> ModelFolder:
     """Check that a folder holds a whole M3 model; reads its configuration and heads only.
+
+    Args:
+        path: the folder.
+        revision: what names the state of its files.
+        dense_will_do: take a sentence encoder too, which has neither head.
 
     Raises:
         ModelError: it is not a model's folder.
@@ -62,6 +72,17 @@ def inspect_folder(path: Path, revision: str | None = None) -> ModelFolder:
             f"{path / 'config.json'} has hidden_size={size!r} and max_position_embeddings="
             f"{config.get('max_position_embeddings')!r}; both are needed, as in XLM-RoBERTa and "
             "BERT"
+        )
+    if dense_will_do and not any((path / head).exists() for head in (SPARSE_HEAD, COLBERT_HEAD)):
+        return ModelFolder(
+            path=path,
+            revision=revision,
+            weights=weight_files(path),
+            tokenizer=tokenizer_file(path),
+            hidden_size=size,
+            colbert_dim=None,
+            max_length=max_length,
+            heads=("dense",),
         )
     _check_head(path / SPARSE_HEAD, size, rows=1)
     colbert_dim = _check_head(path / COLBERT_HEAD, size, rows=None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trivec._graphs.cached import cached_export
+from trivec._graphs.heads import WITH_COLBERT
 from trivec._models.batching import Batching
 from trivec._models.folder import HubOptions, locate_folder
 from trivec._models.onnx_choice import (
@@ -18,19 +19,19 @@ from trivec._models.onnx_choice import (
     choose_layout,
     choose_precision,
 )
-from trivec._models.onnx_folder import Agreement, OnnxFolder, find_export, open_export
+from trivec._models.onnx_folder import Agreement, Manifest, OnnxFolder, find_export, open_export
 from trivec._models.onnx_session import Session, SessionOptions, shared_session
 from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.typed import check_fields, checked
-from trivec.encoders.conversion import encoder_place, encoder_source
+from trivec.encoders.conversion import encoder_place, encoder_source, stated_pooling
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, inspect_folder
 from trivec.encoders.postprocess import multivectors, sparse_vectors
 from trivec.encoders.spans import TokenOutputs
 from trivec.encoders.tokens import TextTokenizer, TokenizedText, pad_texts
-from trivec.errors import InputError
+from trivec.errors import InputError, MissingHeadError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:
@@ -112,6 +113,9 @@ class _Model:
 class OnnxEncoder(LocalEncoder):
     """Dense, sparse and ColBERT vectors of a model in the BGE-M3 format, without torch.
 
+    A sentence encoder such as ``BAAI/bge-small-en-v1.5``, which has neither of M3's head files,
+    gives dense vectors alone; ``info.heads`` says so.
+
     In fp32 the outputs equal those of :class:`trivec.encoders.FlagEncoder` on the same model, so a
     collection may be written with the one and searched with the other. In int8 they are near
     them, and the encoder's fingerprint says so. Needs onnxruntime and tokenizers only.
@@ -162,7 +166,7 @@ class OnnxEncoder(LocalEncoder):
             revision=manifest.revision,
             tokenizer=manifest.tokenizer,
             colbert_dim=manifest.colbert_dim,
-            heads=ALL_HEADS,
+            heads=_heads(manifest),
             pooling=manifest.settings["pooling"],
             normalized=manifest.settings["normalized"],
             precision=model.precision,
@@ -206,10 +210,20 @@ class OnnxEncoder(LocalEncoder):
         )
 
     def _forward(self, texts: Sequence[TokenizedText], heads: Sequence[Head]) -> list[Encoding]:
+        self._require(heads)
         return _encode(self._session(), self._tokenizer(), texts, heads)
 
     def _outputs(self, ids: NDArray[np.int64], heads: Collection[Head]) -> TokenOutputs:
+        self._require(heads)
         return _token_outputs(self._session(), ids, heads)
+
+    def _require(self, heads: Collection[Head]) -> None:
+        own = _heads(self._model().folder.manifest)
+        if lacking := [head for head in heads if head not in own]:
+            raise MissingHeadError(
+                f"{str(self._given)!r} has no head for {', '.join(lacking)}; ask for heads={own}, "
+                "or take a model in the BGE-M3 format"
+            )
 
     def _open(self) -> tuple[OnnxFolder, str]:
         """Return the graph's folder and its precision."""
@@ -218,11 +232,13 @@ class OnnxEncoder(LocalEncoder):
             folder = open_export(path, "encoder")
             held, place = folder.manifest.precisions, folder.path
             return folder, choose_precision(options.precision, held, place, options.provider)
-        found = inspect_folder(*locate_folder(self._given, options.hub, expected=EXPECTED))
+        path, revision = locate_folder(self._given, options.hub, expected=EXPECTED)
+        found = inspect_folder(path, revision, dense_will_do=True)
         place = found.path
         precision = choose_precision(options.precision, _PRECISIONS, place, options.provider)
         lengths = {name: min(most, found.max_length) for name, most in _LENGTHS.items()}
-        settings = {"pooling": "cls", "normalized": True, **_NO_INSTRUCTIONS, **lengths}
+        pooling = "cls" if found.heads == ALL_HEADS else stated_pooling(path)
+        settings = {"pooling": pooling, "normalized": True, **_NO_INSTRUCTIONS, **lengths}
         name = str(self._given)
         folder = cached_export(
             encoder_place(name, found, settings),
@@ -278,6 +294,11 @@ class OnnxEncoder(LocalEncoder):
         return f"OnnxEncoder({str(self._given)!r})"
 
 
+def _heads(manifest: Manifest) -> tuple[Head, ...]:
+    own = manifest.settings.get("heads", ALL_HEADS)
+    return tuple(head for head in ALL_HEADS if head in own)
+
+
 def _encode(
     session: Session,
     tokenizer: TextTokenizer,
@@ -290,7 +311,7 @@ def _encode(
     inputs = {
         "input_ids": batch.ids,
         "attention_mask": batch.real.astype(np.int64),
-        "with_colbert": np.array("colbert" in heads),
+        **_switches(session, heads),
     }
     arrays = dict(zip(heads, session.run(heads, inputs), strict=True))
     nothing = [None] * len(texts)
@@ -307,6 +328,13 @@ def _encode(
     ]
 
 
+def _switches(session: Session, heads: Collection[Head]) -> dict[str, NDArray[Any]]:
+    """Return the input that switches ColBERT, of a graph that has it."""
+    if WITH_COLBERT not in session.inputs:
+        return {}
+    return {WITH_COLBERT: np.array("colbert" in heads)}
+
+
 def _token_outputs(
     session: Session, ids: NDArray[np.int64], heads: Collection[Head]
 ) -> TokenOutputs:
@@ -315,7 +343,7 @@ def _token_outputs(
     inputs = {
         "input_ids": ids[None],
         "attention_mask": np.ones_like(ids)[None],
-        "with_colbert": np.array("colbert" in heads),
+        **_switches(session, heads),
     }
     values = session.run([outputs[head] for head in heads], inputs)
     arrays = {head: array[0] for head, array in zip(heads, values, strict=True)}

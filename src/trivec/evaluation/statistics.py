@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     "Estimate",
     "compare_all",
     "compared",
+    "estimate_all",
     "estimated",
     "holm",
     "units_of",
@@ -88,7 +90,16 @@ class Comparison:
         """Whether the corrected p is below 0.05."""
         return self.corrected < 1 - LEVEL
 
+    def turned(self) -> Comparison:
+        """Return the same, seen from the other side."""
+        delta = Estimate(-self.delta.mean, -self.delta.high, -self.delta.low)
+        chances = (self.p, self.corrected)
+        return Comparison(
+            self.second, self.first, delta, *chances, self.losses, self.ties, self.wins
+        )
 
+
+@checked
 def units_of(documents: Sequence[str]) -> tuple[NDArray[np.intp], DrawnBy]:
     """Return which unit each question is drawn with, and what a unit is.
 
@@ -117,6 +128,14 @@ def estimated(values: NDArray[np.float64], units: NDArray[np.intp], *, seed: int
         InputError: there are no questions.
     """
     return _estimates(values[:, None], units, seed)[0]
+
+
+def estimate_all(
+    values: Mapping[str, NDArray[np.float64]], units: NDArray[np.intp], *, seed: int = 0
+) -> dict[str, Estimate]:
+    """Return the mean of each system and its interval, from the same draws for all."""
+    columns = np.stack(list(values.values()), axis=1)
+    return dict(zip(values, _estimates(columns, units, seed), strict=True))
 
 
 def compared(

@@ -48,7 +48,7 @@ def adopted_schema(store: Store, info: EncoderInfo, config: IndexConfig, place: 
 
 
 def _only_dense(specs: Mapping[str, VectorSpec], place: str) -> str:
-    dense = [name for name, spec in specs.items() if spec.kind == DENSE.kind]
+    dense = sorted(name for name, spec in specs.items() if spec.kind == DENSE.kind)
     if len(dense) != 1:
         raise CollectionError(
             f"{place} has {len(dense)} dense vectors {dense}; name the one that this encoder "

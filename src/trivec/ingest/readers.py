@@ -10,7 +10,8 @@
 ``.json``                        a document for every record of a list, else one
 ``.jsonl``, ``.ndjson``          a document for every line
 ``.docx``, ``.odt``, ``.rtf``    one document; ``title``
-``.epub``, ``.eml``              one document; ``title``
+``.epub``                        one document; ``title``
+``.eml``                         one document; the subject is ``title``
 ``.pptx``                        a document for every slide
 ``.xlsx``                        a document for every row of every sheet, below its header
 ===============================  ==============================================================
@@ -31,6 +32,7 @@ from trivec.ingest.formats.csv import csv_documents
 from trivec.ingest.formats.encodings import read_text, whole_file
 from trivec.ingest.formats.html import html_document
 from trivec.ingest.formats.json import json_documents, jsonl_documents
+from trivec.ingest.formats.mail import mail_documents
 from trivec.ingest.formats.markdown import markdown_document
 from trivec.ingest.formats.office import converted_document, sheet_documents, slide_documents
 from trivec.ingest.formats.pdf import pdf_documents
@@ -134,7 +136,7 @@ SUFFIXES: Mapping[str, Reader] = {
     ".odt": _convert,
     ".rtf": _convert,
     ".epub": _convert,
-    ".eml": _convert,
+    ".eml": mail_documents,
     ".pptx": _read_slides,
     ".xlsx": sheet_documents,
 }

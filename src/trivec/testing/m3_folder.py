@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trivec._runtime.dependencies import unavailable
 from trivec._runtime.typed import checked
-from trivec.errors import MissingDependencyError
 from trivec.testing.backbone import Backbone, save_tokenizer
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def build_tiny_m3(
         from safetensors.torch import save_file
         from transformers import XLMRobertaModel
     except ImportError as err:
-        raise MissingDependencyError(err.name or "transformers", "flag") from err
+        raise unavailable(err, "transformers", "flag") from err
     config = Backbone(hidden_size, layers, attention_heads, vocabulary_size).config()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

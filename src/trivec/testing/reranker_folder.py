@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trivec._runtime.dependencies import unavailable
 from trivec._runtime.typed import checked
-from trivec.errors import MissingDependencyError
 from trivec.testing.backbone import Backbone, save_tokenizer
 
 __all__ = ["build_tiny_reranker"]
@@ -46,7 +46,7 @@ def build_tiny_reranker(
         from safetensors.torch import save_file
         from transformers import XLMRobertaForSequenceClassification
     except ImportError as err:
-        raise MissingDependencyError(err.name or "transformers", "flag") from err
+        raise unavailable(err, "transformers", "flag") from err
     config = Backbone(hidden_size, layers, attention_heads, vocabulary_size).config()
     config.architectures = [XLMRobertaForSequenceClassification.__name__]
     config.num_labels = 1

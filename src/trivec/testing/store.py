@@ -265,14 +265,14 @@ class MemoryStore:
         if isinstance(plan.root, Lookup):
             candidates = _union(rankings) if plan.sources else scope
             root = Lookup(
-                plan.root.using, plan.root.vector, query.limit + query.offset, plan.root.threshold
+                plan.root.using, plan.root.vector, query.most + query.offset, plan.root.threshold
             )
             ranking = self._look_up(root, candidates, schema)
         else:
             ranking = fuse(plan.root, rankings)
         return [
             _stored(self._points[identity], query.with_vectors, score)
-            for identity, score in ranking[query.offset : query.offset + query.limit]
+            for identity, score in ranking[query.offset : query.offset + query.most]
         ]
 
     def _look_up(self, lookup: Lookup, scope: Sequence[PointId], schema: Schema) -> Ranking:

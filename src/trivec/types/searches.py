@@ -12,7 +12,15 @@ from trivec.fusion import FusionName
 from trivec.types.passages import Chunk
 from trivec.types.vectors import Vector
 
-__all__ = ["ColbertMode", "Hit", "MatchedTerm", "QueryText", "SearchOptions", "SearchOverrides"]
+__all__ = [
+    "ColbertMode",
+    "Hit",
+    "MatchedTerm",
+    "QueryText",
+    "ScorePart",
+    "SearchOptions",
+    "SearchOverrides",
+]
 
 ColbertMode: TypeAlias = Literal["rescore", "fuse"]
 """What ColBERT vectors do in a search; see :class:`SearchOptions`."""
@@ -46,8 +54,9 @@ class SearchOptions:
     Attributes:
         arms: which arms take part and with what weight; names alone mean weight 1.
             None: every arm that the collection has.
-        fusion: ``rrf`` (reciprocal rank fusion), ``dbsf`` (distribution-based score fusion, takes
-            no weights) or ``linear`` (weighted sum of exact scores, the paper's M3 weights).
+        fusion: ``adaptive`` (every arm weighed for each query by what it could match), ``rrf``
+            (reciprocal rank fusion), ``dbsf`` (distribution-based score fusion, takes no weights)
+            or ``linear`` (weighted sum of exact scores, the paper's M3 weights).
         rrf_k: the constant of RRF as Qdrant counts it, from rank 0, and its default; the 60 of the
             literature is 61 here.
         prefetch_k: candidates taken from every arm; raised to ``k + offset`` where smaller.
@@ -57,12 +66,13 @@ class SearchOptions:
         thresholds: the least score of an arm's candidates, by arm. Fused scores have none.
         mmr_lambda: maximal marginal relevance: 1 is relevance alone, 0 diversity alone.
         mmr_candidates: how many results MMR chooses from.
-        explain: give every hit the exact score of each arm and its matched terms. The log names
-            the keys that a filter compares without an index.
+        explain: give every hit the exact score of each arm, its matched terms, and under
+            ``adaptive`` the parts of its score. The log names the keys that a filter compares
+            without an index.
     """
 
     arms: str | Mapping[str, float] | Sequence[str] | None = None
-    fusion: FusionName = "dbsf"
+    fusion: FusionName = "adaptive"
     rrf_k: int = 2
     prefetch_k: int = 100
     colbert: ColbertMode | None = None
@@ -114,6 +124,34 @@ class MatchedTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class ScorePart:
+    """What one arm added to the fused score of a hit, and why no more.
+
+    Attributes:
+        arm: its name.
+        text: the query text that it looked for.
+        weight: what the arm counted for this query; the weights of all parts add up to 1.
+        score: what it added to the hit's score, from 0 to ``weight``.
+        coverage: of a lexical arm: how much of the query the best passage holds, 0 to 1.
+    """
+
+    arm: str
+    text: str
+    weight: float
+    score: float
+    coverage: float | None = None
+
+    @property
+    def why(self) -> str:
+        """Why the arm counted as it did, in words."""
+        if self.coverage is None:
+            return "meaning counts for every query"
+        if not self.coverage:
+            return "no passage has a word of the query"
+        return f"no passage has more than {100 * self.coverage:.0f} % of the query's weight"
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that was found.
 
@@ -124,6 +162,7 @@ class Hit:
         matches: with ``explain``, the shared tokens and words, heaviest first.
         query_cut: True where the query was longer than the model reads; its rest counted for
             BM25 alone.
+        parts: with ``explain`` and adaptive fusion, what every arm added; they add up to the score.
     """
 
     chunk: Chunk
@@ -131,6 +170,7 @@ class Hit:
     arms: Mapping[str, float] = field(default_factory=dict)
     matches: tuple[MatchedTerm, ...] = ()
     query_cut: bool = False
+    parts: tuple[ScorePart, ...] = ()
 
     @property
     def id(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from trivec.errors import MissingDependencyError
+from trivec._runtime.dependencies import unavailable
 
 __all__ = ["needs"]
 
@@ -20,4 +20,4 @@ def needs(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as err:
-        raise MissingDependencyError(err.name or extra, extra) from err
+        raise unavailable(err, extra, extra) from err

@@ -14,6 +14,7 @@ from trivec.stores.edge import codec
 from trivec.stores.edge.failures import engine_errors, remedy
 from trivec.stores.edge.folder import IndexFolder
 from trivec.stores.edge.sealing import unseal
+from trivec.stores.edge.space import require_room_to_open
 
 if TYPE_CHECKING:
     import qdrant_edge
@@ -32,6 +33,7 @@ def load(folder: IndexFolder, schema: Schema) -> qdrant_edge.EdgeShard:
         CollectionLockedError: somebody else has the index open.
         StoreError: it is damaged.
     """
+    require_room_to_open(folder.shard)
     noted = unseal(folder)
     with engine_errors(folder.path, loading=True):
         shard = _loaded(folder, schema)

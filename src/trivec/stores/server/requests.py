@@ -81,13 +81,14 @@ def search_body(query: StoreQuery, *, exact: bool) -> dict[str, Any]:
         if prefetch:
             body.pop("params", None)
     else:
-        body = _given({"query": _fusion(root), "filter": query.filter, "limit": query.limit})
+        body = _given({"query": _fusion(root), "filter": query.filter})
     return body | _given(
         {
+            "limit": query.most,
             "prefetch": prefetch or None,
             "offset": query.offset,
             "with_vector": vector_selector(query.with_vectors),
-            "with_payload": True,
+            "with_payload": not query.candidates,
         }
     )
 

@@ -13,7 +13,7 @@ from trivec.errors import StoreError
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.server.calls import Operation, Request
-from trivec.stores.server.failures import RetryPolicy, call, default_policy
+from trivec.stores.server.failures import RetryPolicy, call, default_policy, key_of
 from trivec.stores.server.operations import Operations, is_local, require_client
 from trivec.types import Point, PointId, StoredPoint, Vector
 
@@ -232,4 +232,6 @@ class ServerStore:
 
         local = is_local(self._client)
         with self._local if local else contextlib.nullcontext():
-            return call(action, self._retry, write=request.write, local=local)
+            return call(
+                action, self._retry, write=request.write, local=local, key=key_of(self._client)
+            )

@@ -13,7 +13,7 @@ from trivec.protocols import Store
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema
 from trivec.stores.server.calls import Operation, Request
-from trivec.stores.server.failures import RetryPolicy, call_async, default_policy
+from trivec.stores.server.failures import RetryPolicy, call_async, default_policy, key_of
 from trivec.stores.server.operations import Operations, require_client
 from trivec.stores.server.store_loop import LoopServerStore
 from trivec.types import Point, PointId, StoredPoint, Vector
@@ -186,4 +186,6 @@ class AsyncServerStore:
             return request.checked(await request.call(self._client))
 
         async with self._slots:
-            return await call_async(action, self._retry, write=request.write)
+            return await call_async(
+                action, self._retry, write=request.write, key=key_of(self._client)
+            )
