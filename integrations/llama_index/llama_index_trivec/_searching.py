@@ -133,7 +133,7 @@ _OPERATORS: Mapping[FilterOperator, tuple[bool, Callable[[str, Any], dict[str, A
     FilterOperator.LT: (False, lambda key, value: {key: {"lt": value}}),
     FilterOperator.LTE: (False, lambda key, value: {key: {"lte": value}}),
     FilterOperator.CONTAINS: (False, lambda key, value: {key: {"eq": value}}),
-    FilterOperator.IS_EMPTY: (False, lambda key, _: {key: None}),
+    FilterOperator.IS_EMPTY: (False, lambda key, _: {"$or": [{key: None}, {key: ""}]}),
     FilterOperator.IN: (True, lambda key, values: {key: {"in": values}}),
     FilterOperator.NIN: (True, lambda key, values: {key: {"not_in": values}}),
     FilterOperator.ANY: (True, lambda key, values: {key: {"in": values}}),

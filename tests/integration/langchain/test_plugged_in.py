@@ -245,3 +245,8 @@ def test_embeddings_that_are_dense_alone_are_named(tmp_path, caplog):
     assert store.index.schema.fingerprint.encoder.model.endswith("Cached/m-1")
     assert not caplog.records
     store.index.close()
+
+
+def test_texts_of_which_some_have_no_metadata(store):
+    ids = store.add_texts(["one", "two"], [None, {"a": 1}])
+    assert [document.metadata for document in store.get_by_ids(ids)] == [{}, {"a": 1}]
