@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_
 
 import numpy as np
 
+from trivec._runtime.checks import shown
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
@@ -251,6 +252,7 @@ def _weighted_sum(
     return _best_first(fused.items())
 
 
+@checked
 def shares_of_best(
     ranking: Sequence[tuple[Id, float]], floor: float | None = None
 ) -> list[tuple[Id, float]]:
@@ -272,6 +274,7 @@ def shares_of_best(
     return [(key, (score - least) / span if span > 0 else 1.0) for key, score in ranking]
 
 
+@checked
 def share_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
     weights: Sequence[float] | None = None,
@@ -318,7 +321,13 @@ def maximal_marginal_relevance(
 
     Returns:
         Row numbers of the chosen candidates, in the order of choice.
+
+    Raises:
+        InputError: the arrays hold no numbers, or are not of these shapes.
     """
+    query, candidates = _numbers("query", query, 1), _numbers("candidates", candidates, 2)
+    if len(candidates) and query.shape != candidates.shape[1:]:
+        raise InputError(f"query has shape {query.shape}, the candidates {candidates.shape}")
     if len(candidates) == 0 or k <= 0:
         return []
     unit = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
@@ -333,6 +342,15 @@ def maximal_marginal_relevance(
         chosen.append(best)
         redundancy = np.maximum(redundancy, unit @ unit[best])
     return chosen
+
+
+def _numbers(name: str, values: object, dimensions: int) -> NDArray[np.float32]:
+    """Return an array of real numbers, where it is one of so many dimensions."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        raise InputError(f"{name}={shown(values)}; allowed: a numpy array of numbers")
+    if values.ndim != dimensions:
+        raise InputError(f"{name} has {values.ndim} dimensions; allowed: {dimensions}")
+    return values
 
 
 def _weights(weights: Sequence[float] | None, count: int) -> Sequence[float]:
