@@ -15,7 +15,7 @@ DATA ?=
 SAMPLE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-llm trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test fresh fresh-light test-llm trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -43,6 +43,13 @@ demo: $(RUNNABLE) ## index the sample and ask it questions in two languages
 # a worker for each core; half of a run waits for the disk. One thread each: the models are tiny.
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+# the registry alone is asked; constraints.txt pins what tests run with, and so hides what users get
+fresh: $(INSTALLED) ## install each extra as users do, newest and lowest versions, and run the README there
+	$(BIN)/python -m scripts.fresh
+
+fresh-light: $(INSTALLED) ## the same without PyTorch, in one environment of each kind
+	$(BIN)/python -m scripts.fresh --light
 
 # llama.cpp compiles for some minutes; built for what every x86-64 CPU of the last ten years can do,
 # since a build for the one at hand can die of an illegal instruction in a virtual machine.
