@@ -6,16 +6,23 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUNNABLE := $(VENV)/.runnable
 DEMO_EXTRAS := mini,cli,files
-EXTRAS := mini,flag,openai,langchain,llama-index,cli,documents
+EXTRAS := mini,flag,openai,langchain,llama-index,cli,documents,evaluation
 CONSTRAINTS := constraints.txt
 LLM_VENV := .venv-llm
 LLM_INSTALLED := $(LLM_VENV)/.installed
 LLM_CMAKE := $(if $(filter x86_64,$(shell uname -m)),-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON)
 DATA ?=
 SAMPLE ?=
+URL ?=
+GRPC_PORT ?=
+SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py test_index.py test_index_filters.py \
+  test_add_arm.py test_async_index.py test_question_index.py test_identity.py test_unfinished.py test_search_overrides.py \
+  test_depth.py test_late_chunking.py) $(addprefix tests/integration/,test_interop_core.py langchain/test_standard.py \
+  langchain/test_vectorstore.py langchain/test_interop.py llama_index/test_conformance.py llama_index/test_vectorstore.py \
+  llama_index/test_interop.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fresh fresh-light test-llm trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -51,6 +58,14 @@ fresh: $(INSTALLED) ## install each extra as users do, newest and lowest version
 fresh-light: $(INSTALLED) ## the same without PyTorch, in one environment of each kind
 	$(BIN)/python -m scripts.fresh --light
 
+test-damage: $(INSTALLED) ## every kind of damage to every file of an index; prints the table of docs/durability.md
+	TRIVEC_DAMAGE=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/integration/test_damage.py
+
+test-server: $(INSTALLED) ## the contract suites on a running Qdrant: URL=http://... [GRPC_PORT=6334]
+	@test -n '$(URL)' || { echo "name the server: make test-server URL=http://localhost:6333 [GRPC_PORT=6334]"; exit 2; }
+	TRIVEC_TEST_SERVER='$(URL)' TRIVEC_TEST_GRPC_PORT='$(GRPC_PORT)' OMP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest -p tests.server_plugin -rs $(SERVER_SUITES)
+
 # llama.cpp compiles for some minutes; built for what every x86-64 CPU of the last ten years can do,
 # since a build for the one at hand can die of an illegal instruction in a virtual machine.
 $(LLM_INSTALLED): constraints-llm.txt
@@ -61,6 +76,10 @@ $(LLM_INSTALLED): constraints-llm.txt
 
 test-llm: $(INSTALLED) $(LLM_INSTALLED) ## rewriting, answers and refusals by a real small model, served here over HTTP
 	TRIVEC_LLM_PYTHON=$(LLM_VENV)/bin/python $(BIN)/python -m pytest tests/llm
+
+properties: $(INSTALLED) ## the property suites with thirty times the examples, new ones each time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --hypothesis-profile thorough \
+	  --timeout 3000 tests/property
 
 trial: $(INSTALLED) ## a folder of every format and encoding through the commands: some minutes
 	$(BIN)/python -m scripts.trial

@@ -118,10 +118,9 @@ def trivec_store(stored: Vectors, asked: Vectors) -> Iterator[TrivecVectorStore]
             yield store
 
 
-@contextlib.contextmanager
-def langchain_qdrant_store(stored: Vectors, asked: Vectors) -> Iterator[VectorStore]:
-    from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings, SparseVector
-    from qdrant_client import QdrantClient, models
+def lookup_sparse(stored: Vectors, asked: Vectors) -> Any:
+    """Return the table's sparse half as langchain-qdrant takes it."""
+    from langchain_qdrant import SparseEmbeddings, SparseVector
 
     def listed(table: Vectors) -> list[SparseVector]:
         return [
@@ -139,6 +138,14 @@ def langchain_qdrant_store(stored: Vectors, asked: Vectors) -> Iterator[VectorSt
         def embed_query(self, text: str) -> SparseVector:
             return self._queries[int(text.rpartition(" ")[2])]
 
+    return LookupSparse()
+
+
+@contextlib.contextmanager
+def langchain_qdrant_store(stored: Vectors, asked: Vectors) -> Iterator[VectorStore]:
+    from langchain_qdrant import QdrantVectorStore, RetrievalMode
+    from qdrant_client import QdrantClient, models
+
     with contextlib.closing(QdrantClient(":memory:")) as client:
         size = stored[0].shape[1]
         client.create_collection(
@@ -151,7 +158,7 @@ def langchain_qdrant_store(stored: Vectors, asked: Vectors) -> Iterator[VectorSt
             "kb",
             LookupEmbeddings(stored, asked),
             RetrievalMode.HYBRID,
-            sparse_embedding=LookupSparse(),
+            sparse_embedding=lookup_sparse(stored, asked),
             validate_embeddings=False,
             validate_collection_config=False,
         )

@@ -40,13 +40,20 @@ NEAREST: Mapping[str, tuple[str, Sequence[str]]] = {
         "stores/filters.py",
         ["unit/test_stores_filters.py", "contract/test_store_filters.py"],
     ),
+    "comparing": (
+        "stores/comparing.py",
+        ["unit/test_stores_filters.py", "contract/test_store_filters.py"],
+    ),
     "payload fields": ("payloads/fields.py", ["unit/test_payloads_fields.py"]),
     "payload": ("payloads/trivec.py", ["unit/test_payloads_trivec.py"]),
     "llama index payload": ("payloads/llama_index.py", ["unit/test_payloads_codecs.py"]),
     "haystack payload": ("payloads/haystack.py", ["unit/test_payloads_codecs.py"]),
     "stored layouts": ("payloads/codecs.py", ["unit/test_payloads_codecs.py"]),
     "adding": ("index/adding.py", ["unit/test_index_adding.py"]),
-    "citations": ("chat/citations.py", ["unit/test_answers_outcome.py"]),
+    "citations": (
+        "chat/citations.py",
+        ["unit/test_chat_citations.py", "unit/test_answers_outcome.py"],
+    ),
     "evidence": ("answers/evidence.py", ["unit/test_answers_support.py"]),
 }
 """A name for each module, its file below ``src/trivec``, and its nearest tests below ``tests``."""

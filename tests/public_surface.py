@@ -25,6 +25,7 @@ MODULES = (
     "trivec.chat",
     "trivec.encoders",
     "trivec.errors",
+    "trivec.evaluation",
     "trivec.exporting",
     "trivec.fusion",
     "trivec.index",

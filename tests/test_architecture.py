@@ -23,6 +23,7 @@ CORE = ROOT / "src" / "trivec"
 LAYERS = (
     "errors",
     "_runtime.checks",
+    "_runtime.typed",
     "fusion",
     "types",
     "query",
@@ -33,6 +34,7 @@ LAYERS = (
     "colbert",
     "analysis",
     "bm25",
+    "coverage",
     "_runtime",
     "adapters",
     "_models",
@@ -51,6 +53,7 @@ LAYERS = (
     "rewriting",
     "questions",
     "answers",
+    "evaluation",
     "cli",
     "__main__",
 )
@@ -59,6 +62,7 @@ NOT_FOR_PRODUCTS = "testing"
 HEAVY = {
     "FlagEmbedding",
     "chardet",
+    "ir_measures",
     "kreuzberg",
     "langchain_core",
     "llama_index",

@@ -35,6 +35,7 @@ from trivec.types import (
     MatchedTerm,
     QueryText,
     Refusal,
+    ScorePart,
     SearchOptions,
 )
 
@@ -86,6 +87,7 @@ __all__ = [
     "RagPipeline",
     "Refusal",
     "Rewrite",
+    "ScorePart",
     "SearchOptions",
     "StoreError",
     "StoreUnavailableError",

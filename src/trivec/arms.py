@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
+from trivec._runtime.checks import check_texts
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.schema import VectorKind, VectorSpec
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head, Vector
@@ -43,6 +45,8 @@ class Arm:
         idf: whether Qdrant multiplies query weights by IDF.
         default: whether a new collection has it, and a search uses it, where nobody names arms.
         linear_weight: its weight in linear fusion where nobody gives one.
+        adaptive_weight: its weight in adaptive fusion; a lexical arm's counts times the fourth
+            power of its coverage.
     """
 
     name: str
@@ -52,11 +56,14 @@ class Arm:
     idf: bool = False
     default: bool = True
     linear_weight: float = 1.0
+    adaptive_weight: float = 1.0
 
+    @checked
     def is_made_by(self, info: EncoderInfo) -> bool:
         """Say whether a collection of this encoder can have the arm."""
         return self.head is None or self.head in info.heads
 
+    @checked
     def width(self, info: EncoderInfo) -> int | None:
         """Return the width of the encoder's vectors, None for sparse ones."""
         match self.head:
@@ -69,6 +76,7 @@ class Arm:
             case _:
                 assert_never(self.head)
 
+    @checked
     def spec(self, name: str, info: EncoderInfo) -> VectorSpec:
         """Return the vector of that name in which trivec keeps the arm."""
         return VectorSpec(name, self.kind, self.width(info), idf=self.idf)
@@ -77,13 +85,35 @@ class Arm:
 DENSE = Arm(name="dense", kind="dense", head="dense", lexical=False)
 """One vector for each text."""
 
-SPARSE = Arm(name="sparse", kind="sparse", head="sparse", lexical=True, linear_weight=0.3)
+SPARSE = Arm(
+    name="sparse",
+    kind="sparse",
+    head="sparse",
+    lexical=True,
+    linear_weight=0.3,
+    adaptive_weight=3.0,
+)
 """Learned weights of tokens."""
 
-BM25 = Arm(name="bm25", kind="sparse", head=None, lexical=True, idf=True, linear_weight=0.03)
+BM25 = Arm(
+    name="bm25",
+    kind="sparse",
+    head=None,
+    lexical=True,
+    idf=True,
+    linear_weight=0.03,
+    adaptive_weight=10.0,
+)
 """Words, weighed by how often they stand in a text and how rare they are."""
 
-COLBERT = Arm(name="colbert", kind="multivector", head="colbert", lexical=False, default=False)
+COLBERT = Arm(
+    name="colbert",
+    kind="multivector",
+    head="colbert",
+    lexical=False,
+    default=False,
+    adaptive_weight=2.0,
+)
 """A vector for each token, compared one by one."""
 
 ARMS: tuple[Arm, ...] = (DENSE, SPARSE, BM25, COLBERT)
@@ -91,7 +121,7 @@ ARMS: tuple[Arm, ...] = (DENSE, SPARSE, BM25, COLBERT)
 
 ColBERT is no default, since it takes a row for every token. The linear weights are M3's training
 ensemble (dense + 0.3 sparse + ColBERT). BM25's scores have no upper bound: its weight was set on
-held-out text (benchmarks/README.md).
+held-out text (benchmarks/README.md), and so were the adaptive weights (docs/fusion.md).
 """
 
 LEXICAL: tuple[str, ...] = tuple(arm.name for arm in ARMS if arm.lexical)
@@ -101,11 +131,13 @@ SEMANTIC: tuple[str, ...] = tuple(arm.name for arm in ARMS if not arm.lexical)
 """The names of the arms that match meaning."""
 
 
+@checked
 def arm_names() -> tuple[str, ...]:
     """Return the names of all arms."""
     return tuple(arm.name for arm in ARMS)
 
 
+@checked
 def arm_named(name: str) -> Arm:
     """Return an arm.
 
@@ -118,18 +150,27 @@ def arm_named(name: str) -> Arm:
     raise InputError(f"arm={name!r}; allowed: {', '.join(arm_names())}")
 
 
+@checked
 def arms_among(names: Iterable[str]) -> list[Arm]:
-    """Return the arms of these names, in the order of the table."""
+    """Return the arms of these names, in the order of the table.
+
+    Raises:
+        InputError: a name is not a text.
+    """
+    names = list(names)
+    check_texts("names", names)
     wanted = set(names)
     return [arm for arm in ARMS if arm.name in wanted]
 
 
+@checked
 def heads_of(names: Iterable[str]) -> tuple[Head, ...]:
     """Return the heads that an encoder must compute for these arms."""
     needed = {arm.head for arm in arms_among(names)}
     return tuple(head for head in ALL_HEADS if head in needed)
 
 
+@checked
 def vectors_by_arm(encoding: Encoding, analyzed: Vector | None = None) -> dict[str, Vector]:
     """Return a text's vectors by arm; empty ones are left out.
 

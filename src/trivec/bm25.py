@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from trivec._runtime.typed import check_fields, checked
 from trivec.analysis import RULES, Splitter, splitter
 from trivec.errors import InputError
 from trivec.types import SparseVector
@@ -65,6 +66,7 @@ class AnalyzerConfig:
     rules: int = RULES[-1]
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.k1 >= 0:
             raise InputError(f"k1={self.k1!r}; it must be at least 0, 1.2 is usual")
         if not 0 <= self.b <= 1:
@@ -94,6 +96,7 @@ class AnalyzerConfig:
         return data
 
     @classmethod
+    @checked
     def from_json(cls, data: Mapping[str, Any]) -> AnalyzerConfig:
         """Read what :meth:`to_json` wrote.
 
@@ -120,6 +123,7 @@ class Bm25Analyzer:
         config: how text becomes terms and weights.
     """
 
+    @checked
     def __init__(self, config: AnalyzerConfig | None = None) -> None:
         self._config = config or AnalyzerConfig()
         self._tools: _Tools | None = None
@@ -142,6 +146,7 @@ class Bm25Analyzer:
         """
         return len(self._collided)
 
+    @checked
     def terms(self, text: str) -> list[str]:
         """Return the terms of a passage, repeated as often as they occur, in no promised order.
 
@@ -150,6 +155,7 @@ class Bm25Analyzer:
         words, _ = self._passage_words(text)
         return [self._term(word) for word in words]
 
+    @checked
     def named_terms(self, text: str) -> list[tuple[str, str]]:
         """Return the whole words of a text in order, each after the term that it counts as.
 
@@ -163,6 +169,7 @@ class Bm25Analyzer:
             if word not in tools.stop_words
         ]
 
+    @checked
     def document(self, text: str) -> SparseVector:
         """Return a passage's term weights without IDF; empty for a text without words."""
         words, length = self._passage_words(text)
@@ -172,11 +179,13 @@ class Bm25Analyzer:
         weights = counts * (config.k1 + 1) / (counts + norm)
         return SparseVector(indices, weights.astype(np.float32))
 
+    @checked
     def query(self, text: str) -> SparseVector:
         """Return a query's term counts; empty for a text without words."""
         indices, counts = self._counted(self._query_words(text))
         return SparseVector(indices, counts.astype(np.float32))
 
+    @checked
     def decode(self, text: str) -> dict[int, str]:
         """Return the words of a query by their index, as they are written there.
 
@@ -188,6 +197,7 @@ class Bm25Analyzer:
         return {self._remember(word): name for word, name in reversed(pairs)}
 
     @staticmethod
+    @checked
     def term_index(term: str) -> int:
         """Return the index of a term: an unsigned integer of 32 bits."""
         digest = blake2b(term.encode("utf-8", "surrogatepass"), digest_size=4).digest()

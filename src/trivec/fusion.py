@@ -1,18 +1,21 @@
 """The ways to make one list of several, and diversification: values, a table, pure functions.
 
-A search says which fusion it wants by a name, a store is asked for it by a value, and both engines
-fuse inside one request. The functions here are the same formulas over lists of ``(id, score)``,
-for stores without an engine, for lists of several collections, and for tests of the engines.
+A search says which fusion it wants by a name. The engines fuse inside one request: a store is asked
+for that by a value. The default, ``adaptive``, needs the evidence of every list before it can weigh
+them, so that trivec fuses the lists itself. The functions here are the formulas over lists of
+``(id, score)``: for it, for stores without an engine, for lists of several collections, and for
+tests of the engines.
 
-==========  ==========  ===============  ================  =============================
-name        value       embedded engine  server            function
-==========  ==========  ===============  ================  =============================
-``rrf``     ``Rrf``     ``Fusion.Rrf``   ``RrfQuery``      ``reciprocal_rank_fusion``
-``dbsf``    ``Dbsf``    ``Fusion.Dbsf``  ``FusionQuery``   ``distribution_based_fusion``
-``linear``  ``Linear``  ``Formula``      ``FormulaQuery``  ``weighted_sum_fusion``
-==========  ==========  ===============  ================  =============================
+============  ==========  ===============  ================  =============================
+name          value       embedded engine  server            function
+============  ==========  ===============  ================  =============================
+``adaptive``                                                 ``share_fusion``
+``rrf``       ``Rrf``     ``Fusion.Rrf``   ``RrfQuery``      ``reciprocal_rank_fusion``
+``dbsf``      ``Dbsf``    ``Fusion.Dbsf``  ``FusionQuery``   ``distribution_based_fusion``
+``linear``    ``Linear``  ``Formula``      ``FormulaQuery``  ``weighted_sum_fusion``
+============  ==========  ===============  ================  =============================
 
-A new fusion is a value, a row of ``FUSIONS`` and a formula here, and its call in
+A new fusion of the engines is a value, a row of ``FUSIONS`` and a formula here, and its call in
 ``stores/edge/codec.py`` and ``stores/server/requests.py``. Mypy names every place that lacks it.
 """
 
@@ -25,6 +28,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_
 
 import numpy as np
 
+from trivec._runtime.checks import shown
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,12 +48,14 @@ __all__ = [
     "maximal_marginal_relevance",
     "method_of",
     "reciprocal_rank_fusion",
+    "share_fusion",
+    "shares_of_best",
     "weighted_sum_fusion",
 ]
 
 Id = TypeVar("Id", bound=Hashable)
 
-FusionName: TypeAlias = Literal["rrf", "dbsf", "linear"]
+FusionName: TypeAlias = Literal["adaptive", "rrf", "dbsf", "linear"]
 """What options call the ways of fusing; ``FUSIONS`` says what each is."""
 
 
@@ -95,15 +102,17 @@ class FusionMethod:
         weighted: whether it takes a weight for each list.
         adds_scores: whether it adds up the arms' own scores, so that it needs every arm's exact
             score of every candidate, and weights that bring the arms to one scale.
-        request: returns the value for a store from the constant of RRF and the lists' weights.
+        request: returns the value for a store from the constant of RRF and the lists' weights;
+            None where trivec fuses the lists.
     """
 
     weighted: bool
     adds_scores: bool
-    request: Callable[[int, tuple[float, ...]], Fusion]
+    request: Callable[[int, tuple[float, ...]], Fusion] | None
 
 
 FUSIONS: Mapping[FusionName, FusionMethod] = {
+    "adaptive": FusionMethod(weighted=True, adds_scores=False, request=None),
     "rrf": FusionMethod(weighted=True, adds_scores=False, request=Rrf),
     "dbsf": FusionMethod(weighted=False, adds_scores=False, request=lambda _k, _weights: Dbsf()),
     "linear": FusionMethod(
@@ -113,6 +122,7 @@ FUSIONS: Mapping[FusionName, FusionMethod] = {
 """Every fusion by its name."""
 
 
+@checked
 def method_of(fusion: Fusion) -> FusionMethod:
     """Return the row of ``FUSIONS`` for a value."""
     match fusion:
@@ -126,6 +136,7 @@ def method_of(fusion: Fusion) -> FusionMethod:
             assert_never(fusion)
 
 
+@checked
 def fuse(fusion: Fusion, rankings: Sequence[Sequence[tuple[Id, float]]]) -> list[tuple[Id, float]]:
     """Fuse lists as an engine would.
 
@@ -150,6 +161,7 @@ def fuse(fusion: Fusion, rankings: Sequence[Sequence[tuple[Id, float]]]) -> list
             assert_never(fusion)
 
 
+@checked
 def reciprocal_rank_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
     *,
@@ -179,6 +191,7 @@ def reciprocal_rank_fusion(
     return _best_first(fused.items())
 
 
+@checked
 def distribution_based_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
 ) -> list[tuple[Id, float]]:
@@ -207,6 +220,7 @@ def distribution_based_fusion(
     return _best_first(fused.items())
 
 
+@checked
 def weighted_sum_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
     weights: Sequence[float] | None = None,
@@ -225,13 +239,71 @@ def weighted_sum_fusion(
     Raises:
         InputError: there are not as many weights as rankings.
     """
+    return _weighted_sum(rankings, _weights(weights, len(rankings)))
+
+
+def _weighted_sum(
+    rankings: Sequence[Sequence[tuple[Id, float]]], weights: Sequence[float]
+) -> list[tuple[Id, float]]:
     fused: defaultdict[Id, float] = defaultdict(float)
-    for ranking, weight in zip(rankings, _weights(weights, len(rankings)), strict=True):
+    for ranking, weight in zip(rankings, weights, strict=True):
         for identity, score in ranking:
             fused[identity] += weight * score
     return _best_first(fused.items())
 
 
+@checked
+def shares_of_best(
+    ranking: Sequence[tuple[Id, float]], floor: float | None = None
+) -> list[tuple[Id, float]]:
+    """Scale a list to 0 for its floor and 1 for its best.
+
+    Args:
+        ranking: a list of ``(id, score)``.
+        floor: the score that counts 0; None: the lowest of the list.
+
+    Returns:
+        The list in its order. Where the best is no better than the floor, all count 1.
+    """
+    if not ranking:
+        return []
+    scores = [score for _, score in ranking]
+    best = max(scores)
+    least = min(scores) if floor is None else min(floor, *scores)
+    span = best - least
+    return [(key, (score - least) / span if span > 0 else 1.0) for key, score in ranking]
+
+
+@checked
+def share_fusion(
+    rankings: Sequence[Sequence[tuple[Id, float]]],
+    weights: Sequence[float] | None = None,
+    floors: Sequence[float | None] | None = None,
+) -> list[tuple[Id, float]]:
+    """Fuse by the weighted mean of shares: what part of a list's best each score reaches.
+
+    Args:
+        rankings: lists of ``(id, score)``; an id that a list lacks counts 0 there.
+        weights: one for each ranking, 1 by default.
+        floors: the score of each ranking that counts 0; see ``shares_of_best``.
+
+    Returns:
+        ``(id, fused score)``, best first, each from 0 to 1; ties keep the order of first
+        appearance.
+
+    Raises:
+        InputError: there are not as many weights or floors as rankings.
+    """
+    given = _weights(weights, len(rankings))
+    least = [None] * len(rankings) if floors is None else floors
+    if len(least) != len(rankings):
+        raise InputError(f"{len(least)} floors for {len(rankings)} rankings; give one for each")
+    total = sum(given) or 1.0
+    scaled = [shares_of_best(each, floor) for each, floor in zip(rankings, least, strict=True)]
+    return _weighted_sum(scaled, [weight / total for weight in given])
+
+
+@checked
 def maximal_marginal_relevance(
     query: NDArray[np.float32], candidates: NDArray[np.float32], *, lambda_mult: float, k: int
 ) -> list[int]:
@@ -249,7 +321,13 @@ def maximal_marginal_relevance(
 
     Returns:
         Row numbers of the chosen candidates, in the order of choice.
+
+    Raises:
+        InputError: the arrays hold no numbers, or are not of these shapes.
     """
+    query, candidates = _numbers("query", query, 1), _numbers("candidates", candidates, 2)
+    if len(candidates) and query.shape != candidates.shape[1:]:
+        raise InputError(f"query has shape {query.shape}, the candidates {candidates.shape}")
     if len(candidates) == 0 or k <= 0:
         return []
     unit = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
@@ -264,6 +342,15 @@ def maximal_marginal_relevance(
         chosen.append(best)
         redundancy = np.maximum(redundancy, unit @ unit[best])
     return chosen
+
+
+def _numbers(name: str, values: object, dimensions: int) -> NDArray[np.float32]:
+    """Return an array of real numbers, where it is one of so many dimensions."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        raise InputError(f"{name}={shown(values)}; allowed: a numpy array of numbers")
+    if values.ndim != dimensions:
+        raise InputError(f"{name} has {values.ndim} dimensions; allowed: {dimensions}")
+    return values
 
 
 def _weights(weights: Sequence[float] | None, count: int) -> Sequence[float]:

@@ -10,6 +10,7 @@ from trivec._models.backend import Backend, choose_backend
 from trivec._models.folder import HubOptions
 from trivec._models.onnx_choice import OnnxPrecision
 from trivec._models.onnx_session import execution_provider
+from trivec._runtime.typed import checked
 from trivec.encoders.flag import FlagEncoder, FlagOptions, Precision
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.mini import MINI_FLAG_OPTIONS, MiniEncoder, MiniFlagEncoder, MiniReranker
@@ -19,6 +20,7 @@ from trivec.rerankers.onnx import OnnxReranker, OnnxRerankerOptions
 __all__ = ["Backend", "load_encoder", "load_reranker"]
 
 
+@checked
 def load_encoder(
     model: str | Path,
     *,
@@ -58,6 +60,7 @@ def load_encoder(
     )
 
 
+@checked
 def load_reranker(
     model: str | Path,
     *,

@@ -54,6 +54,8 @@ class StoreQuery:
         filter: AND-ed into every prefetch.
         with_vectors: names of the vectors to return.
         exact: no approximate index.
+        candidates: return a list to be fused: as many points as the deepest prefetch, their ids,
+            scores and ``with_vectors``, without payloads.
     """
 
     prefetches: tuple[Prefetch, ...]
@@ -64,3 +66,11 @@ class StoreQuery:
     filter: Filter | None = None
     with_vectors: tuple[str, ...] = ()
     exact: bool = False
+    candidates: bool = False
+
+    @property
+    def most(self) -> int:
+        """How many points are returned at most."""
+        if not self.candidates:
+            return self.limit
+        return max(prefetch.limit for prefetch in self.prefetches)

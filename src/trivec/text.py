@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivec._runtime.checks import check_least
+from trivec._runtime.checks import check_least, shown
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ LINE_END = re.compile("\r\n?|[\x0b\x0c\x85]")
 CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\t"), ord("\n")})
 HEADING = re.compile(r"#{1,6}[ \t]")
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+SELECTORS = (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+BLANK = frozenset(
+    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *SELECTORS))
+)
+"""Letters, marks and a sign that are drawn as nothing.
+
+Unicode's Default_Ignorable_Code_Point outside those categories, and the empty braille pattern.
+"""
 
 PROBE = 4
 """Characters looked at for every token allowed, before a text is counted whole."""
@@ -45,6 +54,7 @@ class Span:
     end: int
 
 
+@checked
 def clean(text: str) -> str:
     r"""Return a text that every encoding, engine and model takes; its content is unchanged.
 
@@ -56,11 +66,15 @@ def clean(text: str) -> str:
     return LINE_END.sub("\n", text).translate(CONTROLS)
 
 
+@checked
 def is_blank(text: str) -> bool:
     """Say whether nothing in a text can be seen: white space, control and format characters."""
-    return all(unicodedata.category(character) in INVISIBLE for character in text)
+    return all(
+        unicodedata.category(character) in INVISIBLE or character in BLANK for character in text
+    )
 
 
+@checked
 def split(
     text: str,
     tokenizer: Tokenizer | Callable[[str], int],
@@ -126,10 +140,10 @@ class _Splitter:
         start = 0
         while start < len(text):
             end = min(start + self._window, len(text))
-            found = self._whole.chunk_indices(text[start:end])
-            if end < len(text) and len(found) > 1:
-                end = start + found.pop()[0]
-            for offset, piece in found:
+            chunks = self._whole.chunk_indices(text[start:end])
+            if end < len(text) and len(chunks) > 1:
+                end = start + chunks.pop()[0]
+            for offset, piece in chunks:
                 first, last = start + offset, start + offset + len(piece)
                 longer = self._heading_with_text(text, first, last)
                 yield first, longer or last
@@ -149,8 +163,8 @@ class _Splitter:
         below = text[end : end + room * WINDOW]
         if room < self._max_tokens // 2 or below.lstrip().startswith("#"):
             return None
-        found = self._library(room, 0).chunk_indices(below)
-        longer = end + found[0][0] + len(found[0][1]) if found else end
+        chunks = self._library(room, 0).chunk_indices(below)
+        longer = end + chunks[0][0] + len(chunks[0][1]) if chunks else end
         return longer if end < longer and self._fits(text[start:longer]) else None
 
     def _fits(self, piece: str) -> bool:
@@ -162,10 +176,20 @@ def _is_headings(piece: str) -> bool:
     return bool(lines) and all(HEADING.match(line.lstrip()) for line in lines)
 
 
+@checked
 def token_counter(tokenizer: Tokenizer | Callable[[str], int]) -> Callable[[str], int]:
-    """Return a function that counts tokens, whatever truncation the tokenizer is set to."""
+    """Return a function that counts tokens, whatever truncation the tokenizer is set to.
+
+    Raises:
+        InputError: it is neither a tokenizer nor a function.
+    """
     if callable(tokenizer):
         return tokenizer
+    if not callable(getattr(tokenizer, "encode_batch", None)):  # a text has encode() as well
+        raise InputError(
+            f"tokenizer={shown(tokenizer)}; allowed: a tokenizers.Tokenizer, or a function that "
+            "counts the tokens of a text"
+        )
 
     def count(text: str) -> int:
         encoding = tokenizer.encode(text, add_special_tokens=False)

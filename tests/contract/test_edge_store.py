@@ -1,8 +1,9 @@
-"""What is particular to the embedded store: its folder, its lock, crashes and forks."""
+"""What is particular to the embedded store: its folder, crashes, forks and damage."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import json
 import multiprocessing
@@ -11,17 +12,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from trivec.errors import CollectionError, CollectionLockedError, StoreError
+from trivec.errors import CollectionError, StoreError, TrivecError
+from trivec.index import check_index
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import EdgeStore
-from trivec.stores.edge import store as edge_store
+from trivec.stores.edge import engine as engines
+from trivec.stores.edge import space
+from trivec.stores.edge.failures import engine_errors
 from trivec.stores.edge.manifest import read_manifest, survey
 from trivec.types import Point
 
@@ -140,29 +145,7 @@ def test_a_path_of_other_letters(tmp_path):
     assert count(tmp_path / "知识 库 🙂") == 1
 
 
-# One at a time
-
-
-def test_a_second_store_of_this_process_is_locked_out(filled, folder):
-    second = EdgeStore(folder)
-    assert second.schema == SCHEMA  # the description can be read
-    with pytest.raises(CollectionLockedError, match=r"open elsewhere.*server"):
-        second.count()
-    filled.close()
-    assert second.count() == 3
-    second.close()
-
-
-def test_a_second_process_is_locked_out(filled, folder):
-    program = (
-        "import sys\nfrom trivec.stores import EdgeStore\n"
-        "from trivec.errors import CollectionLockedError\n"
-        "try:\n    EdgeStore(sys.argv[1]).count()\n"
-        "except CollectionLockedError:\n    sys.exit(7)\n"
-    )
-    run = subprocess.run([sys.executable, "-c", program, str(folder)], check=False, timeout=60)
-    assert run.returncode == 7
-    assert filled.count() == 3
+# Drops and forks
 
 
 def test_a_store_that_was_dropped_lets_go(folder):
@@ -232,7 +215,6 @@ import sys, os, signal
 import numpy as np
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import EdgeStore
-from trivec.stores.edge import store as edge_store
 from trivec.types import Point
 store = EdgeStore(sys.argv[1])
 store.create(Schema({"dense": VectorSpec("dense", "dense", 4)}))
@@ -304,13 +286,15 @@ OTHER_WRITES = {
 )
 def test_writing_for_some_seconds_forces_it_to_the_disk(filled, monkeypatch, write):
     """Once in five seconds: the write-ahead log alone does not survive the loss of power."""
-    opened = filled._flushed
-    filled._shard = Counting(filled._shard)
+    engine = filled._joined
+    opened = engine._flushed
+    engine._shard = Counting(engine._shard)
 
     def flushes_after(seconds):
-        monkeypatch.setattr(edge_store, "time", SimpleNamespace(monotonic=lambda: opened + seconds))
+        clock = SimpleNamespace(monotonic=lambda: opened + seconds)
+        monkeypatch.setattr(engines, "time", clock)
         write(filled)
-        return filled._shard.flushes
+        return engine._shard.flushes
 
     assert [flushes_after(seconds) for seconds in (1, 4, 6, 7, 10, 12)] == [0, 0, 1, 1, 1, 2]
 
@@ -431,8 +415,7 @@ class Panicking:
 
 
 def test_a_panic_is_a_store_error_and_an_interrupt_stays_one(filled, monkeypatch):
-    monkeypatch.setattr(filled, "_shard", Panicking())
-    monkeypatch.setattr(filled, "_is_gone", lambda: False)
+    monkeypatch.setattr(filled._joined, "_shard", Panicking())
     with pytest.raises(StoreError, match="index out of bounds; run: trivec check"):
         filled.scroll()
     monkeypatch.setattr(Panicking, "scroll", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
@@ -443,6 +426,74 @@ def test_a_panic_is_a_store_error_and_an_interrupt_stays_one(filled, monkeypatch
         filled.scroll()
     monkeypatch.undo()
     assert filled.count() == 3
+
+
+@pytest.mark.parametrize("identity", ["x", -1, 2**64, ""])
+def test_an_id_that_the_engine_does_not_have(filled, identity):
+    for use in (
+        lambda: filled.retrieve([identity]),
+        lambda: filled.delete(ids=[identity]),
+        lambda: filled.scroll(offset=identity),
+        lambda: filled.upsert([Point(identity, {"dense": VECTOR}, {})]),
+        lambda: filled.update_vectors({identity: {"dense": VECTOR}}),
+    ):
+        with pytest.raises(TrivecError):
+            use()
+    assert filled.count() == 3
+
+
+def test_a_count_that_the_engine_does_not_have(filled):
+    for query in (
+        StoreQuery((Prefetch("dense", VECTOR, 5),), 2**64),
+        StoreQuery((Prefetch("dense", VECTOR, 5),), 5, offset=2**64),
+    ):
+        with pytest.raises(TrivecError):
+            filled.query([query])
+    with pytest.raises(TrivecError):
+        filled.scroll(limit=2**64)
+
+
+LIMITED = """
+import resource, sys
+from trivec.errors import StoreError
+from trivec.stores import EdgeStore
+import qdrant_edge
+kind, limit = getattr(resource, sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(kind, (limit, limit))
+try:
+    EdgeStore(sys.argv[1]).count()
+except StoreError as err:
+    print(err)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
+@pytest.mark.parametrize("limit", ["5", "6"])
+def test_a_limit_of_the_system_is_named_and_is_no_damage(filled, folder, limit):
+    filled.close()
+    command = [sys.executable, "-c", LIMITED, str(folder), "RLIMIT_NOFILE", limit]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "may open no more files; raise its limit (ulimit -n)" in run.stdout, run.stderr
+    assert "--repair" not in run.stdout
+    assert count(folder) == 3
+
+
+def test_checking_tells_a_refusal_from_damage(filled, folder, monkeypatch):
+    filled.close()
+    refusal = "Service runtime error: Read-only file system (os error 30)"
+    with pytest.raises(StoreError) as caught, engine_errors(folder, loading=True):
+        raise RuntimeError(refusal)
+    assert str(caught.value).endswith("copy the index to another place")
+    assert "--repair" not in str(caught.value)
+    program = f"raise __import__('trivec').StoreError({str(caught.value)!r})"
+    run = subprocess.run
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **more: run([*command[:1], "-c", program], **more)
+    )
+    with pytest.raises(StoreError, match=r"^the engine failed.*copy the index to another place"):
+        check_index(folder, repair=True)
+    monkeypatch.undo()
+    assert check_index(folder).is_sound
 
 
 def almost_full(monkeypatch, free):
@@ -470,6 +521,40 @@ def test_a_full_disk_is_refused_before_a_write_and_the_index_stays_whole(
     assert filled.count() == 4
 
 
+def test_a_payload_index_needs_space_too(filled, monkeypatch):
+    almost_full(monkeypatch, 1 << 20)
+    with pytest.raises(StoreError, match="has 1 MB left"):
+        filled.ensure_payload_indexes({"year": "integer"})
+
+
+def test_an_index_in_memory_is_not_opened_where_its_holes_do_not_fit(filled, folder, monkeypatch):
+    """Reading a hole of a mapped file takes memory there, and where there is none left, SIGBUS."""
+    filled.close()
+    almost_full(monkeypatch, 1 << 20)
+    assert count(folder) == 3  # on a disk a hole takes nothing
+    monkeypatch.setattr(space, "_file_system", lambda _: "tmpfs")
+    with pytest.raises(StoreError, match=r"lies in memory \(tmpfs\), where 1 MB are left"):
+        count(folder)
+    monkeypatch.undo()
+    assert count(folder) == 3
+
+
+def test_an_index_is_not_opened_where_that_cannot_be_noted(filled, folder, monkeypatch):
+    """Else a crash would look like damage."""
+    filled.close()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(
+        StoreError, match="cannot be read: No space left on device; the disk is full"
+    ):
+        count(folder)
+    monkeypatch.undo()
+    assert count(folder) == 3
+
+
 def test_a_large_write_needs_more_than_the_reserve(filled, monkeypatch):
     almost_full(monkeypatch, 33 << 20)
     filled.upsert(make_points(4))
@@ -489,7 +574,7 @@ def test_a_folder_that_was_deleted_while_open_is_noticed(filled, folder, again):
         filled.optimize,
         lambda: filled.delete(ids=[1]),
     ):
-        with pytest.raises(StoreError, match="deleted or replaced while it was open"):
+        with pytest.raises(StoreError, match="deleted, moved or replaced while it was open"):
             use()
     filled.close()
     assert folder.exists() is again

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 import traceback
+import types
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 from qdrant_client import AsyncQdrantClient, QdrantClient, models
 
+from trivec._runtime.secrets import Key
 from trivec.errors import CollectionNotFoundError, StoreError, StoreUnavailableError
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import AsyncServerStore, RetryPolicy, ServerStore
+from trivec.stores.server.failures import call, is_refusal
 from trivec.types import Point, SparseVector
 
 KEY = "very-secret-key"
@@ -390,3 +393,44 @@ def test_no_server_at_all(closed_port, grpc, caplog):
     shown = "".join(traceback.format_exception(caught.value)) + repr(store) + caplog.text
     assert KEY not in shown
     client.close()
+
+
+# Keys, and where requests go
+
+
+@pytest.mark.parametrize("status", [400, 401, 409, 500])
+@pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection:UserWarning")
+def test_no_error_holds_a_key_that_the_server_repeats(qdrant, status, caplog):
+    qdrant.replies = lambda *_: error(status, f"no such user: {KEY}", X_Echo=KEY)
+    client = connect(qdrant.port, api_key=KEY)
+    short = RetryPolicy(read_deadline=0.3, write_deadline=0.3, first_wait=0.01, longest_wait=0.05)
+    with pytest.raises(StoreError, match=r"\*\*\*") as caught:
+        ServerStore(client, "kb", retry=short).upsert(make_points(2))
+    client.close()
+    assert KEY not in "".join(traceback.format_exception(caught.value)) + caplog.text
+
+
+def test_a_key_that_comes_back_over_grpc_is_taken_out():
+    class RefusedError(Exception):
+        def code(self):
+            return types.SimpleNamespace(name="INVALID_ARGUMENT")
+
+        def details(self):
+            return f"no such user: {KEY}"
+
+    def refuse():
+        raise RefusedError(KEY)
+
+    with pytest.raises(StoreError, match=r"INVALID_ARGUMENT: no such user: \*\*\*") as caught:
+        call(refuse, FAST, key=Key(KEY))
+    assert KEY not in "".join(traceback.format_exception(caught.value, chain=False))
+    assert KEY not in str(caught.value.__cause__)
+    assert is_refusal(caught.value.__cause__)
+
+
+def test_a_redirect_is_not_followed(qdrant, store):
+    elsewhere = f"http://localhost:{qdrant.port}/collections/theirs/points"
+    qdrant.replies = lambda *_: error(307, "moved", Location=elsewhere)
+    with pytest.raises(StoreError, match="307"):
+        store.upsert(make_points(1))
+    assert len(qdrant.requests) == 1

@@ -70,6 +70,19 @@ class TestWhatChanges:
         assert (again.passages.skipped, again.passages.given, again.gone) == (6, 6, ())
         assert encoder.encoded == encoded
 
+    def test_what_was_never_meant_to_be_read_keeps_no_old_passage(self, sync, index, docs):
+        """An attachment is reported; the mail around it is whole, and is forgotten like others."""
+        head = "Subject: Tea\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n"
+        tail = "\n\n--b\nContent-Type: image/png\n\nx\n--b--\n"
+        mail = docs / "a.eml"
+        mail.write_text(f"{head}{'long ' * 60}{tail}", "utf-8")
+        assert sync().left_out[0].where == "attachment 'image/png'"
+        mail.write_text(f"{head}short{tail}", "utf-8")
+        sync()
+        assert [text for source, text in held(index) if source == "a.eml"] == ["Tea\n\nshort"]
+        mail.unlink()
+        assert sync().gone == ("a.eml",)
+
     def test_names_with_control_characters(self, sync, index, docs, encoder):
         """A source is stored without them; the file is still the one that was listed."""
         names = ["a\x1b[31m.md", "b\x9b.txt", "c\rd.txt", "e\nf.txt", "g\u202e.txt", "h\x7f.txt"]

@@ -45,6 +45,8 @@ def notes(tmp_path, monkeypatch) -> Path:
     ]
     folder.joinpath("food.jsonl").write_text("\n".join(map(json.dumps, food)), "utf-8")
     folder.joinpath("prices.csv").write_text("sku,name,price\n1,calcium,7\n", "utf-8")
+    asked = ["question,passage", "what is sour?,Lemons are sour.", "什么很甜？,蜂蜜很甜。"]
+    tmp_path.joinpath("asked.csv").write_text("\n".join(asked), "utf-8")
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -241,7 +243,9 @@ class TestVariables:
         outcome = run(*arguments)
         assert outcome.code == 0, outcome.err
         assert not (tmp_path / "~").exists()
-        assert {path.name for path in tmp_path.iterdir()} <= {"kb", "notes", "other"}
+        assert {path.name for path in tmp_path.iterdir()} <= {
+            *("asked.csv", "kb", "notes", "other")
+        }
 
     def test_what_is_given_wins(self, run, tmp_path):
         assert run("search", "kb", "calcium").code == 0

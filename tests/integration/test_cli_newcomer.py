@@ -234,3 +234,42 @@ def test_ctrl_c(trivec, home, program, moment):
     if moment == "encoding":
         assert report["skipped"] > 0
     assert json.loads(trivec("info", "kb", "--json")[0])["passages"] == 902
+
+
+HOLD = """
+import sys, time
+from trivec.stores import EdgeStore
+store = EdgeStore(sys.argv[1])
+store.count()
+print("open", flush=True)
+time.sleep(float(sys.argv[2]))
+store.close()
+"""
+
+
+def test_two_calls_on_one_index(trivec, home):
+    """The second waits for a moment, and then says who has the index."""
+    trivec("sync", "kb", "my docs", "--model", "mini")
+    command = [sys.executable, "-c", HOLD, str(home / "kb")]
+    with subprocess.Popen([*command, "1.5"], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"open\n"
+        assert "bees.txt" in trivec("search", "kb", "honey")[0]
+    with subprocess.Popen([*command, "60"], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"open\n"
+        _, err = trivec("search", "kb", "honey", code=1)
+        assert f"is open elsewhere, in process {holder.pid} ('-c')" in err
+        holder.kill()
+    assert "bees.txt" in trivec("search", "kb", "honey")[0]
+
+
+def test_two_searches_at_once(home, program, trivec):
+    trivec("sync", "kb", "my docs", "--model", "mini")
+    command = [*program, "search", "kb", "honey", "--json"]
+    calls = [
+        subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    for call in calls:
+        out, err = call.communicate(timeout=ENOUGH)
+        assert call.returncode == 0, err
+        assert json.loads(out)["hits"]

@@ -17,6 +17,7 @@ from trivec.errors import (
     StoreUnavailableError,
 )
 from trivec.index.hybrid import binding_of
+from trivec.stores import EdgeStore
 from trivec.testing import FakeEncoder
 
 COUNT = 5_000
@@ -115,8 +116,8 @@ def test_a_kill_during_add_loses_nothing_that_adding_again_does_not_mend(adding,
 def test_a_second_process_is_turned_away_and_the_first_goes_on(adding):
     folder, process = adding()
     process.stdout.readline()
-    with pytest.raises(CollectionLockedError, match="open elsewhere"):
-        HybridIndex.open(folder, FakeEncoder(dim=32))
+    with pytest.raises(CollectionLockedError, match=rf"in process {process.pid} "):
+        HybridIndex.open(EdgeStore(folder, wait=0), FakeEncoder(dim=32))
     process.stdout.read()
     assert process.wait() == 0
     process.stdout.close()

@@ -549,3 +549,21 @@ def test_haystack_documents_are_read_and_written():
     [record] = client.retrieve(NAME, [str(uuid.uuid5(namespace, "b"))])
     assert set(record.payload) == {"id", "content", "meta"}  # Haystack refuses other keys
     assert index.delete(source="s") == 1
+
+
+def kept_in(datatype):
+    dense = models.VectorParams(
+        size=OURS.info.dense_dim, distance=models.Distance.COSINE, datatype=datatype
+    )
+    return collection_of([{"page_content": "a", "metadata": {}}], dense)
+
+
+def test_whole_numbers_are_no_place_for_vectors():
+    with pytest.raises(CollectionError, match=r"uint8.*zeros; index again"):
+        adopt(kept_in(models.Datatype.UINT8))
+
+
+def test_halves_are_taken_with_a_word(caplog):
+    index = adopt(kept_in(models.Datatype.FLOAT16))
+    assert "float16" in caplog.text
+    assert index.search("a")

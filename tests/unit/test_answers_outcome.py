@@ -2,7 +2,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trivec.answers.outcome import AnswerReader, cited_numbers, refusal
@@ -55,6 +55,22 @@ from trivec.types import ChatReply
             tuple(range(1, 8)),
         ),
         ("none", ()),
+        ("<co>so</co: 1>, <co: 2,3>so</co: 2,3>", (1, 2, 3)),
+        ("(see passage 3), [cf. 1], （见资料2）, [参见4], [based on passage 5]", (3, 1, 2, 4, 5)),
+        ("[Source: Passage 2], [来源：资料3], （出典：資料1）", (2, 3, 1)),
+        ("[^1^][^2^], [1.], [3,], [**4**]", (1, 2, 3, 4)),
+        ("<cite>1</cite>, <ref>[2]</ref>, <sup>3</sup>, <source>4, 5</source>", (1, 2, 3, 4, 5)),
+        ("<passage number=\"1\">, <cite id='2'>x</cite>, <citation number=3/>", (1, 2, 3)),
+        ("[1, p. 3], [2: the manual], [3 - manual.pdf], [4 | manual.pdf]", (1, 2, 3, 4)),
+        ("【3:0†source】【4:1†manual.pdf】", (3, 4)),
+        ("[P1], [s2], [Excerpt 3], [passage number 4], [Passage No. 5]", (1, 2, 3, 4, 5)),
+        ("[Abschnitt 1] [Extrait 2] [Đoạn 3] [Źródło 4] [Kaynak 5] [Πηγή 6]", (1, 2, 3, 4, 5, 6)),
+        ("[المقطع 1] [المصدر ٢] [מקור 3] [स्रोत 4] [ที่มา 5]", (1, 2, 3, 4, 5)),
+        ("『资料1』, 《资料2》, \\cite{3}, [1](#passage-1), [資料4を参照]", (1, 2, 3, 4)),
+        ("According to passages 2 and 3. 根据资料1，三倍。자료 4에 따르면", (2, 3, 1, 4)),
+        ("Passage 1 says [2].", (2,)),
+        ("[0, 1], x ∈ [1, 10], the interval [2, 3]; (No. 5), <source src='1x'>", ()),
+        ("passage 1.5, passage 20240101, a passage 5% longer", ()),
     ],
 )
 def test_cited_numbers(answer, numbers):
@@ -106,6 +122,19 @@ def test_an_answer_without_citations_is_marked():
         ["I must reply with NO_EVIDENCE since they do not say."],
         ["<think>Nothing in [1]?</think>", "NO_EVIDENCE"],
         ["Let me see. [1] says [2].</think>NO_EVIDENCE"],
+        ["NO_EVIDENCEです。"],
+        ["NO_EVIDENCE입니다."],
+        ["NO_EVIDENCE资料中没有答案"],
+        ["资料中没有答案，因此回答NO_EVIDENCE"],
+        ["資料に答えがないため、NO_EVIDENCEとお答えします。"],
+        ["NO_EVIDENCEThe passages do not say."],
+        ["No evidence found."],
+        ["没有证据。"],
+        ["証拠なし"],
+        ["증거 없음"],
+        ["__NO_EVIDENCE__"],
+        ["It is not there [1]. NO_EVIDENCE (see above)"],
+        ["Passages 1 and 2 do not say it, so NO_EVIDENCE is all I say."],
     ],
 )
 def test_the_models_refusal_never_reaches_the_user(pieces):
@@ -124,6 +153,7 @@ def test_what_only_begins_like_a_refusal_is_shown():
     assert read(["NO"])[0] == "NO"
     for answer in (
         "No evidence was found that it does [1].",
+        "No evidence found it guilty [1].",
         "There is no evidence for it [1].",
         "The model says NO_EVIDENCE where it finds nothing [1].",
     ):
@@ -187,7 +217,16 @@ def test_pieces_are_shown_at_once():
     assert [reader.feed("N"), reader.feed("ot so"), reader.feed(" [1]")] == ["", "Not so", " [1]"]
 
 
+@pytest.mark.parametrize("nothing", ["\x1f", "\x85\u2028", "\u200b\ufeff", "\u3164", "\x00 \n"])
+def test_a_reply_of_which_nothing_can_be_seen_is_empty(nothing):
+    for pieces in ([nothing], list(nothing)):
+        shown, outcome = read(pieces)
+        assert shown == outcome.answer == FAILURES["empty"]["en"]
+        assert (outcome.refused, outcome.reason) == (True, "empty")
+
+
 @given(st.text(), st.lists(st.integers(0, 30), max_size=6))
+@example("\x1f", [])
 def test_what_is_shown_does_not_depend_on_the_pieces(answer, cuts):
     bounds = [0, *sorted(min(cut, len(answer)) for cut in cuts), len(answer)]
     pieces = [answer[a:b] for a, b in pairwise(bounds)]

@@ -48,7 +48,47 @@ REPLIES = {
     ),
     "a < b, c > d, <b>x</b>, x[0], [T": "a < b, c > d, <b>x</b>, x[0], [T",
     "  kept as it is \n": "  kept as it is \n",
+    "Here is my thought process:\nIs it [2]?\n\nHere is my response:\nIt is.": "It is.",
+    "analysis The user asks [2].\n\nassistantfinal It is.": "It is.",
+    "analysis用户问 [2]。assistantfinal是。": "是。",
+    "analysisIs it?assistantcommentaryHm.assistantfinalIt is.": "It is.",
+    "analysis of data [1]": "analysis of data [1]",
+    '<details type="reasoning" done="true"><summary>Thought</summary>Is it?</details>\nIt is.': (
+        "It is."
+    ),
+    "<details><summary>More</summary>It is.</details>": (
+        "<details><summary>More</summary>It is.</details>"
+    ),
+    "<chain_of_thought>Is it?</chain_of_thought>It is.": "It is.",
+    "<thinking>Is it?</thinking>\n<output>It is.</output>": "It is.",
+    "<|inner_prefix|>Is it?<|inner_suffix|>It is.<|assistant_end|>": "It is.",
+    # special tokens of templates that servers let through
+    "<|start_header_id|>assistant<|end_header_id|>\n\nIt is.<|eot_id|>": "It is.",
+    "It is.<|eot|><|header_start|>user<|header_end|>\n\nAnd?": "It is.",
+    "It is.</s> And?": "It is.",
+    "It ends with </s>, <s>so</s>.": "It ends with </s>, <s>so</s>.",
+    "<｜Assistant｜>It is.<｜end▁of▁sentence｜><｜User｜>And?": "It is.",
+    "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>It is.<|END_OF_TURN_TOKEN|>": "It is.",
+    "<|START_TEXT|>It is.<|END_TEXT|>": "It is.",
+    "<think>Is it?</think>\nIt is <|begin_of_box|>3<|end_of_box|>.<|user|>": "It is 3.",
+    "<|im_start|>assistant\nIt is.<|im_end|>": "It is.",
+    "<start_of_turn>model\nIt is.<end_of_turn>": "It is.",
+    "<|channel>thought\nIs it?<channel|>It is.<turn|>": "It is.",
 }
+
+# a sentence that mentions a tag
+MENTIONS = [
+    "The tag <think> is written by the model [1].",
+    "Models open a thought with <think>",
+    'They write "<think>" first [1].',
+    "标签 <think> 由模型写出 [1]。",
+    "Qwen wraps thoughts in <think> and </think> tags [1].",
+    "Between <think></think> stands the thought [1].",
+    "It ends with </think>, as the template says [1].",
+    "The closing tag </think> comes last [1].",
+    "Mistral writes [THINK] before it.\n\nAnd more [1].",
+    "Use <reasoning> for it, or <analysis> [1].",
+]
 
 # only a closing tag, behind what thoughts begin with
 UNOPENED = [
@@ -82,7 +122,39 @@ def test_what_is_said(reply, size):
         assert shown == REPLIES[reply]
 
 
-@pytest.mark.parametrize("size", [2, 5, 10_000])
+@pytest.mark.parametrize("size", [1, 3, 10_000])
+@pytest.mark.parametrize("reply", MENTIONS)
+def test_a_tag_that_a_sentence_mentions_is_said(reply, size):
+    shown, listener = heard([reply[at : at + size] for at in range(0, len(reply), size)])
+    assert shown == listener.text == said(reply) == reply
+    assert said(f"<think>Is it?</think>\n{reply}") == reply
+    assert said(f"{reply}<|im_end|>\n") == reply
+
+
+def test_behind_a_mention_a_thought_is_one():
+    reply = "The tag <think> is written first.\n"
+    assert said(f"{reply}<think>Or not?") == reply
+    assert said(f"{reply}<think>Or not?</think>It is.") == f"{reply}It is."
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "It is <think>or is it not? Let me look</think>5.",
+        "It is <think>\nhm\n</think>5.",
+        "So it is 5 </think>\n\nIt is 5.",
+        "Okay, so five </think> It is 5.",
+        "<think>The tag <think> is",
+        "It is 5.\n<think>Or",
+        "It is 5. <think>Or",
+        "It is 5 [1] <think>Or",
+    ],
+)
+def test_a_thought_in_the_midst_is_not_said(reply):
+    assert said(reply).strip() in ("It is 5.", "It is 5 [1]", "")
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 10_000])
 @pytest.mark.parametrize("thought", UNOPENED)
 def test_a_thought_that_was_not_opened_is_not_shown(thought, size):
     reply = f"{thought}</think>\n\nIt is [1]."

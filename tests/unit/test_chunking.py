@@ -10,7 +10,7 @@ from pathlib import Path
 from time import process_time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.corpus import write, write_corpus, write_docx, write_pdf
 
@@ -295,6 +295,7 @@ BLOCKS = st.lists(
 
 
 @given(BLOCKS, st.integers(50, 150), st.integers(0, 5))
+@example(["# A\n", "## B b\n", "## B b\n"], 50, 0)
 def test_passages_stay_within_the_limit_and_lose_nothing(blocks, limit, overlap):
     from trivec.ingest.formats.markdown import markdown_document
 

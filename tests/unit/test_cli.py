@@ -318,6 +318,8 @@ def test_info(run, kb):
     assert "mini" in table
     assert "vector 'dense', dense, 64 dims" in table
     assert "average_length" in table
+    assert "title" in report["unindexed"]
+    assert "without an index" in table
 
 
 def test_a_search_opens_with_the_model_that_wrote(run, kb, asked_for):

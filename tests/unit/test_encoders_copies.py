@@ -151,5 +151,5 @@ def test_a_device_that_is_not_there_for_mini():
 
 
 def test_a_memo_takes_no_text_for_a_list():
-    with pytest.raises(InputError, match="give a list of texts"):
+    with pytest.raises(InputError, match="allowed: a list of texts"):
         MemoEncoder(FakeEncoder()).encode_documents("one text")

@@ -35,7 +35,7 @@ def test_a_model_with_a_name_alone():
 def test_nothing_for_nothing_and_bad_arguments_ask_no_server():
     encoder = RemoteEncoder("http://a", INFO)
     assert encoder.encode_documents([], heads=("dense",)) == []
-    with pytest.raises(InputError, match="single string"):
+    with pytest.raises(InputError, match="list of texts"):
         encoder.encode_queries("text")
     with pytest.raises(InputError, match="heads"):
         encoder.encode_queries(["text"], heads=("bm25",))
@@ -56,7 +56,7 @@ def test_addresses(url, versioned, root):
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost:8000", "ftp://h/v1", "http://", "http:///v1", None, "file:///etc"]
+    "url", ["", "localhost:8000", "ftp://h/v1", "http://", "http:///v1", "file:///etc"]
 )
 def test_no_address(url):
     with pytest.raises(InputError, match="is not an address"):
@@ -72,7 +72,7 @@ def test_a_key_in_the_address_is_refused_and_not_repeated(url):
 
 @pytest.mark.parametrize(
     ("urls", "message"),
-    [({}, r"urls for \[\]"), ({"bm25": "http://h"}, r"urls for \['bm25'\]")],
+    [({}, r"urls for \[\]"), ({"bm25": "http://h"}, "dense/sparse/colbert")],
 )
 def test_heads_without_sense(urls, message):
     with pytest.raises(InputError, match=message):

@@ -23,6 +23,8 @@ from trivec.fusion import (
     maximal_marginal_relevance,
     method_of,
     reciprocal_rank_fusion,
+    share_fusion,
+    shares_of_best,
     weighted_sum_fusion,
 )
 from trivec.index.planning import EncodedText, plan_search
@@ -177,11 +179,38 @@ def test_mmr_never_repeats(count, k, lambda_mult):
 
 def test_the_table_has_every_name_and_every_value():
     assert list(FUSIONS) == list(get_args(FusionName))
-    values = [method.request(2, (1.0, 1.0)) for method in FUSIONS.values()]
-    assert [type(value) for value in values] == list(get_args(Fusion))
-    for name, value in zip(FUSIONS, values, strict=True):
+    values = {
+        name: method.request(2, (1.0, 1.0))
+        for name, method in FUSIONS.items()
+        if method.request is not None
+    }
+    assert set(FUSIONS) - set(values) == {"adaptive"}  # trivec fuses these lists itself
+    assert [type(value) for value in values.values()] == list(get_args(Fusion))
+    for name, value in values.items():
         assert method_of(value) is FUSIONS[name]
         assert FUSIONS[name].weighted is (value.weights is not None)
+
+
+def test_shares_by_hand():
+    assert shares_of_best([("a", 9.0), ("b", 3.0), ("c", 1.0)]) == [("a", 1), ("b", 0.25), ("c", 0)]
+    assert shares_of_best([("a", 8.0), ("b", 2.0)], floor=0.0) == [("a", 1), ("b", 0.25)]
+    assert shares_of_best([("a", -1.0), ("b", -2.0)], floor=0.0) == [("a", 1), ("b", 0)]
+    assert shares_of_best([("a", 3.0), ("b", 3.0)]) == [("a", 1), ("b", 1)]
+    assert shares_of_best([]) == []
+
+
+def test_share_fusion_by_hand():
+    rankings = [[("a", 9.0), ("b", 3.0), ("c", 1.0)], [("c", 8.0), ("d", 2.0)]]
+    fused = share_fusion(rankings, [3.0, 1.0], [None, 0.0])
+    assert fused == [("a", 0.75), ("c", 0.25), ("b", 0.1875), ("d", 0.0625)]
+    assert share_fusion([], []) == []
+    with pytest.raises(InputError, match=r"^1 floors for 2 rankings; give one for each$"):
+        share_fusion(rankings, floors=[None])
+
+
+@given(rankings)
+def test_fused_shares_lie_between_0_and_1(lists):
+    assert all(0 <= score <= 1 + 1e-9 for _, score in share_fusion(lists))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +253,7 @@ def plan(name):
     ids=["function", "table", "execution"],
 )
 def test_an_unknown_fusion_is_never_taken_for_another(take):
-    with pytest.raises(AssertionError, match="Unknown"):
+    with pytest.raises(InputError, match="Unknown"):
         take(Unknown())
 
 
@@ -244,7 +273,7 @@ def test_an_engine_is_never_asked_for_another_fusion(module, ask, monkeypatch):
 
 
 def test_an_unknown_name_is_refused_and_never_planned():
-    with pytest.raises(InputError, match="fusion='median'; allowed: rrf, dbsf, linear"):
+    with pytest.raises(InputError, match="fusion='median'; allowed: adaptive, rrf, dbsf, linear"):
         SearchOptions(fusion="median")
     assert plan("linear").query.fusion == Linear((1.0, 1.0))
     with pytest.raises(KeyError, match="median"):

@@ -10,6 +10,7 @@ import pytest
 from trivec import AddReport, Chunk, HybridIndex, IndexConfig, Refusal
 from trivec.encoders import MemoEncoder
 from trivec.errors import InputError, StoreError
+from trivec.index import adding
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
 
@@ -253,9 +254,9 @@ def test_an_error_of_the_store_ends_the_adding(index, store, monkeypatch):
         index.add(CHUNKS)
 
 
-@pytest.mark.parametrize(("chunks", "kind"), [("text", "str"), (CHUNKS[0], "Chunk"), (7, "int")])
-def test_what_is_no_list_of_chunks_is_named(index, chunks, kind):
-    with pytest.raises(InputError, match=rf"^add\(\) was given a {kind}; give a list of Chunk obj"):
+@pytest.mark.parametrize("chunks", ["text", CHUNKS[0], 7])
+def test_what_is_no_list_of_chunks_is_named(index, chunks):
+    with pytest.raises(InputError, match=r"^chunks=.*; allowed: a list of Chunk$"):
         index.add(chunks)
 
 
@@ -300,3 +301,17 @@ def test_late_chunking_encodes_the_passages_of_a_source_together():
     assert whole.add(CHUNKS, late_chunking=True) == AddReport(skipped=5)
     # vectors of passages that stood alone know less, and are made anew
     assert whole.add(CHUNKS) == AddReport(updated=5)
+
+
+@pytest.mark.parametrize("replace_sources", [False, True])
+def test_names_of_sources_are_kept_only_where_sources_are_replaced(monkeypatch, replace_sources):
+    """A name for each source takes some 100 bytes, an id 8."""
+    tally = adding.Tally()
+    monkeypatch.setattr(adding, "Tally", lambda: tally)
+    index = HybridIndex.open(MemoryStore(), FakeEncoder(dim=8))
+    index.add(
+        [Chunk(f"passage {at}", source=f"{at}.md") for at in range(300)],
+        replace_sources=replace_sources,
+    )
+    assert tally.seen.nbytes == 8 * 300
+    assert len(tally.sources) == (300 if replace_sources else 0)

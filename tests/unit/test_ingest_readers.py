@@ -220,6 +220,9 @@ def test_html_reads_as_a_browser_shows_it(tmp_path):
         "<select><option>NO</select><textarea>NO</textarea><button>NO</button>",
         "<table hidden><tr><td>NO<td>NO</table>",
         "<ul hidden><li>NO</ul>",
+        "<div id=m hidden>NO</div><button aria-expanded=false aria-haspopup=menu aria-controls=m>",
+        "<nav><a aria-expanded=false aria-controls=m></a></nav><div id=m hidden>NO</div>",
+        "<div id=m role=dialog>NO</div><button aria-expanded=false aria-controls=m>",
     ],
 )
 def test_what_a_reader_does_not_see_is_left_out(tmp_path, hidden):
@@ -240,10 +243,25 @@ def test_what_a_reader_does_not_see_is_left_out(tmp_path, hidden):
         "<details><summary>a</summary>YES</details>",
         "<header>YES</header><aside>a</aside>",
         "<p hidden>no<p>YES",
+        "<div role=tabpanel hidden>YES</div>",
+        "<div role=tab aria-selected=false aria-controls='a b'>a</div><p class=hidden id=b>YES",
+        "<button aria-expanded=false aria-controls=a>b</button><p style='display:none' id=a>YES",
+        "<div hidden=until-found>YES</div>",
     ],
 )
 def test_what_a_reader_sees_is_kept(tmp_path, shown):
     assert "YES" in only(write(tmp_path / "a.html", f"<body>{shown}")).text
+
+
+def test_lists_keep_their_numbers_powers_their_signs_and_wrapped_words_their_halves(tmp_path):
+    page = """<ol start=3><li>c<li value=7>g<li>h</ol><ol start=x><li>a</ol>
+    <p>10<sup>-6</sup> m<p>网络交
+    换机 XR
+    200<table><tr><td>保修
+    期<td>b</table>"""
+    assert only(write(tmp_path / "a.html", page)).text.split("\n\n") == [
+        *("3. c\n7. g\n8. h", "1. a", "10^-6 m", "网络交换机 XR 200", "| 保修期 | b |"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -477,7 +495,7 @@ def test_text_columns_of_jsonl(tmp_path):
     both = ReadOptions(text_columns=("title", "body"))
     assert records(path, both)[0][0] == "Title: T\nbody: x"
     for wrong in ("body", ["body"], (), (1,)):
-        with pytest.raises(InputError, match="give a tuple of names"):
+        with pytest.raises(InputError, match=r"^text_columns="):
             ReadOptions(text_columns=wrong)
 
 
@@ -536,6 +554,31 @@ def test_broken_json(tmp_path):
         ["a"],
         ["record 2: it is a int; a record must be an object"],
     )
+
+
+def test_json_lines_under_the_name_of_json(tmp_path):
+    path = write(tmp_path / "a.json", '{"text": "a"}\n\n{"text": "b"}\nbroken\n')
+    texts, left_out = reported(path)
+    assert texts == ["a", "b"]
+    assert left_out[0].startswith("line 4: it is not JSON")
+
+
+def test_a_value_that_json_does_not_have_costs_its_record_alone(tmp_path):
+    path = write(tmp_path / "a.json", '[{"text": "a", "n": NaN}, {"text": "b", "n": 1}]')
+    assert reported(path) == (
+        ["b"],
+        ["record 1: it is not JSON (NaN is not a JSON value); write null"],
+    )
+    with pytest.raises(InputError, match="Infinity is not a JSON value"):
+        list(read(write(tmp_path / "b.json", '{"a": [1, -Infinity]}')))
+
+
+def test_what_stands_beside_the_records_is_a_passage_of_its_own(tmp_path):
+    answer = {"page": 3, "data": [{"name": "x"}], "meta": {"licence": "MIT", "tags": ["a", "b"]}}
+    assert records(write(tmp_path / "a.json", json.dumps(answer))) == [
+        ("x", None, {"page": 3}),
+        ("meta.licence: MIT\nmeta.tags: a, b", None, {}),
+    ]
 
 
 # CSV

@@ -118,9 +118,9 @@ def test_given_states_are_used_and_a_twin_is_read_once():
 
 def test_what_is_no_list_of_texts_is_refused_before_anything_is_read():
     states = Counted()
-    with pytest.raises(InputError, match="give a list"):
+    with pytest.raises(InputError, match="list of texts"):
         MiniReranker(states=states).score("q", "a passage")
-    with pytest.raises(InputError, match="there is a int"):
+    with pytest.raises(InputError, match=r"passages=\[1\]"):
         MiniReranker(states=states).score("q", [1])
     assert states.read == []
 

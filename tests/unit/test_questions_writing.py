@@ -53,6 +53,22 @@ def as_json(*questions):
         ('{"questions": ["Cut off here?", "and the second is', ("Cut off here?",)),
         ('{"questions": []}', ()),
         ('{"questions": ["How to install it"]}', ("How to install it",)),
+        ("1. What is it\n2. How does it work", ("What is it", "How does it work")),
+        (
+            "1. 密ベクトルとは何ですか。\n2. 誰が作りましたか。",
+            ("密ベクトルとは何ですか", "誰が作りましたか"),
+        ),
+        ("質問1：誰が作りましたか？", ("誰が作りましたか？",)),
+        ("١. ما هو المتجه؟", ("ما هو المتجه؟",)),
+        (
+            "<question>What is it?</question><question>Why so?</question>",
+            ("What is it?", "Why so?"),
+        ),
+        (
+            "What is it? Why so? 为什么这样？怎么做？",
+            ("What is it?", "Why so?", "为什么这样？", "怎么做？"),
+        ),
+        ("**Q1:** What is it?\n**A1:** A vector.", ("What is it?",)),
     ],
 )
 def test_questions_are_read_from_many_forms(reply, questions):
@@ -195,7 +211,7 @@ def test_a_reply_that_was_cut_off_says_so():
     [
         ({"per_chunk": 0}, "per_chunk=0"),
         ({"draft": {"en": "x"}}, r"draft has no instructions in \['zh'\]"),
-        ({"language": "fr"}, r"draft has no instructions in \['fr'\]"),
+        ({"language": "fr"}, "language='fr'; allowed: en, zh, ja, ko, other, None"),
     ],
 )
 def test_bad_prompts(options, message):

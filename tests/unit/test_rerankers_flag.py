@@ -362,9 +362,9 @@ class TestInput:
     @pytest.mark.parametrize(
         ("query", "passages", "message"),
         [
-            ("river", "a passage", "give a list"),
-            ("river", ["a", None], "NoneType"),
-            (b"river", ["a"], "bytes"),
+            ("river", "a passage", "list of texts"),
+            ("river", ["a", None], "None"),
+            (b"river", ["a"], r"query=b.river.; allowed: text"),
         ],
     )
     def test_bad_arguments(self, reranker, query, passages, message):

@@ -92,7 +92,7 @@ class AsyncChat(Chat):
         ("a\u200bb, \u202ec", ("ab", "c")),
         ("[" * 30_000, ()),
         ('["a", 3, null, "b"]', ("a", "b")),
-        ("[not json] then x", ("not json] then x",)),
+        ("[not json] then x", ("[not json] then x",)),
         ("Dairy, dairy, DAIRY", ("Dairy",)),
         ("", ()),
         ("x" * 65, ()),
@@ -127,6 +127,39 @@ class AsyncChat(Chat):
         ("<keywords>tea, milk</keywords>", ("tea", "milk")),
         ("<ul><li>tea</li><li>milk</li></ul>", ("tea", "milk")),
         ("none of these, tea", ("none of these", "tea")),
+        ('{"lactose": 0.9, "gut": 0.2}', ("lactose", "gut")),
+        ('{"keyword": "a"}\n{"keyword": "b"}', ("a", "b")),
+        ('{"result": {"keywords": ["a"]}}', ("a",)),
+        ('"[\\"a\\", \\"b\\"]"', ("a", "b")),
+        ("［“乳糖”，“肠道”］", ("乳糖", "肠道")),
+        ("| Keyword | Why |\n|---|---|\n| tea | so |\n| milk | so |", ("tea", "milk")),
+        ("`tea` `milk`", ("tea", "milk")),
+        ('"tea" OR "green milk"', ("tea", "green milk")),
+        ("#乳糖 #肠道", ("乳糖", "肠道")),
+        ("tea / milk", ("tea", "milk")),
+        ("حليب، لاكتوز", ("حليب", "لاكتوز")),
+        ("・牛乳\n・乳糖", ("牛乳", "乳糖")),
+        ("①乳糖 ②肠道", ("乳糖", "肠道")),
+        ("（1）乳糖（2）肠道", ("乳糖", "肠道")),
+        ("一、乳糖\n二、肠道", ("乳糖", "肠道")),
+        ("a) tea\nb) milk", ("tea", "milk")),
+        ("ii. tea\niii. milk", ("tea", "milk")),
+        ("✅ tea\n→ milk", ("tea", "milk")),
+        ("1️⃣ tea\n2️⃣ milk", ("tea", "milk")),
+        ("[1] tea\n[2] milk", ("tea", "milk")),
+        ("tea [1], milk [2], arr[0]", ("tea", "milk", "arr[0]")),
+        ("1,000 km, 3.5 mm", ("1,000 km", "3.5 mm")),
+        ("Mots-clés : thé, lait", ("thé", "lait")),
+        ("Ключевые слова: чай", ("чай",)),
+        ("الكلمات المفتاحية: شاي", ("شاي",)),
+        ("Final Answer: tea, milk", ("tea", "milk")),
+        ("\\boxed{tea, milk}", ("tea", "milk")),
+        ("Of course! tea, milk", ("tea", "milk")),
+        ("Question: why?\nKeywords: tea\nQuestion: what?\nKeywords: no", ("tea",)),
+        ("Lo siento, no puedo ayudar con eso.", ()),
+        ("Извините, я не могу помочь.", ()),
+        ("I don't know.", ()),
+        ("该问题没有关键词。", ()),
     ],
 )
 def test_every_form_that_models_write(reply, expected):
@@ -613,6 +646,24 @@ def test_bad_numbers(make, message, index):
         make(index)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"keywords": ["a", "b"], "questions": ["What is a?", "b?"]}',
+        '{"keywords": ["a", "b"], "sub_queries": ["1. What is a?", "2. b?"]}',
+        '{"キーワード": ["a", "b"], "サブ質問": ["What is a?", "b?"]}',
+        '{"keywords": ["a", "b"]}\n{"sub_questions": [{"question": "What is a?"}, "b?"]}',
+        "Keywords: a, b\nSub-questions:\n1. What is a?\n2. b?",
+        "**Keywords**\n- a\n- b\n\n**Sub-questions**\n- What is a?\n- b?",
+        "关键词：a、b\n子问题：\n1. What is a?\n2. b?",
+    ],
+)
+def test_sub_questions_in_every_form(reply):
+    parsed = parse_reply(reply, max_keywords=9, max_sub_questions=9)
+    assert parsed == Parsed(("a", "b"), ("What is a?", "b?"))
+    assert parse_reply(reply, max_keywords=9) == Parsed(("a", "b"))
+
+
 def test_sub_questions_are_bounded_like_keywords():
     reply = json.dumps({"keywords": ["a"], "sub-questions": ["x" * 301, "b?\n", "B?", "c?", "d?"]})
     assert parse_reply(reply, max_keywords=3, max_sub_questions=2) == Parsed(("a",), ("b?", "c?"))
@@ -625,7 +676,7 @@ def test_sub_questions_are_bounded_like_keywords():
         ({"max_sub_questions": -1}, "max_sub_questions=-1"),
         ({"on_error": "ignore"}, "on_error='ignore'"),
         ({"instructions": {"en": "x"}}, r"no instructions in \['zh'\]"),
-        ({"language": "fr"}, r"no instructions in \['fr'\]"),
+        ({"language": "fr"}, "language='fr'; allowed: en, zh, ja, ko, other, None"),
     ],
 )
 def test_bad_options(options, message):

@@ -57,6 +57,24 @@ def test_changed_file_is_read_again(file, readings):
     assert len(readings) == 2
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the time of change is another's there")
+def test_a_time_that_was_set_back_does_not_hide_a_change(file, readings):
+    before, status = file_digest(file), file.stat()
+    file.write_bytes(b"Weights")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file_digest(file) == hashlib.sha256(b"Weights").hexdigest() != before
+    assert len(readings) == 2
+
+
+def test_an_entry_of_an_older_trivec_is_read_again(file, cache, readings):
+    status = file.stat()
+    cache.mkdir()
+    old = {str(file.resolve()): [status.st_size, status.st_mtime_ns, "0" * 64]}
+    (cache / "sha256.json").write_text(json.dumps(old))
+    assert file_digest(file) == hashlib.sha256(b"weights").hexdigest()
+    assert len(readings) == 1
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"a": 1}', b"\xff\xfe", b"null"])
 def test_damaged_cache_is_written_anew(file, cache, readings, damage):
     expected = file_digest(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import uuid
 from datetime import UTC, date, datetime
 from itertools import count
@@ -16,8 +17,9 @@ from qdrant_client.local.payload_filters import check_filter
 
 from trivec.errors import FilterError
 from trivec.payloads.fields import Field, metadata_field, tokens
+from trivec.schema import MAX_DEPTH
 from trivec.stores.edge.filters import CONDITIONS, FIELD_TESTS, to_edge
-from trivec.stores.filters import all_of, as_filter
+from trivec.stores.filters import all_of, as_filter, require_storable_filter
 
 FIRST, SECOND = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
 
@@ -384,3 +386,59 @@ def test_a_bool_stays_a_bool():
 def test_a_value_that_the_engine_refuses_is_a_filter_error(condition):
     with pytest.raises(FilterError):
         to_edge(models.Filter(must=[condition]))
+
+
+def within(levels, wrap):
+    """A filter of Qdrant's with so many levels, each within the next."""
+    condition = models.FieldCondition(key="a", match=models.MatchValue(value=1))
+    filter_ = models.Filter(must=[condition])
+    for _ in range(levels - 1):
+        filter_ = wrap(filter_)
+    return filter_
+
+
+WRAPS = {
+    "must": lambda inner: models.Filter(must=[inner]),
+    "alone": lambda inner: models.Filter(must_not=inner),
+    "min_should": lambda inner: models.Filter(
+        min_should=models.MinShould(conditions=[inner], min_count=1)
+    ),
+}
+
+
+def nested(inner):
+    return models.Filter(
+        should=[models.NestedCondition(nested=models.Nested(key="a", filter=inner))]
+    )
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_filters_have_as_many_levels_as_the_engines_read(wrap):
+    deepest = within(MAX_DEPTH, wrap)
+    assert as_filter(deepest, path) is deepest
+    require_storable_filter(within(MAX_DEPTH + 8, wrap))
+
+    with pytest.raises(FilterError, match=rf"more than {MAX_DEPTH} levels.*allowed: {MAX_DEPTH} "):
+        as_filter(within(MAX_DEPTH + 1, wrap), path)
+    with pytest.raises(FilterError, match=f"more than {MAX_DEPTH + 8} levels"):
+        require_storable_filter(within(MAX_DEPTH + 9, wrap))
+
+
+def test_a_nested_condition_takes_two_levels():
+    as_filter(within(MAX_DEPTH // 2, nested), path)
+    with pytest.raises(FilterError, match="levels"):
+        as_filter(within(MAX_DEPTH // 2 + 1, nested), path)
+
+
+def test_the_levels_of_the_shorthand_are_counted_as_it_is_written():
+    shorthand = {"a": 1}
+    for _ in range(MAX_DEPTH):
+        shorthand = {"$not": shorthand}
+    with pytest.raises(FilterError, match=r"^the filter "):
+        as_filter(shorthand, path)
+
+
+@pytest.mark.parametrize("name", ["in", "not_in", "$nin"])
+def test_a_list_operator_without_a_list_is_named_as_it_was_written(name):
+    with pytest.raises(FilterError, match=re.escape(f"{name!r} of 'a' takes a list, got 3")):
+        as_filter({"a": {name: 3}}, path)

@@ -10,15 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
+from qdrant_client.conversions.conversion import RestToGrpc
 
 from trivec.errors import CollectionError, InputError
 from trivec.fusion import Dbsf, Linear, Rrf
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import ServerStore
-from trivec.stores.server.batches import GRPC, REST, batches, point_bytes
+from trivec.stores.server.batches import batches
 from trivec.stores.server.collections import collection_schema, payload_index_types
-from trivec.stores.server.requests import point_structs, query_request
+from trivec.stores.server.requests import point_struct, query_model, search_body
+from trivec.stores.server.wire.grpc import GrpcWire
+from trivec.stores.server.wire.rest import RestWire
 from trivec.types import Point, SparseVector
 
 DENSE = np.array([0.6, 0.8], dtype=np.float32)
@@ -30,6 +33,10 @@ FILTER = models.Filter(must=[models.HasIdCondition(has_id=[1])])
 def query(fusion=None, **changes):
     prefetches = (Prefetch("dense", DENSE, 50, 0.5), Prefetch("sparse", SPARSE, 50))
     return StoreQuery(changes.pop("prefetches", prefetches), 10, fusion, filter=FILTER, **changes)
+
+
+def query_request(asked, *, exact):
+    return query_model(search_body(asked, exact=exact))
 
 
 def all_prefetches(request):
@@ -103,16 +110,67 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
         TEXT, TEXT | st.integers(-(2**60), 2**60) | st.lists(TEXT, max_size=3), max_size=5
     ),
 )
-def test_the_estimate_is_no_less_than_the_request(dense, sparse, payload):
+def test_both_wires_say_of_a_point_what_the_client_would(dense, sparse, payload):
     vectors = {
         "dense": np.array(dense, dtype=np.float32),
+        "rows": np.array([dense, dense[::-1]], dtype=np.float32),
         "sparse": SparseVector.from_mapping(sparse),
     }
     point = Point(2**63, vectors, payload)
-    (struct,) = point_structs([point])
-    body = json.dumps(struct.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
-    assert len(body.encode()) <= point_bytes(point, REST)
-    assert point_bytes(point, GRPC) < point_bytes(point, REST)
+    struct = point_struct(point)
+    rest, grpc = RestWire(), GrpcWire(None)
+    written = rest.point(point)
+    assert models.PointStruct.model_validate_json(written).payload == struct.payload
+    assert in_float32(json.loads(written)["vector"]) == in_float32(struct.vector)
+    assert rest.size(written) == len(written) + 1
+    message = grpc.point(point)
+    assert message == RestToGrpc.convert_point_struct(struct)
+    assert message.ByteSize() < grpc.size(message)
+
+
+def in_float32(vectors):
+    """The numbers as a server keeps them."""
+    sparse = vectors["sparse"]
+    indices, values = (
+        (sparse["indices"], sparse["values"])
+        if isinstance(sparse, dict)
+        else (sparse.indices, sparse.values)
+    )
+    return (
+        np.array(vectors["dense"], np.float32).tolist(),
+        np.array(vectors["rows"], np.float32).tolist(),
+        list(indices),
+        np.array(values, np.float32).tolist(),
+    )
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        query(prefetches=(Prefetch("dense", DENSE, 50, 0.5),), with_vectors=("dense",)),
+        query(Rrf(61, (1.0, 2.0))),
+        query(Dbsf(), offset=7),
+        query(Linear((1.0, 0.3))),
+        query(rescore=("colbert", ROWS)),
+        StoreQuery((Prefetch("", DENSE, 5),), 5, with_vectors=("",)),
+    ],
+    ids=["plain", "rrf", "dbsf", "linear", "rescore", "unnamed"],
+)
+def test_both_wires_say_of_a_search_what_the_client_would(asked, exact):
+    body = search_body(asked, exact=exact)
+    request = query_model(body)
+    written = models.QueryRequest.model_validate_json(RestWire().search(body))
+    assert in_digits(written) == in_digits(request)
+    message = GrpcWire(None).search(body)
+    message.collection_name = "kb"
+    assert message == RestToGrpc.convert_query_request(request, "kb")
+
+
+def in_digits(request):
+    """A request with its floats as float32 has them."""
+    text = request.model_dump_json(exclude_unset=True, exclude_none=True)
+    return json.loads(text, parse_float=lambda digits: float(np.float32(digits)))
 
 
 @given(st.lists(st.integers(1, 50), max_size=600))

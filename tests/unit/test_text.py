@@ -42,7 +42,9 @@ def test_text_without_controls_is_unchanged(text):
     assert clean(text) == text
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "\u3000\u200b\ufeff", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", " \n\t", "\u3000\u200b\ufeff", "\x00", "\u3164\u115f\ufe0f", "\u2800 \U000e0100"]
+)
 def test_blank(text):
     assert is_blank(text)
 

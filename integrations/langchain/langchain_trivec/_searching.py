@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral, Real
 from typing import Any
 
 from langchain_core.documents import Document
@@ -273,6 +274,14 @@ class SearchMethods(VectorStore):
 
 
 def _diversity(k: int, fetch_k: int, lambda_mult: float) -> dict[str, Any]:
+    given: Mapping[str, tuple[object, type]] = {
+        "k": (k, Integral),
+        "fetch_k": (fetch_k, Integral),
+        "lambda_mult": (lambda_mult, Real),
+    }
+    for name, (value, kind) in given.items():
+        if not isinstance(value, kind):
+            raise InputError(f"{name}={value!r}; give a number")
     return {"mmr_lambda": float(lambda_mult), "mmr_candidates": max(1, fetch_k, k)}
 
 

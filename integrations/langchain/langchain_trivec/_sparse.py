@@ -51,7 +51,9 @@ class BGEM3SparseEmbeddings(SparseEmbeddings):
 
     def embed_documents(self, texts: list[str]) -> list[SparseVector]:
         """Return token ids, unique and ascending, and their weights for every passage."""
-        return [_vector(each) for each in self._memo.encode_documents(texts, heads=("sparse",))]
+        return [
+            _vector(encoding) for encoding in self._memo.encode_documents(texts, heads=("sparse",))
+        ]
 
     def embed_query(self, text: str) -> SparseVector:
         """Return token ids and weights of a query."""

@@ -54,7 +54,7 @@ class CrossEncoderCompressor(BaseDocumentCompressor):
     ) -> list[Document]:
         """Return the documents that are kept, best first; [] for none."""
         texts = [document.page_content for document in documents]
-        scores = [each for each in map(_retrieved, documents) if each is not None]
+        scores = [score for score in map(_retrieved, documents) if score is not None]
         return [
             with_relevance(documents[ranked.position], ranked.score)
             for ranked in rank(self.reranker, query, texts, self._ranking(), retrieved=scores)
@@ -106,8 +106,8 @@ class BGECrossEncoder(BaseCrossEncoder):
 
 def _retrieved(document: Document) -> float | None:
     """Return the score that the retriever found a document with."""
-    found = document.metadata.get("trivec")
-    return found.get("score") if isinstance(found, dict) else None
+    retrieved = document.metadata.get("trivec")
+    return retrieved.get("score") if isinstance(retrieved, dict) else None
 
 
 def with_relevance(document: Document, score: float) -> Document:

@@ -51,8 +51,8 @@ class TrivecRetriever(BaseRetriever):
         ids: search among the documents with these ids alone; None: among all.
         arms: which of ``dense``, ``sparse``, ``bm25``, ``colbert`` take part; None: what
             ``options`` says, by default all but ColBERT.
-        weights: of arms, 1 where none is given; needs ``fusion="rrf"`` or ``"linear"``.
-        fusion: ``rrf``, ``dbsf`` or ``linear``; None: what ``options`` says.
+        weights: of arms, 1 where none is given; not with ``fusion="dbsf"``.
+        fusion: ``adaptive``, ``rrf``, ``dbsf`` or ``linear``; None: what ``options`` says.
         colbert: ``rescore`` or ``fuse``; None: what ``options`` says.
         explain: whether documents carry ``arms`` and ``matches``, for one more request.
         options: everything else that a search can be told.
@@ -179,11 +179,12 @@ class TrivecRetriever(BaseRetriever):
     def _document(self, hit: Hit) -> Document:
         document = document_of(hit.chunk)
         if self.metadata_key is not None and self.metadata_key not in document.metadata:
-            found = Found(score=hit.score)
+            retrieval = Found(score=hit.score)
             if hit.arms:
-                found["arms"] = dict(hit.arms)
-                found["matches"] = [asdict(match) for match in hit.matches]
-            document.metadata[self.metadata_key] = found
+                retrieval["arms"] = dict(hit.arms)
+                retrieval["matches"] = [asdict(match) for match in hit.matches]
+                retrieval["parts"] = [{**asdict(part), "why": part.why} for part in hit.parts]
+            document.metadata[self.metadata_key] = retrieval
         return document
 
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:

@@ -107,7 +107,7 @@ class _Seen:
 
 
 def _messages(messages: Sequence[Mapping[str, str]]) -> list[BaseMessage]:
-    return convert_to_messages([dict(each) for each in messages])
+    return convert_to_messages([dict(message) for message in messages])
 
 
 def _reply(message: AIMessage) -> ChatReply:

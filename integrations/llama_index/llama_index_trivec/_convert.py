@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -132,7 +133,7 @@ def node_of(chunk: Chunk) -> BaseNode:
 def scored_node_of(hit: Hit) -> NodeWithScore:
     """Return a hit as LlamaIndex has it.
 
-    The arms and matches of an explained hit lie in the metadata under ``trivec``, a key that
+    The arms, matches and parts of an explained hit lie in the metadata under ``trivec``, a key that
     neither embedding nor prompt shows, where the user has no such key.
     """
     node = node_of(hit.chunk)
@@ -140,7 +141,8 @@ def scored_node_of(hit: Hit) -> NodeWithScore:
         matches = [
             {"arm": match.arm, "term": match.term, "score": match.score} for match in hit.matches
         ]
-        node.metadata[EXPLANATION] = Explanation(arms=dict(hit.arms), matches=matches)
+        parts = [{**asdict(part), "why": part.why} for part in hit.parts]
+        node.metadata[EXPLANATION] = Explanation(arms=dict(hit.arms), matches=matches, parts=parts)
         node.excluded_embed_metadata_keys.append(EXPLANATION)
         node.excluded_llm_metadata_keys.append(EXPLANATION)
     return NodeWithScore(node=node, score=hit.score)
@@ -148,4 +150,4 @@ def scored_node_of(hit: Hit) -> NodeWithScore:
 
 def chat_messages(messages: Sequence[Mapping[str, str]]) -> list[ChatMessage]:
     """Return ``{"role": ..., "content": ...}`` messages as LlamaIndex's LLMs take them."""
-    return [ChatMessage(role=each["role"], content=each["content"]) for each in messages]
+    return [ChatMessage(role=message["role"], content=message["content"]) for message in messages]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from trivec.index import HybridIndex
 from trivec.payloads import Field
 from trivec.schema import MAX_DEPTH
 from trivec.stores import as_filter
-from trivec.types import QueryText, SearchOptions
+from trivec.types import FloatArray, QueryText, SearchOptions
 
 if TYPE_CHECKING:
     from qdrant_client import models
@@ -110,7 +111,7 @@ def _condition(filter: MetadataFilter, fields: Callable[[str], Field]) -> models
     if operator not in _OPERATORS:
         raise FilterError(
             f"operator {operator.value!r} on {filter.key!r} is not supported; allowed: "
-            f"{[each.value for each in (*_OPERATORS, *_TEXT_OPERATORS)]}"
+            f"{[operator.value for operator in (*_OPERATORS, *_TEXT_OPERATORS)]}"
         )
     takes_list, shorthand = _OPERATORS[operator]
     if operator is not FilterOperator.IS_EMPTY and isinstance(value, list) is not takes_list:
@@ -210,6 +211,7 @@ def search_of(
         InputError: a mode or a field that is not supported, or a mode without what it searches by.
         FilterError: a filter that cannot be expressed.
     """
+    query = _checked(query)
     if query.output_fields or query.embedding_field:
         raise InputError(
             f"output_fields={query.output_fields!r}, embedding_field={query.embedding_field!r}: "
@@ -227,6 +229,22 @@ def search_of(
     )
 
 
+def _checked(query: VectorStoreQuery) -> VectorStoreQuery:
+    """Refuse values that no field of a query takes; a mode may be given by its name."""
+    try:
+        mode = VectorStoreQueryMode(query.mode)
+    except ValueError as err:
+        allowed = [mode.value for mode in (*ARM_OF_MODE, VectorStoreQueryMode.HYBRID)]
+        raise InputError(f"mode={query.mode!r}; allowed: {allowed}") from err
+    if not isinstance(query.query_str, str | None):
+        raise InputError(f"query_str={query.query_str!r}; give a text")
+    for name in ("similarity_top_k", "sparse_top_k", "hybrid_top_k"):
+        count = getattr(query, name)
+        if not isinstance(count, Integral) and (count is not None or name == "similarity_top_k"):
+            raise InputError(f"{name}={count!r}; give a whole number")
+    return replace(query, mode=mode)
+
+
 def _query_text(query: VectorStoreQuery) -> QueryText:
     mode = query.mode
     dense = query.query_embedding
@@ -238,8 +256,15 @@ def _query_text(query: VectorStoreQuery) -> QueryText:
     uses_dense = mode is VectorStoreQueryMode.HYBRID or not by_text
     vectors = {}
     if uses_dense and dense is not None:
-        vectors[DENSE.name] = np.asarray(dense, dtype=np.float32)
+        vectors[DENSE.name] = _vector(dense)
     return QueryText(query.query_str or "", vectors=vectors)
+
+
+def _vector(embedding: Sequence[float]) -> FloatArray:
+    try:
+        return np.asarray(embedding, dtype=np.float32)
+    except (ValueError, TypeError) as err:
+        raise InputError(f"query_embedding holds what is no number ({err}); give numbers") from err
 
 
 def _arms(query: VectorStoreQuery, index: HybridIndex, options: SearchOptions) -> SearchOptions:
@@ -249,7 +274,7 @@ def _arms(query: VectorStoreQuery, index: HybridIndex, options: SearchOptions) -
         return options if query.alpha is None else _weighted(query.alpha, index, options)
     arm = ARM_OF_MODE.get(mode)
     if arm is None:
-        allowed = [each.value for each in (*ARM_OF_MODE, VectorStoreQueryMode.HYBRID)]
+        allowed = [mode.value for mode in (*ARM_OF_MODE, VectorStoreQueryMode.HYBRID)]
         raise InputError(f"mode {mode.value!r} is not supported; allowed: {allowed}")
     alone = replace(
         options,
@@ -293,8 +318,9 @@ def _scope(query: VectorStoreQuery, index: HybridIndex) -> models.Filter | None:
 
     parts: list[models.Condition] = []
     filters = filter_of(query.filters, index)
-    if isinstance(filters, models.Filter):
-        parts.append(filters)
+    if filters is not None:
+        given = as_filter(filters, index.field)
+        parts += [] if given is None else [given]
     if query.doc_ids:
         require_ids(query.doc_ids)
         source = models.MatchAny(any=list(query.doc_ids))
@@ -306,13 +332,15 @@ def _scope(query: VectorStoreQuery, index: HybridIndex) -> models.Filter | None:
 
 
 def require_ids(ids: Sequence[str]) -> None:
-    """Refuse one text, which would be read as a list of its letters.
+    """Refuse one text, which would be read as a list of its letters, and what is no text.
 
     Raises:
         InputError: it is one.
     """
     if isinstance(ids, str | bytes):
         raise InputError(f"ids={ids!r} is one text; give a list: [{ids!r}]")
+    if not isinstance(ids, Iterable) or not all(isinstance(identity, str) for identity in ids):
+        raise InputError(f"ids={ids!r}; give a list of texts")
 
 
 def is_blank_query(bundle: QueryBundle) -> bool:

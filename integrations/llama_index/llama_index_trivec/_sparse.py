@@ -112,10 +112,10 @@ def weights_of(encodings: Sequence[Encoding]) -> list[SparseEmbedding]:
 
 
 def _sparse(encodings: Sequence[Encoding]) -> list[SparseVector]:
-    found = [encoding.sparse for encoding in encodings]
-    if any(vector is None for vector in found):
+    vectors = [encoding.sparse for encoding in encodings]
+    if any(vector is None for vector in vectors):
         raise ModelError("the encoder gave no sparse vectors; use one with a sparse head")
-    return [vector for vector in found if vector is not None]
+    return [vector for vector in vectors if vector is not None]
 
 
 def _columns(encodings: Sequence[Encoding]) -> tuple[list[list[int]], list[list[float]]]:

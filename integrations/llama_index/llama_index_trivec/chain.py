@@ -214,7 +214,7 @@ class CitedSynthesizer(BaseSynthesizer):
         nodes: list[NodeWithScore],
         additional: Sequence[NodeWithScore] | None,
     ) -> _Response:
-        metadata = self._get_metadata_for_response([each.node for each in nodes]) or {}
+        metadata = self._get_metadata_for_response([node.node for node in nodes]) or {}
         response = _Response(turn, nodes, [*nodes, *(additional or ())], metadata)
         if turn.refused is not None:  # a streamed refusal is known before the stream is read
             response.note(turn.refused)
@@ -411,7 +411,7 @@ def _encoder_of(retriever: BaseRetriever) -> Encoder | None:
 
 
 def _texts(nodes: Sequence[NodeWithScore]) -> list[str]:
-    return [each.node.get_content(MetadataMode.LLM) for each in nodes]
+    return [node.node.get_content(MetadataMode.LLM) for node in nodes]
 
 
 def _replies(response: RESPONSE_TEXT_TYPE) -> Iterator[ChatReply]:

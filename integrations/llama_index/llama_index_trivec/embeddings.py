@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import llama_index.core.instrumentation as instrument
@@ -44,7 +46,8 @@ class BGEM3Embedding(BaseEmbedding):
             bounded memo, so that one forward serves all of them.
         embed_batch_size: texts handed over at a time.
         num_workers: batches that the asynchronous methods hand over at once.
-        embeddings_cache: LlamaIndex's own cache; each model has a collection of its own in it.
+        embeddings_cache: LlamaIndex's own cache; each model has two collections of its own in it,
+            one of queries and one of passages.
         callback_manager: LlamaIndex's callbacks.
 
     Example:
@@ -99,6 +102,16 @@ class BGEM3Embedding(BaseEmbedding):
         """Return the model's name and a digest of all that its vectors depend on."""
         return fingerprint_name(self._encoder.info)
 
+    def get_query_embedding(self, query: str) -> Embedding:
+        """Embed a query; a cache keeps it apart from a passage of the same text."""
+        with _query_cached():
+            return super().get_query_embedding(query)
+
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """Embed a query; see :meth:`get_query_embedding`."""
+        with _query_cached():
+            return await super().aget_query_embedding(query)
+
     def _get_query_embedding(self, query: str) -> Embedding:
         return _dense(self._encoder.encode_queries([query], heads=("dense",)))[0]
 
@@ -124,8 +137,23 @@ class BGEM3Embedding(BaseEmbedding):
 BGEM3Embedding.model_name = property(BGEM3Embedding._named)  # type: ignore[assignment]  # noqa: SLF001
 
 
+_caches_query: ContextVar[bool] = ContextVar("_caches_query", default=False)
+
+
+@contextmanager
+def _query_cached() -> Iterator[None]:
+    """Let ``ModelCache`` know that what is asked for is a query's."""
+    token = _caches_query.set(True)
+    try:
+        yield
+    finally:
+        _caches_query.reset(token)
+
+
 class ModelCache(BaseKVStore):
     """A key-value store whose collections belong to one model; LlamaIndex's keys are texts alone.
+
+    Queries have collections of their own, since a query and a passage of one text differ.
 
     Args:
         store: holds the values.
@@ -171,7 +199,8 @@ class ModelCache(BaseKVStore):
         return await self._store.adelete(key, collection=self._own(collection))
 
     def _own(self, collection: str) -> str:
-        return f"{collection}/{self._name()}"
+        kind = "queries/" if _caches_query.get() else ""
+        return f"{collection}/{kind}{self._name()}"
 
 
 class ObservedEncoder:
@@ -220,7 +249,7 @@ class ObservedEncoder:
 
 
 def _dense(encodings: Sequence[Encoding]) -> list[Embedding]:
-    found = [encoding.dense for encoding in encodings]
-    if any(vector is None for vector in found):
+    vectors = [encoding.dense for encoding in encodings]
+    if any(vector is None for vector in vectors):
         raise ModelError("the encoder gave no dense vectors; use one with a dense head")
-    return [vector.tolist() for vector in found if vector is not None]
+    return [vector.tolist() for vector in vectors if vector is not None]

@@ -112,14 +112,14 @@ class TrivecRerank(BaseNodePostprocessor):
         return kept
 
     def _ranked(self, nodes: list[NodeWithScore], query: str) -> list[NodeWithScore]:
-        passages = [each.node.get_content(MetadataMode.EMBED) for each in nodes]
+        passages = [node.node.get_content(MetadataMode.EMBED) for node in nodes]
         options = RankingOptions(
             top_n=self.top_n,
             threshold=self.threshold,
             normalize=self.normalize,
             retrieval_weight=self.retrieval_weight,
         )
-        scores = [each.score for each in nodes if each.score is not None]
+        scores = [node.score for node in nodes if node.score is not None]
         return [
             self._rescored(nodes[ranked.position], ranked.score)
             for ranked in rank(self._reranker, query, passages, options, retrieved=scores)

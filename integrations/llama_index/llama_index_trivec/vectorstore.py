@@ -152,15 +152,17 @@ class TrivecVectorStore(BasePydanticVectorStore):
             self._last_report.require_complete()
         warn_of_losses(self._last_report, logger)
 
-    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
-        """Delete the nodes of a source document."""
-        _refuse_arguments(delete_kwargs)
-        self._index.delete(source=ref_doc_id)
+    def delete(self, ref_doc_id: str | None = None, **delete_kwargs: Any) -> None:
+        """Delete the nodes of a source document.
 
-    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
-        """Delete the nodes of a source document."""
-        _refuse_arguments(delete_kwargs)
-        await self._async_index.delete(source=ref_doc_id)
+        Raises:
+            InputError: no document was named.
+        """
+        self._index.delete(source=_named_document(ref_doc_id, delete_kwargs))
+
+    async def adelete(self, ref_doc_id: str | None = None, **delete_kwargs: Any) -> None:
+        """Delete the nodes of a source document; see :meth:`delete`."""
+        await self._async_index.delete(source=_named_document(ref_doc_id, delete_kwargs))
 
     def delete_nodes(
         self,
@@ -266,6 +268,8 @@ class TrivecVectorStore(BasePydanticVectorStore):
         return _result(hits)
 
     def _search_of(self, query: VectorStoreQuery, kwargs: dict[str, Any]) -> Search:
+        if not isinstance(query, VectorStoreQuery):
+            raise InputError(f"query={query!r}; give a VectorStoreQuery")
         own_filter = kwargs.pop("qdrant_filters", None)
         threshold = kwargs.pop("mmr_threshold", query.mmr_threshold)
         _refuse_arguments(kwargs)
@@ -295,10 +299,21 @@ def _listed(chunks: Iterable[Chunk]) -> VectorStoreQueryResult:
 def _result(hits: Sequence[Hit]) -> VectorStoreQueryResult:
     scored = [scored_node_of(hit) for hit in hits]
     return VectorStoreQueryResult(
-        nodes=[each.node for each in scored],
+        nodes=[node.node for node in scored],
         similarities=[hit.score for hit in hits],
         ids=[hit.id for hit in hits],
     )
+
+
+def _named_document(ref_doc_id: str | None, arguments: dict[str, Any]) -> str:
+    if ref_doc_id is None:
+        given = f"{sorted(arguments)} instead of ref_doc_id" if arguments else "no ref_doc_id"
+        raise InputError(
+            f"{given}; give the id of one source document, and call once for each, or "
+            "delete_nodes(node_ids) and delete_nodes(filters=...) for nodes"
+        )
+    _refuse_arguments(arguments)
+    return ref_doc_id
 
 
 def _refuse_arguments(arguments: dict[str, Any]) -> None:

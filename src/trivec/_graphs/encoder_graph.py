@@ -94,8 +94,8 @@ def _positions(graph: Graph, checkpoint: Checkpoint) -> str:
         length = graph.node("Gather", ["shape", graph.constant("index_1", np.array(1))], "length")
         start = graph.constant("range_start", np.array(0))
         row = graph.node("Range", [start, length, "index_1"], "position_row")
-        each = graph.node("Expand", [row, "shape"], "position_rows")
-        return graph.node("Reshape", [each, "flatten"], "position_ids")
+        expanded = graph.node("Expand", [row, "shape"], "position_rows")
+        return graph.node("Reshape", [expanded, "flatten"], "position_ids")
     # as XLM-RoBERTa counts: padding ids, wherever they stand, have the padding's position
     padding = graph.constant("padding", np.array(pad))
     is_padding = graph.node("Equal", ["input_ids", padding], "is_padding")

@@ -111,13 +111,13 @@ def _recall() -> Measured:
     known = _read(read_index(file).get(key))
     if known is not None:
         return known
-    found = measure()
-    logger.info("measured on %s: %s", key, found)
+    measured = measure()
+    logger.info("measured on %s: %s", key, measured)
     try:
-        write_index(file, {**read_index(file), key: asdict(found)})
+        write_index(file, {**read_index(file), key: asdict(measured)})
     except OSError as err:
         logger.warning("cannot remember in %s how fast int8 is: %s", file, err)
-    return found
+    return measured
 
 
 def _read(entry: Any) -> Measured | None:

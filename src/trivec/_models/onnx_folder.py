@@ -181,10 +181,10 @@ def _digest(content: Mapping[str, Any]) -> str:
 def _check_file(file: Path, size: int, digest: str) -> None:
     if not file.is_file():
         raise ModelError(f"{file} is missing; export the model again, or copy the whole folder")
-    found = file.stat().st_size
-    if found != size:
+    actual = file.stat().st_size
+    if actual != size:
         raise ModelError(
-            f"{file} has {found} bytes, the manifest says {size}: it was cut off or replaced; "
+            f"{file} has {actual} bytes, the manifest says {size}: it was cut off or replaced; "
             "export the model again, or copy the whole folder"
         )
     if file_digest(file) != digest:

@@ -114,12 +114,12 @@ class Session:
             ModelError: the graph failed.
         """
         try:
-            found: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
+            arrays: list[NDArray[Any]] = self._session.run(list(outputs), dict(inputs))
         except Exception as err:  # the same
             if "Failed to allocate" in str(err) or "bad_alloc" in str(err):
                 raise MemoryError(str(err)) from err
             raise ModelError(f"onnxruntime failed ({type(err).__name__}: {err})") from err
-        return found
+        return arrays
 
 
 def _threads_asked_for() -> int:

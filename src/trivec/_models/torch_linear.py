@@ -43,7 +43,7 @@ def pack_linears(module: torch.nn.Module) -> int:
     """
     import torch
 
-    found = [
+    layers = [
         (parent, name, layer)
         for parent in module.modules()
         for name, layer in parent.named_children()
@@ -51,14 +51,14 @@ def pack_linears(module: torch.nn.Module) -> int:
         and layer.weight.device.type == "cpu"
         and layer.weight.dtype == torch.float32
     ]
-    if not found or not _has_onednn():
+    if not layers or not _has_onednn():
         return 0
-    sizes = [(layer.in_features, layer.out_features) for _, _, layer in found]
+    sizes = [(layer.in_features, layer.out_features) for _, _, layer in layers]
     if not _is_faster(*max(sizes, key=lambda size: size[0] * size[1])):
         return 0
     packed_linear = _packed_linear()
-    while found:  # emptied, so that each plain weight goes before the next is packed
-        parent, name, layer = found.pop()
+    while layers:  # emptied, so that each plain weight goes before the next is packed
+        parent, name, layer = layers.pop()
         setattr(parent, name, packed_linear(layer))
     logger.info("%d linear layers are computed by oneDNN with packed weights", len(sizes))
     return len(sizes)
@@ -124,13 +124,17 @@ def _is_faster(width: int, height: int) -> bool:
         plain = [torch.ones(height, width) for _ in range(copies)]
         try:
             packed = [_pack(weight) for weight in plain]
-            theirs = _microseconds(lambda weight: torch.nn.functional.linear(rows, weight), plain)
-            ours = _microseconds(lambda weight: _product(rows, weight, None), packed)
+            plain_time = _microseconds(
+                lambda weight: torch.nn.functional.linear(rows, weight), plain
+            )
+            packed_time = _microseconds(lambda weight: _product(rows, weight, None), packed)
         except RuntimeError:  # this processor, or this version, cannot
             logger.debug("oneDNN cannot multiply here", exc_info=True)
             return False
-    logger.debug("a product of %d x %d: %.0f us, packed %.0f us", width, height, theirs, ours)
-    return ours <= WORTHWHILE * theirs
+    logger.debug(
+        "a product of %d x %d: %.0f us, packed %.0f us", width, height, plain_time, packed_time
+    )
+    return packed_time <= WORTHWHILE * plain_time
 
 
 def _microseconds(

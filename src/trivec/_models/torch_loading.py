@@ -38,13 +38,13 @@ def load_with_flag_embedding(path: Path, load: Callable[[ModuleType], Any]) -> A
     try:
         from safetensors import SafetensorError
 
-        found = importlib.metadata.version("FlagEmbedding")
+        version = importlib.metadata.version("FlagEmbedding")
     except ImportError as err:  # PackageNotFoundError is one
         raise unavailable(err, "FlagEmbedding", "flag") from err
-    if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < OLDEST_FLAG_EMBEDDING:
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < OLDEST_FLAG_EMBEDDING:
         oldest = ".".join(map(str, OLDEST_FLAG_EMBEDDING))
         raise ModelError(
-            f"FlagEmbedding {found} is installed, {oldest} or newer is needed (older ones do not "
+            f"FlagEmbedding {version} is installed, {oldest} or newer is needed (older ones do not "
             f"work with today's transformers); run: pip install 'FlagEmbedding>={oldest}'"
         )
     try:
@@ -87,8 +87,8 @@ def require_device(device: str) -> None:
 
 
 def _devices(torch: ModuleType) -> list[str]:
-    found = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    return [*found, "mps"] if torch.backends.mps.is_available() else found
+    devices = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    return [*devices, "mps"] if torch.backends.mps.is_available() else devices
 
 
 @cache

@@ -41,17 +41,19 @@ def combined_digest(files: Sequence[Path]) -> str:
 def file_digest(file: Path) -> str:
     """Return a file's sha256 in hexadecimal.
 
-    It is remembered by path, size and modification time, so gigabytes are read once, not at every
-    start. A cache that is damaged or cannot be written only costs the reading.
+    It is remembered by path, size and times, so gigabytes are read once, not at every start. The
+    time of change counts too, which no program can set back. A cache that is damaged or cannot be
+    written only costs the reading.
     """
     resolved = file.resolve()
     status = resolved.stat()
     # the folder's entry is resolved: a hub snapshot links to a blob that never changes
-    key, stamp = str(resolved), [status.st_size, status.st_mtime_ns]
+    key = str(resolved)
+    stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     index = cache_folder() / "sha256.json"
     known = read_index(index)
     match known.get(key):
-        case [size, modified, str(digest)] if [size, modified] == stamp:
+        case [*noted, str(digest)] if noted == stamp:
             return digest
     logger.info("computing sha256 of %s (%d bytes)", resolved, status.st_size)
     with resolved.open("rb") as stream:

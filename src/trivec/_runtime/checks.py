@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+import reprlib
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -16,10 +17,27 @@ __all__ = [
     "check_least",
     "check_number",
     "check_texts",
+    "shown",
 ]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """How a model computes on torch: in single, brain or half precision."""
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 120
+_REPR.maxlevel = 3
+
+
+def shown(value: object) -> str:
+    """Return what a message shows of a value that was given; short, however large or deep it is."""
+    try:
+        return _REPR.repr(value)
+    except Exception:  # noqa: BLE001  # somebody's own __repr__
+        return f"<{type(value).__name__}>"
+
+
+MOST = 2**53
+"""The largest count: JSON has no greater integers, and the engines' have 64 bits."""
 
 
 def check_choice(name: str, value: object, choices: Any, *, or_none: bool = False) -> None:
@@ -29,8 +47,11 @@ def check_choice(name: str, value: object, choices: Any, *, or_none: bool = Fals
         InputError: it does not.
     """
     allowed = [*get_args(choices), *([None] if or_none else [])]
-    if value not in allowed:
-        raise InputError(f"{name}={value!r}; allowed: {', '.join(map(str, allowed))}")
+    if not isinstance(value, Hashable) or value not in allowed:
+        raise InputError(f"{name}={shown(value)}; allowed: {', '.join(map(str, allowed))}")
+
+
+_FLAT = frozenset({str, int, float, bool, type(None)})
 
 
 def check_depth(name: str, value: object, most: int) -> None:
@@ -44,6 +65,8 @@ def check_depth(name: str, value: object, most: int) -> None:
     stack = [(value, 1)]
     while stack:
         inner, depth = stack.pop()
+        if type(inner) in _FLAT:  # a question to Mapping costs more than all else here
+            continue
         if isinstance(inner, Mapping):
             items: Iterable[object] = inner.values()
         elif isinstance(inner, (list, tuple)):
@@ -59,16 +82,20 @@ def check_depth(name: str, value: object, most: int) -> None:
 
 
 def check_least(name: str, value: object, least: int, *, or_none: bool = False) -> None:
-    """Refuse what is not an integer of at least ``least``.
+    """Refuse what is not an integer of at least ``least``, and at most 2**53.
+
+    Beyond that, JSON and the engines' own integers no longer hold what was meant.
 
     Raises:
         InputError: it is not.
     """
     if value is None and or_none:
         return
+    none = ", or None" if or_none else ""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        none = ", or None" if or_none else ""
-        raise InputError(f"{name}={value!r}; it must be an integer of at least {least}{none}")
+        raise InputError(f"{name}={shown(value)}; it must be an integer of at least {least}{none}")
+    if int(value) > MOST:
+        raise InputError(f"{name}={shown(value)}; it must be at most 2**53{none}")
 
 
 def check_number(
@@ -101,7 +128,7 @@ def check_number(
     allowed = " and ".join(f"{words} {bound:g}" for words, bound, _ in bounds)
     allowed = f" of {allowed}" if allowed.startswith("at") else f" {allowed}".rstrip()
     none = ", or None" if or_none else ""
-    raise InputError(f"{name}={value!r}; it must be a number{allowed}{none}")
+    raise InputError(f"{name}={shown(value)}; it must be a number{allowed}{none}")
 
 
 def check_texts(name: str, value: object) -> None:
@@ -111,9 +138,9 @@ def check_texts(name: str, value: object) -> None:
         InputError: it is one text, no list, or holds something else.
     """
     if isinstance(value, str | bytes):
-        raise InputError(f"{name}={value!r} is one text; give a list: {name}=[{value!r}]")
+        raise InputError(f"{name}={shown(value)} is one text; give a list: {name}=[{shown(value)}]")
     if not isinstance(value, Iterable):
-        raise InputError(f"{name}={value!r}; give a list of texts")
+        raise InputError(f"{name}={shown(value)}; give a list of texts")
     for item in value:
         if not isinstance(item, str):
-            raise InputError(f"{name} holds {item!r}, a {type(item).__name__}; allowed: texts")
+            raise InputError(f"{name} holds {shown(item)}, a {type(item).__name__}; allowed: texts")

@@ -107,28 +107,28 @@ def joined_groups(groups: Sequence[str]) -> Iterable[str]:
     return (whole, "".join(digits[1:])) if groups[0][0] == "+" else (whole,)
 
 
-def _integer(found: Sequence[str]) -> Number:
-    mobile = CHINESE_MOBILE.fullmatch(found[0])
-    return Number((found[0], *(mobile.groups() if mobile else ())), (found[0],))
+def _integer(groups: Sequence[str]) -> Number:
+    mobile = CHINESE_MOBILE.fullmatch(groups[0])
+    return Number((groups[0], *(mobile.groups() if mobile else ())), (groups[0],))
 
 
-def _plain(found: Sequence[str]) -> Number:
-    value = re.sub(r"[,']", "", found[0])
+def _plain(groups: Sequence[str]) -> Number:
+    value = re.sub(r"[,']", "", groups[0])
     return Number((value,), (value,))
 
 
-def _decimal_comma(found: Sequence[str]) -> Number:
-    value = found[0].replace(".", "").replace(",", ".")
+def _decimal_comma(groups: Sequence[str]) -> Number:
+    value = groups[0].replace(".", "").replace(",", ".")
     return Number((value,), (value,))
 
 
-def _iso_date(found: Sequence[str]) -> Number | None:
-    return _date(found[1], found[3], found[4])
+def _iso_date(groups: Sequence[str]) -> Number | None:
+    return _date(groups[1], groups[3], groups[4])
 
 
-def _local_date(found: Sequence[str]) -> Number | None:
+def _local_date(groups: Sequence[str]) -> Number | None:
     """Read 15/1/2020; where both could be the month, as both."""
-    first, _, second, year = found[1:]
+    first, _, second, year = groups[1:]
     dates = [_date(year, second, first), _date(year, first, second)]
     return _several(known for known in dates if known) if any(dates) else None
 
@@ -141,37 +141,37 @@ def _date(year: str, month: str, day: str = "") -> Number | None:
     return Number(("-".join(words), words[0], *named), inner=(f"{words[0]}年", *words[1:]))
 
 
-def _clock(found: Sequence[str]) -> Number:
-    hour, rest = found[1:]
+def _clock(groups: Sequence[str]) -> Number:
+    hour, rest = groups[1:]
     return Number((f"{int(hour)}{rest}",), (f"{int(hour)}{rest}",))
 
 
-def _dotted(found: Sequence[str]) -> Number:
+def _dotted(groups: Sequence[str]) -> Number:
     """Read a version or an address; its beginnings count too: of 1.20.3 also 1.20."""
-    parts = found[0].split(".")
+    parts = groups[0].split(".")
     beginnings = [".".join(parts[:size]) for size in range(len(parts), 1, -1)]
     thousands = len(parts[0]) <= 3 and all(len(part) == 3 for part in parts[1:])
     inner = (*beginnings[1:], *(["".join(parts)] if thousands else []))
-    return Number((found[0],), inner=inner)
+    return Number((groups[0],), inner=inner)
 
 
-def _power(found: Sequence[str]) -> Number:
-    return Number((found[0], found[1]), (found[0],))
+def _power(groups: Sequence[str]) -> Number:
+    return Number((groups[0], groups[1]), (groups[0],))
 
 
-def _whole(found: Sequence[str]) -> Number:
-    return Number((found[0],), (found[0],))
+def _whole(groups: Sequence[str]) -> Number:
+    return Number((groups[0],), (groups[0],))
 
 
-def _slashed(found: Sequence[str]) -> Number:
-    return Number((found[0], *found[0].split("/")), (found[0],))
+def _slashed(groups: Sequence[str]) -> Number:
+    return Number((groups[0], *groups[0].split("/")), (groups[0],))
 
 
-def _hyphened(found: Sequence[str]) -> Number:
+def _hyphened(groups: Sequence[str]) -> Number:
     """Read a range, or what is written in groups: a telephone number, an ISBN."""
-    numbers = [read_number(part) for part in found[0].split("-")]
+    numbers = [read_number(part) for part in groups[0].split("-")]
     parts = [number.words[0] for number in numbers]
-    digits = found[0].replace("-", "")
+    digits = groups[0].replace("-", "")
     grouped = digits.isdigit() and FEWEST_DIGITS <= len(digits) <= MOST_DIGITS
     if len(parts) > 2 and grouped:
         return Number((digits, *(part for part in parts if len(part) > 2)))

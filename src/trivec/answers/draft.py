@@ -68,12 +68,12 @@ class Draft:
     @property
     def passages(self) -> list[str]:
         """The texts that the model is given."""
-        return [each.text for each in self.packed]
+        return [passage.text for passage in self.packed]
 
     @property
     def context_tokens(self) -> int:
         """How many tokens the passages take in the prompt."""
-        return sum(each.tokens for each in self.packed)
+        return sum(passage.tokens for passage in self.packed)
 
     def refusal(self, evidence: Evidence = UNMEASURED) -> Outcome | None:
         """Return why the model is not to be asked; None where it is."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.typed import check_fields
 from trivec.chat.prompts import Language
 from trivec.errors import InputError
 
@@ -48,6 +49,7 @@ class AnswerOptions:
     instructions: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_least("max_passages", self.max_passages, 1)
         check_least("max_context_tokens", self.max_context_tokens, 1)
         for name in ("min_evidence", "min_support"):

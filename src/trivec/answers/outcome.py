@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from trivec.answers.support import Claim
-from trivec.chat.citations import cited_numbers
+from trivec.chat.citations import citations, cited_numbers
 from trivec.chat.listening import Listener
 from trivec.chat.no_evidence import refuses, shown_until
 from trivec.chat.prompts import FAILURES, REFUSALS, Language
 from trivec.errors import InputError
+from trivec.text import is_blank
 from trivec.types import ChatReply, Ending
 
 __all__ = ["AnswerReader", "Outcome", "Reason", "cited_numbers", "refusal"]
@@ -100,6 +101,8 @@ class AnswerReader:
         if self._waits or not self._held:
             return ""
         held = "".join(self._held)
+        if not self._shown and is_blank(held):  # a refusal takes the place of what nobody can see
+            return ""
         end, self._waits = shown_until(held, is_beginning=not self._shown)
         return self._show(held, end)
 
@@ -117,9 +120,9 @@ class AnswerReader:
         said = self._listener.text
         cited = cited_numbers(said)
         known = tuple(number for number in cited if 1 <= number <= self._passages)
-        if not said.strip():
+        if is_blank(said):
             return self._refuse(self._ended or "empty")
-        if refuses(said, is_cited=bool(known)):
+        if refuses(said, is_cited=bool(known) and bool(citations(said))):
             return self._refuse("model_refused")
         unknown = tuple(number for number in cited if number not in known)
         reason: Reason | None = None if known else "unsupported"
@@ -131,7 +134,7 @@ class AnswerReader:
         """End with a refusal, behind what was shown before the model came to it."""
         outcome = refusal(reason, self._language)
         shown = "".join(self._shown)
-        if not shown.strip():
+        if not shown:
             return outcome.answer, outcome
         rest = f"\n\n{outcome.answer}"
         return rest, Outcome(f"{shown}{rest}", refused=True, reason=reason)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import regex
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.typed import checked
 from trivec.chat.citations import CITATION_AFTER
 from trivec.chat.prompts import passage_block
 from trivec.errors import InputError
@@ -165,6 +166,7 @@ def counter_of(encoder: Encoder | None) -> TokenCounter:
     return estimated_tokens if tokenizer is None else token_counter(tokenizer)
 
 
+@checked
 def estimated_tokens(text: str) -> int:
     """Estimate tokens without a tokenizer: one for each Chinese, Japanese or Korean character,
     one for every four others.

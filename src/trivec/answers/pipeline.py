@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from trivec._runtime.driving import adrive, astream, drive, stream
+from trivec._runtime.typed import checked
 from trivec.answers.options import AnswerOptions
 from trivec.answers.packing import TokenCounter
 from trivec.answers.steps import (
@@ -68,6 +69,7 @@ class RagPipeline:
         ('The baobab fruit has three times that of an orange [1].', 'baobab.md')
     """
 
+    @checked
     def __init__(
         self,
         index: HybridIndex | AsyncHybridIndex | QuestionIndex,
@@ -94,6 +96,7 @@ class RagPipeline:
             options=options,
         )
 
+    @checked
     def answer(self, question: str, *, filter: Filter | Mapping[str, Any] | None = None) -> Answer:
         """Answer a question.
 
@@ -108,6 +111,7 @@ class RagPipeline:
         """
         return _whole(list(self._stream(question, filter, streamed=False)))
 
+    @checked
     def stream(
         self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
     ) -> Generator[AnswerPiece | Answer, None, None]:
@@ -121,6 +125,7 @@ class RagPipeline:
         """
         return self._stream(question, filter, streamed=True)
 
+    @checked
     async def aanswer(
         self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
     ) -> Answer:
@@ -128,12 +133,14 @@ class RagPipeline:
         async with aclosing(self._astream(question, filter, streamed=False)) as events:
             return _whole([event async for event in events])
 
+    @checked
     def astream(
         self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
     ) -> AsyncGenerator[AnswerPiece | Answer, None]:
         """Yield an answer piece by piece, then the whole; see :meth:`stream`."""
         return self._astream(question, filter, streamed=True)
 
+    @checked
     def find(self, question: str, *, filter: Filter | Mapping[str, Any] | None = None) -> Found:
         """Find what a question would be answered from, and weigh it; no answer is asked for.
 
@@ -141,6 +148,7 @@ class RagPipeline:
         """
         return drive(find_steps(self._setting, _asked(question), filter), self._performer(None))
 
+    @checked
     async def afind(
         self, question: str, *, filter: Filter | Mapping[str, Any] | None = None
     ) -> Found:

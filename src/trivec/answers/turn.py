@@ -25,6 +25,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from trivec._runtime.driving import adrive, astream, drive, stream
 from trivec._runtime.ending import aending, ending
+from trivec._runtime.typed import checked
 from trivec.answers.draft import Draft
 from trivec.answers.options import AnswerOptions
 from trivec.answers.outcome import AnswerReader, Outcome, Reason, refusal
@@ -184,6 +185,7 @@ class Answerer:
         [(1, 'counts.md')]
     """
 
+    @checked
     def __init__(
         self,
         options: AnswerOptions = DEFAULT_OPTIONS,
@@ -195,6 +197,7 @@ class Answerer:
         self.standards = Standards.of(options, encoder)
         self.count_tokens = count_tokens or counter_of(encoder)
 
+    @checked
     def begin(self, question: str, texts: Sequence[str], evidence: Evidence | None = None) -> Turn:
         """Choose the passages that the model is given, and weigh them.
 
@@ -209,6 +212,7 @@ class Answerer:
         """
         return drive(begin_steps(self, question, texts, evidence), _compute)
 
+    @checked
     async def abegin(
         self, question: str, texts: Sequence[str], evidence: Evidence | None = None
     ) -> Turn:
@@ -240,7 +244,8 @@ def begin_steps(
             lambda: Draft(question, texts, answerer.options, answerer.count_tokens)
         )
     if evidence is None:
-        score, judge, threshold = None, standards.judge, standards.evidence
+        score, judge = None, standards.judge
+        threshold = standards.least_evidence(question, draft.passages)
         if judge is not None and draft.packed and (always_weigh or threshold is not None):
             with timed(timings, "evidence"):
                 score = yield Compute(lambda: judge.evidence(question, draft.passages))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.typed import check_fields
 from trivec.answers.options import AnswerOptions
 from trivec.answers.outcome import Outcome, Reason
 from trivec.answers.support import Claim
@@ -59,6 +60,7 @@ class RagOptions(AnswerOptions):
     evidence: EvidenceScore = "max_sim"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         AnswerOptions.__post_init__(self)  # super() does not work in a class with slots
         check_least("rerank_candidates", self.rerank_candidates, 1)
         check_choice("rerank_error", self.rerank_error, RerankErrorMode)

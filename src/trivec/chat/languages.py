@@ -21,10 +21,17 @@ READ = 4000
 T = TypeVar("T")
 
 _HAN = regex.compile(r"\p{Han}")
-_KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
+_KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}ー]")
 _HANGUL = regex.compile(r"\p{Hangul}")
 # of Chinese alone: a Japanese text has none of these
 _CHINESE = regex.compile(r"[么麼吗嗎这這们們呢哪怎您你很吧啊啥谁为对说没]")
+# the grammar of Chinese, Japanese and Korean: without it their letters may be a name in English
+_GRAMMAR = regex.compile(
+    r"[么麼吗嗎这這们們呢哪怎您你很吧啊啥谁为对说没的是了请請]"
+    r"|(?:[はがをにのでともか]|です|ます|ください)(?![\p{Han}\p{Hiragana}\p{Katakana}])"
+    r"|(?:요|까|은|는|을|를|에서|니다|줘)(?!\p{Hangul})"
+)
+_RUNS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}ー]++")
 _WORDS = regex.compile(r"\p{L}[\p{L}\p{M}'’]*+")
 # the commonest words of English, and those that other languages have too, in other meanings
 _ENGLISH_ALONE = (
@@ -41,14 +48,15 @@ def language_of(text: str) -> Language:
     """Return the language of a question or passage, by its letters and its commonest words.
 
     Kana make a text Japanese and Hangul Korean, unless it is Chinese or English around them; Han
-    characters make it Chinese. A text in Latin letters is English where it has a word that only
-    English has, or is too short to tell; else ``other``, as in all other scripts.
+    characters make it Chinese. A single name of theirs leaves an English sentence English. A text
+    in Latin letters is English where it has a word that only English has, or is too short to tell;
+    else ``other``, as in all other scripts.
     """
     text = text[:READ]
     han, kana, hangul = (len(letters.findall(text)) for letters in (_HAN, _KANA, _HANGUL))
     words = [word.lower() for word in _WORDS.findall(text)]
     english = sum(word in _ENGLISH for word in words)
-    if han + kana + hangul > 2 * english:
+    if han + kana + hangul > 2 * english and not (english > 1 and _is_name(text)):
         if hangul > han + kana:
             return "ko"
         return "ja" if kana and not (han > kana and _CHINESE.search(text)) else "zh"
@@ -56,6 +64,10 @@ def language_of(text: str) -> Language:
         return "en"
     foreign = any(character.isalpha() and not character.isascii() for character in text)
     return "other" if foreign or len(words) > 2 else "en"
+
+
+def _is_name(text: str) -> bool:
+    return len(_RUNS.findall(text)) == 1 and not _GRAMMAR.search(text)
 
 
 def in_language(texts: Mapping[Language, T], language: Language) -> T:

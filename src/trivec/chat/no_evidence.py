@@ -22,29 +22,37 @@ _LABEL = (
 _OPEN = r"[\"'“”‘’«»„`*_~#>\-–—•(\[{<（［【〔「『《〈：:]"
 _CLOSE = r"[\"'“”‘’«»`*_~)\]}>）］】〕」』》〉.,:;!。．，：；！…\s\\]"
 _TOKEN = rf"{_letters('no')}\\?[_＿]{_letters('evidence')}"
-_LOOSE = rf"{_letters('no')}[\s_＿\\-]{{0,3}}{_letters('evidence')}"
+_LOOSE = (
+    rf"(?:{_letters('no')}[\s_＿\\-]{{0,3}}{_letters('evidence')}"
+    r"|[无無]证据|[没沒]有[证證][据據]|無證據|証拠なし|根拠なし|증거\s?없음|근거\s?없음)"
+)
+# The word ends where no letter of a Latin word follows: Han and kana are written without blanks.
+_ENDS = r"(?![\p{Latin}\d])"
 
 # at the beginning of a reply, behind a label and quotation marks
 _FIRST = regex.compile(
     rf"\s{{0,40}}(?:{_OPEN}\s{{0,3}}){{0,8}}(?:(?:{_LABEL})\s{{0,3}}(?:{_OPEN}\s{{0,3}}){{1,8}})?"
-    rf"(?:(?P<token>{_TOKEN})|{_LOOSE})(?![\w])",
+    rf"(?:(?P<token>{_TOKEN})(?:{_ENDS}|(?-i:(?<=E)(?=[A-Z])))|{_LOOSE}(?!\w))",
     regex.IGNORECASE,
 )
 # anywhere, with the marks before it; at the end, or on a line of its own, with those behind it too
-_WORD = rf"{_OPEN}{{0,8}}(?<![^\W_]){_TOKEN}(?![^\W_])"
+_WORD = rf"{_OPEN}{{0,8}}(?<![\p{{Latin}}\d]){_TOKEN}{_ENDS}"
 _ANYWHERE = regex.compile(_WORD, regex.IGNORECASE)
-_CLOSING = regex.compile(rf"{_CLOSE}{{0,20}}+\Z", regex.IGNORECASE)
+_CLOSING = regex.compile(rf"(?:[\s_](?:was\s|is\s)?found)?{_CLOSE}{{0,20}}+\Z", regex.IGNORECASE)
 _LAST = regex.compile(rf"{_WORD}{_CLOSE}{{0,20}}+\Z", regex.IGNORECASE)
-_OWN_LINE = regex.compile(
-    rf"^[^\S\n]{{0,12}}{_WORD}(?:(?!\n){_CLOSE}){{0,20}}+$", regex.IGNORECASE | regex.MULTILINE
+# a sentence of its own, what it says in brackets included
+_OWN_SENTENCE = regex.compile(
+    rf"(?:^|(?<=[.!?。！？\])])\s)[^\S\n]{{0,12}}{_WORD}(?:(?!\n){_CLOSE}){{0,20}}+(?:$|[(（—–])",
+    regex.IGNORECASE | regex.MULTILINE,
 )
 
 
 def refuses(reply: str, *, is_cited: bool) -> bool:
     """Say whether a reply is a refusal.
 
-    It is where the word stands at its beginning, at its end or on a line of its own, or anywhere
-    in a reply that cites no passage. ``no evidence`` in plain words is one only where it is all.
+    It is where the word stands at its beginning, at its end or as a sentence of its own, or
+    anywhere in a reply that cites no passage. ``no evidence`` in plain words, English or not, is
+    one only where it is all.
 
     Args:
         reply: what the model said, without its thoughts.
@@ -55,7 +63,7 @@ def refuses(reply: str, *, is_cited: bool) -> bool:
         return True
     if not is_cited:
         return bool(_ANYWHERE.search(reply))
-    return bool(_LAST.search(reply) or _OWN_LINE.search(reply))
+    return bool(_LAST.search(reply) or _OWN_SENTENCE.search(reply))
 
 
 def shown_until(held: str, *, is_beginning: bool) -> tuple[int, bool]:
@@ -70,7 +78,7 @@ def shown_until(held: str, *, is_beginning: bool) -> tuple[int, bool]:
     """
     if is_beginning:
         first = _FIRST.match(held, partial=True)
-        if first is not None and (first.partial or _CLOSING.match(held, first.end())):
+        if first is not None and (first.partial or _CLOSING.match(held, first.end(), partial=True)):
             return 0, False
         if first is not None and first["token"]:
             return 0, True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.secrets import Key
+from trivec._runtime.typed import checked
 from trivec.chat.listening import Listener
 from trivec.chat.openai_client import built
 from trivec.chat.openai_errors import Failures
@@ -65,6 +66,7 @@ class OpenAIChat:
         'Hello!'
     """
 
+    @checked
     def __init__(
         self,
         client: OpenAI | Callable[[], OpenAI] | None = None,
@@ -87,6 +89,7 @@ class OpenAIChat:
             self._thinks_first = True
 
     @classmethod
+    @checked
     def connect(
         cls,
         model: str,
@@ -104,7 +107,7 @@ class OpenAIChat:
             base_url: where the server is, with its ``/v1``; None: the variable
                 ``OPENAI_BASE_URL``, else OpenAI.
             api_key: None reads the variable ``OPENAI_API_KEY``. A server without keys takes any.
-            timeout: seconds for one try.
+            timeout: seconds for one whole try; of a stream, for its beginning and each line.
             max_retries: tries besides the first, after status 408, 409, 429, 5xx and connections
                 that fail; the client waits as ``Retry-After`` says.
             options: what is asked for besides.
@@ -126,6 +129,7 @@ class OpenAIChat:
         client: Any = next((client for client in clients if client.ready), clients[0])()
         return f"{client.base_url} {self._model} {self._options}"
 
+    @checked
     def chat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
@@ -140,6 +144,7 @@ class OpenAIChat:
         asking = Asking(self._requests.whole(messages, schema), self._requests, failures)
         return self._read(_begun(create, asking), asking)
 
+    @checked
     def stream(self, messages: Sequence[Mapping[str, str]]) -> Iterator[ChatReply]:
         """Yield the answer piece by piece; the last piece is empty and has the token counts.
 
@@ -170,6 +175,7 @@ class OpenAIChat:
             stream.close()
             self._learn(events.listener)
 
+    @checked
     async def achat(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
     ) -> ChatReply:
@@ -178,6 +184,7 @@ class OpenAIChat:
         asking = Asking(self._requests.whole(messages, schema), self._requests, failures)
         return self._read(await _abegun(create, asking), asking)
 
+    @checked
     async def astream(self, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[ChatReply]:
         """Yield the answer piece by piece; see :meth:`stream`."""
         create, failures = self._asynchronous()

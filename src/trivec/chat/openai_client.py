@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
+from trivec._runtime.bounding import bounded
 from trivec._runtime.dependencies import unavailable
 from trivec._runtime.secrets import Key, warn_of_plain_http
 from trivec.chat.openai_errors import REDIRECTED
@@ -26,7 +30,9 @@ def built(kind: str, key: Key, settings: Mapping[str, Any]) -> Any:
     """Return a client.
 
     Redirects to other hosts are not followed, since the question and the passages would go there.
-    Answers are asked for uncompressed; a compressed one is unpacked up to a limit.
+    Answers are asked for uncompressed; a compressed one is unpacked up to a limit. The timeout
+    bounds a whole try: an HTTP client's own bounds one read, which an answer that drips outlasts.
+    Of a stream it bounds the beginning, and then each line.
 
     Args:
         kind: ``OpenAI`` or ``AsyncOpenAI``.
@@ -43,11 +49,14 @@ def built(kind: str, key: Key, settings: Mapping[str, Any]) -> Any:
         raise unavailable(err, "openai", "openai") from err
     make: Callable[..., Any] = getattr(openai, kind)
     http: Any = openai.DefaultHttpxClient if kind == "OpenAI" else openai.DefaultAsyncHttpxClient
-    hook = _guard if kind == "OpenAI" else _aguard
+    patient, hook = (_Patient, _guard) if kind == "OpenAI" else (_AsyncPatient, _aguard)
+    seconds = settings["timeout"]
+    client_of = type(http.__name__, (patient, http), {"seconds": seconds})
+    hooks = {"response": [partial(hook, seconds)]}
     options = {
         **settings,
         "default_headers": {"Accept-Encoding": "identity"},
-        "http_client": http(timeout=settings["timeout"], event_hooks={"response": [hook]}),
+        "http_client": client_of(timeout=seconds, event_hooks=hooks),
     }
     try:
         client = make(api_key=key.reveal(), **options)
@@ -60,14 +69,49 @@ def built(kind: str, key: Key, settings: Mapping[str, Any]) -> Any:
     return client
 
 
-def _guard(response: Any) -> None:
-    _stay_at_home(response)
-    _bound(response, "SyncByteStream", _Unpacked)
+class _Patient:
+    """An HTTP client that waits for an answer no longer than it may."""
+
+    seconds: float
+
+    def send(self, request: Any, **options: Any) -> Any:
+        follow = super().send  # type: ignore[misc]  # of the client that this is mixed into
+        try:
+            return bounded(lambda: follow(request, **options), self.seconds)
+        except TimeoutError:
+            raise _too_late(request) from None
 
 
-async def _aguard(response: Any) -> None:
+class _AsyncPatient:
+    seconds: float
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        follow = super().send  # type: ignore[misc]  # the same
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await follow(request, **options)
+        except TimeoutError:
+            raise _too_late(request) from None
+
+
+def _too_late(request: Any) -> Exception:
+    """Return the timeout of the library that a request is of."""
+    failure: Exception = _library(request).ReadTimeout("no whole answer in time", request=request)
+    return failure
+
+
+def _library(thing: Any) -> Any:
+    return importlib.import_module(type(thing).__module__.partition(".")[0])
+
+
+def _guard(seconds: float, response: Any) -> None:
     _stay_at_home(response)
-    _bound(response, "AsyncByteStream", _AsyncUnpacked)
+    _bound(response, "SyncByteStream", _Unpacked, seconds)
+
+
+async def _aguard(seconds: float, response: Any) -> None:
+    _stay_at_home(response)
+    _bound(response, "AsyncByteStream", _AsyncUnpacked, seconds)
 
 
 def _stay_at_home(response: Any) -> None:
@@ -82,20 +126,38 @@ def _stay_at_home(response: Any) -> None:
         del response.headers["location"]
 
 
-def _bound(response: Any, base: str, unpacked: type) -> None:
-    """Let an answer be unpacked no further than a limit."""
+def _bound(response: Any, base: str, unpacked: type, seconds: float) -> None:
+    """Let an answer be unpacked no further than a limit, and read no longer than it may last."""
     encoding = response.headers.get("content-encoding", "identity").lower()
     response.headers.pop("content-encoding", None)
     response.headers.pop("content-length", None)
-    package = importlib.import_module(type(response).__module__.partition(".")[0])
-    stream = type("Bounded", (unpacked, getattr(package, base)), {})
-    response.stream = stream(response.stream, encoding)
+    stream = type("Bounded", (unpacked, getattr(_library(response), base)), {})
+    by_lines = response.headers.get("content-type", "").startswith("text/event-stream")
+    response.stream = stream(
+        response.stream, encoding, _Clock(response.request, seconds, by_lines=by_lines)
+    )
+
+
+class _Clock:
+    """Ends an answer, or a line of a stream, that lasts too long."""
+
+    def __init__(self, request: Any, seconds: float, *, by_lines: bool) -> None:
+        self._request, self._seconds, self._by_lines = request, seconds, by_lines
+        self._end = time.monotonic() + seconds
+
+    def check(self, data: bytes) -> None:
+        now = time.monotonic()
+        if now > self._end:
+            raise _too_late(self._request)
+        if self._by_lines and b"\n" in data:
+            self._end = now + self._seconds
 
 
 class _Unpacking:
-    """Unpacks the bytes of a stream, and counts them."""
+    """Unpacks the bytes of a stream, counts them, and looks at the clock."""
 
-    def __init__(self, stream: Any, encoding: str) -> None:
+    def __init__(self, stream: Any, encoding: str, clock: _Clock) -> None:
+        self._clock = clock
         self._stream = stream
         self._unpack: Any = None
         if encoding in ("gzip", "x-gzip", "deflate"):
@@ -105,6 +167,7 @@ class _Unpacking:
     def _plain(self, data: bytes) -> bytes:
         if self._unpack is not None:
             data = self._unpack.decompress(data, self._left + 1)
+        self._clock.check(data)
         self._left -= len(data)
         if self._left < 0:
             raise AnswerTooLargeError

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from trivec._runtime.checks import check_choice, check_least, check_number
+from trivec._runtime.typed import check_fields
 from trivec.errors import InputError
 
 __all__ = ["ChatOptions", "ParametersRefused", "SchemaForm", "SchemaRefused"]
@@ -60,6 +61,7 @@ class ChatOptions:
     extra_body: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("schema_form", self.schema_form, SchemaForm)
         check_choice("schema_refused", self.schema_refused, SchemaRefused)
         check_choice("parameters_refused", self.parameters_refused, ParametersRefused)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trivec._runtime.secrets import Key, server_words
+from trivec._runtime.typed import checked
 from trivec.chat.openai_errors import Failures
 from trivec.chat.openai_options import ChatOptions
 from trivec.errors import TrivecError
@@ -23,7 +24,10 @@ LEFT_OUT = ("temperature", "max_tokens", "max_completion_tokens", "stream_option
 _REFUSING = re.compile(
     r"unsupported|not support|support(?:s|ed)? only|only (?:the )?default|unknown|unrecogni[sz]ed"
     r"|unexpected|not permitted|not allowed|extra (?:inputs|fields)|deprecated"
-    r"|max_completion_tokens|invalid parameter|不支持|未知参数",
+    r"|max_completion_tokens|invalid (?:parameter|option)|not (?:a )?supported|extraneous"
+    r"|not accept|no longer|cannot (?:both )?be|(?:may|must|can) only be"
+    r"|only \d(?:\.\d)? is|strictly positive"
+    r"|不支持|未知参数|非法|サポートされて|지원(?:하지|되지)",
     re.IGNORECASE,
 )
 _ABOUT_FORMAT = re.compile(
@@ -31,6 +35,7 @@ _ABOUT_FORMAT = re.compile(
 )
 
 
+@checked
 def response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ``response_format`` that asks for a JSON schema, as OpenAI defines it."""
     named = {"name": "reply", "schema": dict(schema), "strict": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from trivec._runtime.typed import checked
 from trivec.chat.languages import LANGUAGES, Language, in_language, language_of
 from trivec.chat.no_evidence import NO_EVIDENCE
 from trivec.chat.quoting import quoted_passage, quoted_text
@@ -111,6 +112,7 @@ FAILURES: Mapping[str, Mapping[Language, str]] = {
 """What a user is told where the model said nothing, by what ended its reply."""
 
 
+@checked
 def passages_block(passages: Sequence[str]) -> str:
     """Return the passages numbered from 1, each between delimiters that none of them can fake.
 
@@ -128,11 +130,13 @@ def passage_block(passage: str, number: int) -> str:
     return f'<passage number="{number}">\n{quoted_passage(passage)}\n</passage>'
 
 
+@checked
 def quoted_question(question: str) -> str:
     """Return a question in which nothing can be read as the prompt's own structure."""
     return quoted_text(question)
 
 
+@checked
 def answer_messages(
     question: str,
     passages: Sequence[str],

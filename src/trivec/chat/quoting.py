@@ -80,7 +80,7 @@ _ROLE = regex.compile(
     r"(?![^\W_])[^\p{L}\p{N}\n:]{0,20}+:)",
     regex.MULTILINE,
 )
-_BRACKETS = "[]【】［］〔〕〖〗()（）"
+_BRACKETS = "[]【】［］〔〕〖〗()（）〈〉《》「」『』{}"
 
 
 def quoted_text(text: str) -> str:
@@ -101,6 +101,8 @@ def quoted_passage(text: str) -> str:
     pieces, start = [], 0
     for citation in citations(quoted):
         inside = quoted[citation.start : citation.end].strip(_BRACKETS)
+        if inside.startswith(("<", "\\cite")):
+            inside = ", ".join(map(str, citation.numbers))
         pieces += [quoted[start : citation.start], f"⟦{inside}⟧"]
         start = citation.end
     return "".join([*pieces, quoted[start:]])

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trivec._runtime.typed import checked
 from trivec.chat.listening import said
+from trivec.chat.lists import listed, names_keywords, names_sub_questions, without_bullet
+from trivec.chat.wrapping import unwrapped
 from trivec.errors import ModelError
 from trivec.text import clean
 from trivec.types import ChatReply, Ending
@@ -37,9 +40,6 @@ LONGEST_SUB_QUESTION = 300
 MOST_BRACKETS = 50
 """Places where the beginning of JSON is tried."""
 
-MOST_WORDS = 7
-"""Of a keyword in a reply without JSON; what is longer is a sentence about the keywords."""
-
 ENDED: Mapping[Ending, str] = {
     "length": "it reached its limit of tokens before; raise the limit (max_tokens)",
     "content_filter": "a content filter stopped it; ask something else, or another model",
@@ -50,51 +50,11 @@ ENDED: Mapping[Ending, str] = {
 
 _FENCE = re.compile(r"```[a-zA-Z]{0,20}\n?")
 _BRACKET = re.compile(r"[\[{]")
-_STRING = re.compile(r'"((?:[^"\\\n]|\\.){0,400})"(\s{0,9}:)?')
-_SEPARATORS = re.compile(r"[\n,，、;；|]+")
-_KEYWORDS = re.compile(
-    r"^(?:search[ _]?)?(?:keywords?|terms?)$|^关键词$|^關鍵詞$|^检索词$|^キーワード$|^키워드$",
-    re.IGNORECASE,
-)
 _KEYWORD = re.compile(
-    r"^(?:(?:search[ _]?)?(?:keyword|term)|word|phrase|name|text|value|关键词|關鍵詞|术语|词)$",
+    r"^(?:(?:search[ _]?)?(?:keyword|term)|(?:sub[ _-]?)?question|word|phrase|name|text|value"
+    r"|关键词|關鍵詞|术语|词)$",
     re.IGNORECASE,
 )
-_SUB_QUESTIONS = re.compile(r"^sub[ _-]?questions?$|^子问题$|^子問題$", re.IGNORECASE)
-_ITEM = re.compile(r"\s{0,20}(?:[-*•·–—]\s{1,9}|\(?\d{1,2}(?:[.)]\s{0,9}|[、:：]))(?=\S)")
-_TAG = re.compile(
-    r"</?(?:(?:search[ _-]?)?(?:keyword|term|phrase)s?"
-    r"|answer|output|result|response|list|item|[uo]l|li|p|br|b)/?>",
-    re.IGNORECASE,
-)
-_ASSIGNED = re.compile(r"^\s{0,9}\w{1,30}\s{0,3}=\s{0,3}(?=[\[{(\"'])")
-_NOTHING = frozenset(
-    ("null", "none", "nil", "undefined", "n/a", "nan", "无", "無", "没有", "なし", "없음")
-)
-"""Replies of one word that say: no keywords."""
-
-_BULLET = re.compile(r"^\s{0,20}(?:[-*•·]|\(?\d{1,2}[.)、:：])\s{0,9}")
-_MENTION = re.compile(
-    r"\b(?:keywords?|terms?|phrases?)\b|关键词|關鍵詞|检索词|術語|术语|キーワード|키워드",
-    re.IGNORECASE,
-)
-_ARE = re.compile(
-    r"\s{0,9}(?:the )?(?:search )?(?:keywords?|terms?) (?:are|include) ", re.IGNORECASE
-)
-_BOLD = re.compile(r"\*\*([^*\n]{1,64})\*\*|__([^_\n]{1,64})__")
-_EXPLAINED = re.compile(r"\s{1,3}[-–—]\s{1,3}|[:：]\s|：")
-# a line about the keywords rather than of them: a preamble, an apology, an offer
-_ABOUT = re.compile(
-    r"[\s*_#>\"'“「]{0,9}(?:"
-    r"(?:sure|certainly|of course|absolutely|okay|great|sorry|apologies|unfortunately|as an ai)\b"
-    r"|(?:here|these|below|following|the following|i hope|hope|let me know|feel free|please|note)\b"
-    r"|(?:i|we)(?:['’]|\s)(?:m|am|ll|have|can|could|would|will|cannot|do|did|need|understand)\b"
-    r"|(?:based on|given) (?:the|your)\b"
-    r"|抱歉|对不起|對不起|很遗憾|当然|當然|好的|以下|下面|根据|根據|希望|请注意|注意|我|如果"
-    r"|申し訳|すみません|もちろん|承知|はい|죄송|물론|다음은)",
-    re.IGNORECASE,
-)
-_QUOTES = " \t\"'`“”‘’「」『』《》[]()（）{}<>。.*_~"
 _FORMAT = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")  # invisible, or reorders
 
 
@@ -106,6 +66,7 @@ class Parsed:
     sub_questions: tuple[str, ...] = ()
 
 
+@checked
 def parse_keywords(reply: str, *, limit: int) -> tuple[str, ...]:
     """Return the keywords of a reply alone; see ``parse_reply``."""
     return parse_reply(reply, max_keywords=limit).keywords
@@ -114,10 +75,11 @@ def parse_keywords(reply: str, *, limit: int) -> tuple[str, ...]:
 def parse_reply(reply: str, *, max_keywords: int, max_sub_questions: int = 0) -> Parsed:
     """Read keywords and sub-questions from whatever form a model wrote them in.
 
-    Thoughts and code fences are dropped. Then the first JSON array or object that holds any
-    counts; of JSON that was cut off, the strings that are whole. Without JSON, the items of a list
-    are the keywords, without their explanations; else lines, commas and their Chinese kin separate
-    them. Preambles, apologies and other sentences are none.
+    Thoughts and code fences are dropped. Then the first JSON array, or the objects one after the
+    other, that hold any count; of JSON that was cut off, the strings that are whole. Without JSON,
+    the items of a list or the first column of a table are the keywords, without their explanations;
+    else lines, commas and their Chinese kin separate them. What stands below a heading of
+    sub-questions are these. Preambles, apologies and other sentences are none.
 
     Args:
         reply: what the model wrote.
@@ -129,13 +91,12 @@ def parse_reply(reply: str, *, max_keywords: int, max_sub_questions: int = 0) ->
         given, each on one line and without characters that cannot be seen.
     """
     text = plain_reply(reply)
-    found = _from_json(text)
-    if found is None:
-        found = (_from_pieces(text), [])
-    keywords, sub_questions = found
+    keywords, sub_questions = _from_json(text) or listed(text)
     return Parsed(
         tuple(_distinct(keywords, LONGEST_KEYWORD))[:max_keywords],
-        tuple(_distinct(sub_questions, LONGEST_SUB_QUESTION))[:max_sub_questions],
+        tuple(_distinct(map(without_bullet, sub_questions), LONGEST_SUB_QUESTION))[
+            :max_sub_questions
+        ],
     )
 
 
@@ -162,12 +123,20 @@ def one_line(text: str) -> str:
     return " ".join(_FORMAT.sub("", clean(text)).split())
 
 
-def json_values(text: str) -> Iterator[Any]:
-    """Yield the JSON values in a text, those within others too, in the order they begin."""
+def json_values(text: str, *, within: bool = True) -> Iterator[Any]:
+    """Yield the JSON arrays and objects in a text, in the order they begin.
+
+    Args:
+        text: what a model wrote.
+        within: those within others, too.
+    """
     decoder = json.JSONDecoder()
+    read = 0
     for _, match in zip(range(MOST_BRACKETS), _BRACKET.finditer(text), strict=False):
+        if match.start() < read and not within:
+            continue
         try:
-            value, _ = decoder.raw_decode(text, match.start())
+            value, read = decoder.raw_decode(text, match.start())
         except (ValueError, RecursionError):
             continue
         yield value
@@ -176,26 +145,56 @@ def json_values(text: str) -> Iterator[Any]:
 def _from_json(text: str) -> tuple[list[str], list[str]] | None:
     """Return keywords and sub-questions of the first JSON that has any; None where there is none.
 
-    An empty array is an answer too: the model has no keywords.
+    Objects one after the other count together. An empty array is an answer too: the model has no
+    keywords.
     """
-    for value in json_values(text):
-        if isinstance(value, list) and (not value or list(_strings(value))):
+    keywords: list[str] = []
+    questions: list[str] = []
+    objects = 0
+    for value in json_values(_without_quotes(text), within=False):
+        if isinstance(value, list) and not objects and (not value or list(_strings(value))):
             return list(_strings(value)), []
         if isinstance(value, dict) and (named := _named(value)) is not None:
-            return named
-    return None
+            objects += 1
+            keywords += named[0]
+            questions += named[1]
+    return (keywords, questions) if objects else None
+
+
+def _without_quotes(text: str) -> str:
+    """Return the JSON that a JSON string holds: some models quote what they were asked for."""
+    if not text.lstrip().startswith('"'):
+        return text
+    try:
+        held = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return held if isinstance(held, str) else text
 
 
 def _named(value: Mapping[str, Any]) -> tuple[list[str], list[str]] | None:
-    """Return what an object calls keywords and sub-questions; its only list, if it calls none."""
-    keywords = [item for key, item in value.items() if _KEYWORDS.match(key.strip())]
-    questions = [item for key, item in value.items() if _SUB_QUESTIONS.match(key.strip())]
+    """Return what an object calls keywords and sub-questions; its only list, if it calls none.
+
+    Where it weighs them (``{"lactose": 0.9}``), they are the keys.
+    """
+    if value and all(isinstance(item, float) for item in value.values()):
+        return list(value), []
+    questions = [item for key, item in value.items() if names_sub_questions(key)]
+    keywords = [
+        item for key, item in value.items() if names_keywords(key) and not names_sub_questions(key)
+    ]
     if not keywords and not questions:
         keywords = [item for item in value.values() if isinstance(item, list)][:1]
     if not keywords and not questions:
-        return None
-    listed = [_SEPARATORS.split(item) if isinstance(item, str) else item for item in keywords]
-    return list(_strings(listed)), list(_strings(questions))
+        inner = [item for item in value.values() if isinstance(item, dict)]
+        return _named(inner[0]) if len(inner) == len(value) == 1 else None
+    listed_in = [_pieces(item) if isinstance(item, str) else item for item in keywords]
+    return list(_strings(listed_in)), list(_strings(questions))
+
+
+def _pieces(text: str) -> list[str]:
+    named = _from_json(text)
+    return listed(text)[0] if named is None else named[0]
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -203,6 +202,8 @@ def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
+        if all(isinstance(item, float) for item in value.values()):
+            yield from value
         named = [item for key, item in value.items() if _KEYWORD.match(key.strip())]
         lists = [item for item in value.values() if isinstance(item, list)]
         first = next((item for item in value.values() if isinstance(item, str)), None)
@@ -212,53 +213,10 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def _from_pieces(text: str) -> list[str]:
-    text = _ASSIGNED.sub("", _TAG.sub("\n", text))
-    if text.strip(_QUOTES).casefold() in _NOTHING:
-        return []
-    begun = text.lstrip()[:1]
-    if begun in ("[", "{") and (whole := _STRING.findall(text)):  # JSON that was cut off
-        return [string for string, colon in whole if not colon]
-    lines = [line for line in text.split("\n") if line.strip()]
-    items = [line[match.end() :] for line in lines if (match := _ITEM.match(line))]
-    if len(items) > 1 or (items and len(lines) > 1):
-        return [piece for item in items for piece in _SEPARATORS.split(_unexplained(item))]
-    pieces = [piece for line in lines for piece in _SEPARATORS.split(_unlabelled(line))]
-    return [_BULLET.sub("", piece) for piece in pieces if not _is_sentence(piece)]
-
-
-def _unexplained(item: str) -> str:
-    """Return the keyword of a list's item: what is bold, or stands before its explanation."""
-    bold = _BOLD.match(item)
-    if bold is not None:
-        return str(bold[1] or bold[2])
-    keyword, explanation = [*_EXPLAINED.split(item, maxsplit=1), ""][:2]
-    return keyword if len(explanation.split()) > MOST_WORDS or not explanation else item
-
-
-def _unlabelled(line: str) -> str:
-    """Return the keywords of a line: what stands behind its label; nothing of a line about them."""
-    line = _ARE.sub("", line.lstrip("# "))
-    label, colon, rest = line.partition("：" if "：" in line and ":" not in line else ":")
-    if colon and (not rest.strip() or _ABOUT.match(label) or _names_keywords(label)):
-        return rest
-    return "" if _ABOUT.match(line) else line
-
-
-def _names_keywords(label: str) -> bool:
-    return len(label.split()) <= MOST_WORDS and bool(_MENTION.search(label))
-
-
-def _is_sentence(piece: str) -> bool:
-    stripped = piece.strip()
-    ends = stripped.endswith((".", "!", "?", "。", "！", "？"))
-    return (ends and len(stripped.split()) > 3) or len(stripped.split()) > MOST_WORDS
-
-
 def _distinct(texts: Iterable[str], longest: int) -> Iterator[str]:
     seen: set[str] = set()
-    for each in texts:
-        text = one_line(each).strip(_QUOTES)
+    for raw in texts:
+        text = unwrapped(one_line(raw))
         if text and len(text) <= longest and text.casefold() not in seen:
             seen.add(text.casefold())
             yield text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -19,6 +20,8 @@ from trivec.cli import variables
 from trivec.cli.ask import ask
 from trivec.cli.changing import add_arm, copy, delete
 from trivec.cli.check import check
+from trivec.cli.comparing import compare
+from trivec.cli.evaluating import eval as evaluate
 from trivec.cli.examples import epilog
 from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USAGE
 from trivec.cli.export import export
@@ -69,9 +72,24 @@ def _wrong_usage(err: Any) -> int:
     message = err.format_message()
     if err.ctx is not None:
         complain("usage", err.ctx.get_usage().removeprefix("Usage: "))
-        message = f"{message.rstrip('.')}; '{err.ctx.command_path} -h' explains"
+        hint = _hint(message, err.ctx.info_name)
+        message = f"{message.rstrip('.')}{hint}; '{err.ctx.command_path} -h' explains"
     complain("error", message)
     return WRONG_USAGE
+
+
+def _hint(message: str, command: str | None) -> str:
+    """Return what to do about words that the shell has parted, or that belong to an option."""
+    if re.search(r"No such option: -[^-a-zA-Z]", message):
+        return "; write -- before words that begin with a hyphen"
+    if "unexpected extra argument" not in message:
+        return ""
+    hints = {
+        "search": "put the question in quotes",
+        "ask": "put the question in quotes",
+        "delete": "name passages by --id, --source or --filter",
+    }
+    return f"; {hints[command]}" if command in hints else ""
 
 
 def _failed(err: Exception) -> int:
@@ -128,7 +146,7 @@ _PLACED: tuple[Callable[..., Any], ...] = (
     questions,
     feedback,
 )
-_UNPLACED: tuple[Callable[..., Any], ...] = (index, export)
+_UNPLACED: tuple[Callable[..., Any], ...] = (index, export, evaluate, compare)
 for command in _PLACED:
     app.command(cls=variables.PlacedCommand, epilog=epilog(command))(grouped(command))
 for command in _UNPLACED:

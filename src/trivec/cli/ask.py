@@ -18,6 +18,7 @@ from trivec.cli.arguments import (
 )
 from trivec.cli.chat import NO_MODEL, connected
 from trivec.cli.exits import INCOMPLETE
+from trivec.cli.paths import check_order
 from trivec.cli.rendering import explanation, hit_json
 from trivec.cli.reranking import ranking_by
 from trivec.cli.search import opened_for_search
@@ -61,7 +62,8 @@ class AnswerArguments:
         bool, typer.Option("--rewrite", help="Let the model add the domain's words to the search.")
     ] = False
     k: Annotated[
-        int, typer.Option("-k", min=1, help="Passages read, or sentences with --evidence.")
+        int,
+        typer.Option("-k", "--top-k", min=1, help="Passages read, or sentences with --evidence."),
     ] = 8
     min_evidence: Annotated[
         float | None,
@@ -87,6 +89,7 @@ def ask(
     from trivec.answers.evidence import best_sentences
     from trivec.errors import InputError
 
+    check_order(place, [question], "ask")
     chat = None
     if not answering.evidence:
         if chatting.chat_model is None:
@@ -96,12 +99,12 @@ def ask(
     conditions = searching.conditions()
     with _pipeline(place, chat, answering, searching, opening) as (rag, encoder):
         if answering.evidence:
-            found = rag.find(question, filter=conditions)
-            best = best_sentences(question, found.hits, encoder, most=answering.k)
+            evidence = rag.find(question, filter=conditions)
+            best = best_sentences(question, evidence.hits, encoder, most=answering.k)
             if as_json:
-                print_json(_evidence_json(question, found, best))
+                print_json(_evidence_json(question, evidence, best))
             else:
-                _show_evidence(found, best, explain=searching.explain)
+                _show_evidence(evidence, best, explain=searching.explain)
             return
         if as_json:
             answer = rag.answer(question, filter=conditions)
@@ -188,7 +191,7 @@ def _weak(evidence: Evidence) -> str:
     return f" ({evidence.score:.3f}, at least {evidence.threshold:.3f} is wanted)"
 
 
-def _show_evidence(found: Found, best: Sequence[SentenceHit], *, explain: bool) -> None:
+def _show_evidence(evidence: Found, best: Sequence[SentenceHit], *, explain: bool) -> None:
     """Show the best sentences, and say where they are too weak to answer from."""
     for one in best:
         say(f"{one.score:.3f}  {one.text}")
@@ -197,14 +200,16 @@ def _show_evidence(found: Found, best: Sequence[SentenceHit], *, explain: bool) 
             _explain(one.hit)
     if not best:
         complain("note", "no passage matches")
-    if found.evidence.is_weak:
-        complain("note", f"the evidence is weak{_weak(found.evidence)}: no answer would be given")
+    if evidence.evidence.is_weak:
+        complain(
+            "note", f"the evidence is weak{_weak(evidence.evidence)}: no answer would be given"
+        )
 
 
-def _evidence_json(question: str, found: Found, best: Sequence[SentenceHit]) -> dict[str, Any]:
+def _evidence_json(question: str, evidence: Found, best: Sequence[SentenceHit]) -> dict[str, Any]:
     return {
         "question": question,
-        "evidence": {**asdict(found.evidence), "is_weak": found.evidence.is_weak},
+        "evidence": {**asdict(evidence.evidence), "is_weak": evidence.evidence.is_weak},
         "sentences": [{"score": one.score, "text": one.text, **_known_of(one.hit)} for one in best],
     }
 

@@ -40,6 +40,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "trivec questions kb --prune",
     ),
     "feedback": ('trivec feedback kb "what is sour?" --good lemon --bad honey',),
+    "eval": (
+        "trivec eval asked.csv --model mini --to run",
+        "trivec eval asked.csv --model mini --to run --system dense --system 'hybrid, rrf'",
+    ),
+    "compare": (
+        "trivec compare 'hybrid, rrf' bm25 asked.csv --model mini",
+        "trivec compare mini bm25 asked.csv --model mini --json",
+    ),
     "export": ("trivec export mini mini-int8",),
 }
 """Command lines by the name of the command's function."""

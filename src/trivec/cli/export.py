@@ -72,7 +72,7 @@ def export(
         encoder = _encoder(model, pooling, query_instruction, passage_instruction, max_length)
         manifest = export_encoder(encoder, out, options=options)
     if as_json:
-        agreements = {name: asdict(found) for name, found in manifest.precisions.items()}
+        agreements = {name: asdict(agreement) for name, agreement in manifest.precisions.items()}
         print_json({"out": str(out), "kind": manifest.kind, "precisions": agreements})
     else:
         say(_summary(manifest, out))

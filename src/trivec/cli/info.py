@@ -42,12 +42,14 @@ def info(
     with open_place(place, collection) as where:
         schema = where.require_schema()
         passages = where.count()
+        unindexed = where.unindexed(schema)
     said = _machine_of(schema)
     if as_json:
         report = {"place": place, "passages": passages, "schema": schema.to_json()}
+        report |= {"unindexed": unindexed}
         print_json(report if said is None else {**report, "machine": said})
     else:
-        show(schema_table(place, passages, schema))
+        show(schema_table(place, passages, schema, unindexed))
         if said is not None:
             show(rows_table(said))
 

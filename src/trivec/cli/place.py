@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trivec.cli import variables
-from trivec.cli.arguments import expanded
+from trivec.cli.paths import check_path, expanded
 from trivec.errors import CollectionError, CollectionNotFoundError, ModelError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
@@ -59,6 +59,13 @@ class Place:
         """Return the number of passages."""
         with closing(self._store()) as store:
             return store.count()
+
+    def unindexed(self, schema: Schema) -> list[str]:
+        """Return the keys of the metadata on which filters are slow, for want of an index."""
+        from trivec.index.unindexed import unindexed_metadata
+
+        with closing(self._store()) as store:
+            return unindexed_metadata(store, schema)
 
     def create(self, schema: Schema) -> None:
         """Create an index that holds nothing yet, unless there is one."""
@@ -146,7 +153,8 @@ def open_place(
     """
     if not text:
         raise typer.BadParameter("PLACE is empty; give a folder, or a server's URL")
-    if "://" not in text:
+    if "://" not in text or text.startswith("file:"):
+        check_path(text)
         if collection is not None:
             raise typer.BadParameter(f"{option} goes with a server's URL, not with a folder")
         yield Place(expanded(text), None)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from trivec.ingest import SyncProgress
 
-__all__ = ["files_counted", "passages_counted"]
+__all__ = ["counted", "files_counted", "passages_counted"]
 
 
 @contextmanager
@@ -37,6 +37,23 @@ def passages_counted(
             nonlocal done
             done += count
             progress.update(task, completed=done, description=f"{done:,}{of} passages")
+
+        yield advance
+
+
+@contextmanager
+def counted(
+    *, quiet: bool, begin: str, total: int | None = None
+) -> Iterator[Callable[[int], None]]:
+    """Yield what is called with how many things were dealt with; ``begin`` says which."""
+    with _shown(quiet=quiet) as progress:
+        task = progress.add_task(begin, total=total)
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            progress.update(task, completed=done, description=f"{begin}: {done:,}")
 
         yield advance
 

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from trivec.evaluation import Evaluation
     from trivec.ingest import LeftOut
     from trivec.schema import Schema
 
 __all__ = [
+    "evaluation_table",
     "explanation",
     "hit_json",
     "hit_table",
@@ -80,6 +82,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "metadata": dict(chunk.metadata),
         "arms": dict(hit.arms),
         "matches": [asdict(match) for match in hit.matches],
+        "parts": [{**asdict(part), "why": part.why} for part in hit.parts],
     }
 
 
@@ -109,18 +112,22 @@ def _passage(hit: Hit) -> RenderableType:
 
 
 def explanation(hit: Hit) -> list[str]:
-    """Return what is known of how a hit was found: a line of scores, and one of words."""
+    """Return what is known of how a hit was found: scores, words, and what every arm counted."""
     lines = []
     if hit.arms:
         lines.append(" · ".join(f"{arm} {score:.4g}" for arm, score in hit.arms.items()))
     if hit.matches:
         words = (f"{one.term} ({one.arm} {one.score:.3g})" for one in hit.matches[:MATCHES])
         lines.append(", ".join(words))
+    lines += [
+        f"{part.arm} counts {part.weight:.2f} and adds {part.score:.3f}: {part.why}"
+        for part in hit.parts
+    ]
     return lines
 
 
-def schema_table(place: str, passages: int, schema: Schema) -> Table:
-    """Return what an index holds and which model wrote it."""
+def schema_table(place: str, passages: int, schema: Schema, unindexed: Sequence[str]) -> Table:
+    """Return what an index holds, which model wrote it, and which keys filters are slow on."""
     rows: dict[str, Any] = {"place": place, "passages": passages}
     for arm, spec in schema.vectors.items():
         size = "" if spec.size is None else f", {spec.size} dims"
@@ -131,7 +138,44 @@ def schema_table(place: str, passages: int, schema: Schema) -> Table:
         rows |= asdict(schema.fingerprint.encoder)
         rows |= _prefixed(f"{BM25.name} ", schema.fingerprint.analyzer or {})
     rows |= _prefixed("payload index ", schema.payload_indexes)
+    if unindexed:
+        rows["without an index"] = [*unindexed, "(filters on them read every passage)"]
     return rows_table(rows)
+
+
+def evaluation_table(evaluation: Evaluation) -> Table:
+    """Return what each system reached on a dataset, beside the default one."""
+    from rich.table import Table
+
+    from trivec.evaluation.metrics import MAIN_MEASURE
+    from trivec.evaluation.reports import against_baseline, baseline_of, chance
+
+    dataset = evaluation.dataset
+    counts = f"{len(dataset.questions):,} questions, {evaluation.costs.passages:,} passages"
+    beside = f"± of 95 % and p by {evaluation.drawn_by}; won and lost beside"
+    table = Table(
+        title=plain(f"{dataset.name}: {counts}"),
+        caption=plain(f"{beside} {baseline_of(evaluation)!r}"),
+    )
+    table.add_column("system", overflow="fold")
+    for name in (MAIN_MEASURE, "±", "R@1", "p50 ms", "won", "lost", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    first = evaluation.estimates("R@1")
+    compared = against_baseline(evaluation)
+    for one in evaluation.systems:
+        estimate, time = evaluation.estimates()[one.name], one.latencies().get("all")
+        comparison = compared.get(one.name)
+        table.add_row(
+            plain(one.name),
+            f"{estimate.mean:.4f}",
+            f"{(estimate.high - estimate.low) / 2:.3f}",
+            f"{first[one.name].mean:.4f}",
+            "" if time is None else f"{time.p50:.1f}",
+            "" if comparison is None else str(comparison.wins),
+            "" if comparison is None else str(comparison.losses),
+            "" if comparison is None else chance(comparison.corrected),
+        )
+    return table
 
 
 def rows_table(rows: Mapping[str, Any]) -> Table:

@@ -11,12 +11,12 @@ import io
 import json
 import logging
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from trivec._runtime.showing import STEERING, shown
 from trivec.cli.exits import READER_GONE
 
 if TYPE_CHECKING:
@@ -41,20 +41,6 @@ __all__ = [
 
 LISTED = 20
 """Lines of one kind on stderr; ``--json`` lists all."""
-
-STEERING = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but the tab and the line feed, DEL, C1
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # the direction of writing
-    "\u2028\u2029\ufff9-\ufffb\ud800-\udfff]"  # line and paragraph ends, annotations, surrogates
-)
-
-
-def shown(text: str) -> str:
-    r"""Return a text that steers no terminal: control characters become ``\x1b`` and the like.
-
-    The tab and the line feed stay.
-    """
-    return STEERING.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def plain(text: str, style: str = "") -> Text:

@@ -13,6 +13,7 @@ from trivec._runtime.cache import combined_digest, file_digest
 from trivec._runtime.checks import Precision, check_choice, check_least
 from trivec._runtime.dependencies import unavailable
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, ModelFolder, inspect_folder
 from trivec.encoders.network import Network, NetworkOptions
@@ -69,6 +70,7 @@ class FlagOptions:
     local_files_only: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("precision", self.precision, Precision)
         check_choice("pooling", self.pooling, Pooling)
         check_least("query_max_length", self.query_max_length, 3)
@@ -92,6 +94,7 @@ class FlagEncoder(LocalEncoder):
         >>> encoder.encode_queries(["What is BGE-M3?"])[0].sparse
     """
 
+    @checked
     def __init__(self, model: str | Path, *, options: FlagOptions | None = None) -> None:
         self._model = model
         self._options = options or FlagOptions()

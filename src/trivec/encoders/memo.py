@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.typed import checked
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
@@ -38,6 +39,7 @@ class MemoEncoder:
         InputError: ``size`` is less than 1.
     """
 
+    @checked
     def __init__(
         self,
         encoder: Encoder,
@@ -55,6 +57,7 @@ class MemoEncoder:
         self._process = os.getpid()
 
     @classmethod
+    @checked
     def shared(cls, encoder: Encoder) -> MemoEncoder:
         """Return the memo of an encoder that all who ask for it share, while one of them lives.
 
@@ -79,18 +82,21 @@ class MemoEncoder:
         """The encoder behind the memo."""
         return self._encoder
 
+    @checked
     def encode_documents(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
     ) -> list[Encoding]:
         """Encode passages, those that are not remembered."""
         return self._encode("document", texts, heads, self._encoder.encode_documents)
 
+    @checked
     def encode_queries(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
     ) -> list[Encoding]:
         """Encode queries, those that are not remembered."""
         return self._encode("query", texts, heads, self._encoder.encode_queries)
 
+    @checked
     def decode_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the text of sparse indices."""
         return self._encoder.decode_tokens(ids)
@@ -125,20 +131,22 @@ class MemoEncoder:
         distinct = list(dict.fromkeys(texts))
         with self._lock:
             known = {text: self._known.get((role, text)) for text in distinct}
-            mine = {text: Future[Encoding]() for text, hit in known.items() if hit is None}
-            mine = {text: own for text, own in mine.items() if (role, text) not in self._running}
+            missing = {text: Future[Encoding]() for text, hit in known.items() if hit is None}
+            missing = {
+                text: own for text, own in missing.items() if (role, text) not in self._running
+            }
             awaited = {text: self._running.get((role, text)) for text in distinct}
-            self._running.update({(role, text): own for text, own in mine.items()})
+            self._running.update({(role, text): own for text, own in missing.items()})
         try:
-            self._compute(role, mine, compute)
+            self._compute(role, missing, compute)
         finally:
             with self._lock:
-                for text in mine:
+                for text in missing:
                     del self._running[role, text]
-        futures = {**{text: own for text, own in awaited.items() if own is not None}, **mine}
-        found = {text: known[text] or futures[text].result() for text in distinct}
-        self._keep(role, found)
-        return [found[text] for text in texts]
+        futures = {**{text: own for text, own in awaited.items() if own is not None}, **missing}
+        encodings = {text: known[text] or futures[text].result() for text in distinct}
+        self._keep(role, encodings)
+        return [encodings[text] for text in texts]
 
     def _notice_fork(self) -> None:
         """Wait for no thread that stayed in the process which this one was forked from."""
@@ -149,25 +157,25 @@ class MemoEncoder:
     def _compute(
         self,
         role: Role,
-        mine: Mapping[str, Future[Encoding]],
+        missing: Mapping[str, Future[Encoding]],
         compute: Callable[..., list[Encoding]],
     ) -> None:
         """Encode the texts that nobody else is encoding, and tell those who wait."""
-        if not mine:
+        if not missing:
             return
         try:
-            encodings = _one_each(compute(list(mine), heads=self._heads), len(mine))
+            encodings = _one_each(compute(list(missing), heads=self._heads), len(missing))
         except BaseException as err:
-            for future in mine.values():
+            for future in missing.values():
                 future.set_exception(_for_waiters(err))
             raise
-        for future, encoding in zip(mine.values(), encodings, strict=True):
+        for future, encoding in zip(missing.values(), encodings, strict=True):
             future.set_result(encoding)
-        self._keep(role, dict(zip(mine, encodings, strict=True)))
+        self._keep(role, dict(zip(missing, encodings, strict=True)))
 
-    def _keep(self, role: Role, found: Mapping[str, Encoding]) -> None:
+    def _keep(self, role: Role, encodings: Mapping[str, Encoding]) -> None:
         with self._lock:
-            for text, encoding in found.items():
+            for text, encoding in encodings.items():
                 self._known[role, text] = encoding
                 self._known.move_to_end((role, text))
             while len(self._known) > self._size:

@@ -24,6 +24,7 @@ from trivec._models.onnx_session import Session, SessionOptions, shared_session
 from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.conversion import encoder_place, encoder_source, stated_pooling
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, inspect_folder
@@ -87,6 +88,7 @@ class OnnxOptions:
     hub: HubOptions = field(default_factory=HubOptions)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("precision", self.precision, OnnxPrecision)
         check_choice("int8_weights", self.int8_weights, Int8Weights)
         check_least("threads", self.threads, 0)
@@ -132,6 +134,7 @@ class OnnxEncoder(LocalEncoder):
         >>> encoder.encode_queries(["What is BGE-M3?"])[0].sparse
     """
 
+    @checked
     def __init__(self, model: str | Path, *, options: OnnxOptions | None = None) -> None:
         self._given = model
         self._options = options or OnnxOptions()
@@ -310,15 +313,15 @@ def _encode(
         "attention_mask": batch.real.astype(np.int64),
         **_switches(session, heads),
     }
-    found = dict(zip(heads, session.run(heads, inputs), strict=True))
+    arrays = dict(zip(heads, session.run(heads, inputs), strict=True))
     nothing = [None] * len(texts)
-    dense = list(found["dense"]) if "dense" in found else nothing
+    dense = list(arrays["dense"]) if "dense" in arrays else nothing
     sparse = (
-        sparse_vectors(batch.ids[content], found["sparse"][content], counts, tokenizer.unused)
-        if "sparse" in found
+        sparse_vectors(batch.ids[content], arrays["sparse"][content], counts, tokenizer.unused)
+        if "sparse" in arrays
         else nothing
     )
-    colbert = multivectors(found["colbert"][content], counts) if "colbert" in found else nothing
+    colbert = multivectors(arrays["colbert"][content], counts) if "colbert" in arrays else nothing
     return [
         Encoding(one, weights, rows, tokens=len(text.ids), truncated=text.truncated)
         for text, one, weights, rows in zip(texts, dense, sparse, colbert, strict=True)
@@ -342,6 +345,6 @@ def _token_outputs(
         "attention_mask": np.ones_like(ids)[None],
         **_switches(session, heads),
     }
-    found = session.run([outputs[head] for head in heads], inputs)
-    arrays = {head: array[0] for head, array in zip(heads, found, strict=True)}
+    values = session.run([outputs[head] for head in heads], inputs)
+    arrays = {head: array[0] for head, array in zip(heads, values, strict=True)}
     return TokenOutputs(arrays.get("dense"), arrays.get("sparse"), arrays.get("colbert"))

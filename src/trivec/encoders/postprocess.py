@@ -59,11 +59,11 @@ def sparse_vectors(
     is_last = np.ones(len(cells), dtype=bool)
     np.not_equal(cells[1:], cells[:-1], out=is_last[:-1])
     # a handful of comparisons beats np.isin's general machinery
-    found = (cells & ((1 << bits) - 1)).astype(np.uint32)
+    token_ids = (cells & ((1 << bits) - 1)).astype(np.uint32)
     for token in unused.tolist():
-        is_last &= found != token
+        is_last &= token_ids != token
     last = np.flatnonzero(is_last)  # taken three times, which is quicker than by a mask
-    indices, highest = found.take(last), keys.take(last).astype(np.uint32).view(np.float32)
+    indices, highest = token_ids.take(last), keys.take(last).astype(np.uint32).view(np.float32)
     ends = np.searchsorted(cells.take(last), texts).tolist()
     return [SparseVector(indices[start:end], highest[start:end]) for start, end in pairwise(ends)]
 

@@ -60,16 +60,18 @@ def similarity(
             "the first two not both 0"
         )
     asked = encoder.encode_queries(queries)
-    found = encoder.encode_documents(passages)
-    shape = (len(asked), len(found))
+    documents = encoder.encode_documents(passages)
+    shape = (len(asked), len(documents))
     dense = np.zeros(shape, dtype=np.float32)
-    if asked and found:
-        np.matmul(_stacked(asked), _stacked(found).T, out=dense)
-    sparse = sparse_scores([_sparse(each) for each in asked], [_sparse(each) for each in found])
-    rows = [_colbert(each) for each in found]
+    if asked and documents:
+        np.matmul(_stacked(asked), _stacked(documents).T, out=dense)
+    sparse = sparse_scores(
+        [_sparse(encoding) for encoding in asked], [_sparse(encoding) for encoding in documents]
+    )
+    rows = [_colbert(encoding) for encoding in documents]
     colbert = np.zeros(shape, dtype=np.float32)
-    for index, each in enumerate(asked):
-        query = _colbert(each)
+    for index, encoding in enumerate(asked):
+        query = _colbert(encoding)
         colbert[index] = max_sim(query, rows) / max(len(query), 1)
     dense_weight, sparse_weight, colbert_weight = weights
     two = dense_weight * dense + sparse_weight * sparse
@@ -90,8 +92,8 @@ def explain(encoder: Encoder, query: str, passage: str) -> tuple[MatchedTerm, ..
     The scores sum to the sparse similarity, but for tokens that show nothing, such as a space.
     """
     asked = encoder.encode_queries([query], heads=("sparse",))[0]
-    found = encoder.encode_documents([passage], heads=("sparse",))[0]
-    return matched_terms(encoder, _sparse(asked), _sparse(found))
+    document = encoder.encode_documents([passage], heads=("sparse",))[0]
+    return matched_terms(encoder, _sparse(asked), _sparse(document))
 
 
 def matched_terms(
@@ -101,10 +103,10 @@ def matched_terms(
 
     Tokens that show nothing are left out.
     """
-    shared, mine, theirs = np.intersect1d(
+    shared, query_places, passage_places = np.intersect1d(
         query.indices, passage.indices, assume_unique=True, return_indices=True
     )
-    scores = query.values[mine] * passage.values[theirs]
+    scores = query.values[query_places] * passage.values[passage_places]
     order = np.argsort(-scores, kind="stable")
     texts = encoder.decode_tokens(shared[order].tolist())
     return tuple(
@@ -131,10 +133,10 @@ def sparse_scores(queries: Sequence[SparseVector], passages: Sequence[SparseVect
 def _spread(vectors: Sequence[SparseVector], columns: np.ndarray) -> FloatArray:
     matrix = np.zeros((len(vectors), len(columns)), dtype=np.float32)
     for row, vector in zip(matrix, vectors, strict=True):
-        _, theirs, mine = np.intersect1d(
+        _, passage_places, query_places = np.intersect1d(
             columns, vector.indices, assume_unique=True, return_indices=True
         )
-        row[theirs] = vector.values[mine]
+        row[passage_places] = vector.values[query_places]
     return matrix
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from trivec._graphs.writing import Source, write_export
 from trivec._models.onnx_folder import Agreement, Manifest, find_export, write_manifest
+from trivec._runtime.paths import user_path
+from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.conversion import encoder_source
 from trivec.encoders.model_folder import inspect_folder
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
@@ -69,6 +71,7 @@ class ExportOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.precisions or not set(self.precisions) <= set(get_args(ExportPrecision)):
             raise InputError(
                 f"precisions={self.precisions!r}; allowed: one or more of "
@@ -78,6 +81,7 @@ class ExportOptions:
             raise InputError("texts must be at least two, none of them blank")
 
 
+@checked
 def export_encoder(
     encoder: FlagEncoder | MiniEncoder,
     out: str | Path,
@@ -106,7 +110,7 @@ def export_encoder(
     """
     if isinstance(encoder, MiniEncoder):
         source, reference = mini_source(), MiniEncoder(OnnxOptions(precision="fp32"))
-        return _write(Path(out), source, _encoder_measure(reference), options)
+        return _write(user_path("out", out), source, _encoder_measure(reference), options)
     _require_fp32("encoder", encoder.options.precision)
     model = encoder.options
     settings = {
@@ -121,9 +125,10 @@ def export_encoder(
     folder = inspect_folder(encoder.folder, info.revision)
     source = encoder_source(info.model, folder, settings)
     measure = _encoder_measure(encoder if _has_torch() else None)
-    return _write(Path(out), source, measure, options)
+    return _write(user_path("out", out), source, measure, options)
 
 
+@checked
 def export_reranker(
     reranker: FlagReranker, out: str | Path, *, options: ExportOptions | None = None
 ) -> Manifest:
@@ -157,7 +162,7 @@ def export_reranker(
     def measure(folder: Path, precision: ExportPrecision, texts: Sequence[str]) -> Agreement:
         return reranker_agreement(reader(folder, precision), exact or reader(folder, "fp32"), texts)
 
-    return _write(Path(out), source, _Comparison(measure, exact is not None), options)
+    return _write(user_path("out", out), source, _Comparison(measure, exact is not None), options)
 
 
 def _require_fp32(kind: str, precision: str) -> None:

@@ -113,8 +113,6 @@ def _only_chunks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     Raises:
         InputError: there is something else; what came before it is stored.
     """
-    if isinstance(chunks, Chunk | str) or not isinstance(chunks, Iterable):
-        raise InputError(f"add() was given a {type(chunks).__name__}; give a list of Chunk objects")
     for chunk in chunks:
         if not isinstance(chunk, Chunk):
             raise InputError(
@@ -196,7 +194,7 @@ def _prepare(
     updated = len(fresh.keys() & existing.keys())
     tally.updated += updated
     tally.added += len(fresh) - updated
-    _remember(chunks, tally)
+    _remember(chunks, tally, options)
     return _Batch(chunks=len(window)) if options.dry_run else batch
 
 
@@ -206,12 +204,17 @@ def _is_displaced(binding: Binding, before: Chunk, chunk: Chunk) -> bool:
     return not binding.schema.scoped_ids and None not in sources and sources[0] != sources[1]
 
 
-def _remember(chunks: Mapping[PointId, Chunk], tally: Tally) -> None:
-    """Note which points are as their chunks say."""
+def _remember(chunks: Mapping[PointId, Chunk], tally: Tally, options: AddOptions) -> None:
+    """Note which points are as their chunks say, in 8 bytes each, and what pruning needs of them.
+
+    A name for each source takes some 100 bytes, which every chunk has where each is a source.
+    """
     kept = {key: chunk for key, chunk in chunks.items() if key not in tally.protected}
     repeated = tally.seen.among(kept)  # by a likeness of hashes, or after a refusal
     tally.seen.add([key for key in kept if key not in repeated])
-    tally.sources.update(chunk.source for chunk in kept.values() if chunk.source is not None)
+    if options.replace_sources:
+        sources = (chunk.source for chunk in kept.values())
+        tally.sources.update(source for source in sources if source is not None)
 
 
 def _finish(progress: Progress | None, batch: _Batch, tally: Tally) -> None:

@@ -8,6 +8,7 @@ unless it is named.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from trivec.arms import DENSE, arm_named
@@ -19,6 +20,8 @@ from trivec.schema import Fingerprint, Schema, VectorSpec
 from trivec.types import EncoderInfo, StoredPoint
 
 __all__ = ["adopted_schema"]
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = 64
 """How many points are looked at."""
@@ -45,7 +48,7 @@ def adopted_schema(store: Store, info: EncoderInfo, config: IndexConfig, place: 
 
 
 def _only_dense(specs: Mapping[str, VectorSpec], place: str) -> str:
-    dense = [name for name, spec in specs.items() if spec.kind == DENSE.kind]
+    dense = sorted(name for name, spec in specs.items() if spec.kind == DENSE.kind)
     if len(dense) != 1:
         raise CollectionError(
             f"{place} has {len(dense)} dense vectors {dense}; name the one that this encoder "
@@ -78,6 +81,18 @@ def _taken(
         raise CollectionError(
             f"{place} compares {name!r} by {spec.distance}, allowed: {', '.join(comparable)}; "
             "index again into a new place"
+        )
+    if spec.datatype == "uint8":
+        raise CollectionError(
+            f"{place} keeps {name!r} in uint8, whole numbers from 0 to 255, which turns this "
+            "encoder's vectors into zeros; index again into a new place"
+        )
+    if spec.datatype != "float32":
+        logger.warning(
+            "%s keeps %r in %s: scores differ a little from those of float32",
+            place,
+            name,
+            spec.datatype,
         )
     return spec
 

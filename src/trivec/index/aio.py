@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.index.adding import add_steps
 from trivec.index.config import IndexConfig
@@ -58,6 +59,7 @@ class AsyncHybridIndex:
         store: an asynchronous store of the same collection; None uses the index's own in threads.
     """
 
+    @checked
     def __init__(self, index: HybridIndex, store: AsyncStore | None = None) -> None:
         self._index = index
         self._store = store
@@ -68,6 +70,7 @@ class AsyncHybridIndex:
         return self._index
 
     @classmethod
+    @checked
     async def open(
         cls,
         location: str | Path | QdrantClient | AsyncQdrantClient | Store,
@@ -117,6 +120,7 @@ class AsyncHybridIndex:
         )
         return cls(index, store)
 
+    @checked
     async def add(
         self,
         chunks: Iterable[Chunk],
@@ -131,6 +135,7 @@ class AsyncHybridIndex:
         )
         return await self._run(add_steps(binding_of(self._index), chunks, options, progress))
 
+    @checked
     async def search(
         self,
         query: str | QueryText | Sequence[QueryText],
@@ -143,6 +148,7 @@ class AsyncHybridIndex:
         """Find the passages that answer a query; see :meth:`trivec.HybridIndex.search`."""
         return (await self.search_batch([query], k, filter=filter, options=options, **overrides))[0]
 
+    @checked
     async def search_batch(
         self,
         queries: Sequence[str | QueryText | Sequence[QueryText]],
@@ -156,6 +162,7 @@ class AsyncHybridIndex:
         options = merged_options(options, overrides)
         return await self._run(search_steps(binding_of(self._index), queries, k, filter, options))
 
+    @checked
     async def search_by_vector(
         self,
         vector: Sequence[float] | FloatArray,
@@ -169,10 +176,12 @@ class AsyncHybridIndex:
         options = merged_options(options, overrides)
         return await self._run(vector_steps(binding_of(self._index), vector, k, filter, options))
 
+    @checked
     async def get(self, ids: Sequence[str], *, source: str | None = None) -> list[Chunk]:
         """Return the passages with these ids; see :meth:`trivec.HybridIndex.get`."""
         return await self._run(get_steps(binding_of(self._index), ids, source))
 
+    @checked
     async def delete(
         self,
         *,
@@ -184,11 +193,13 @@ class AsyncHybridIndex:
         selection = binding_of(self._index).selection(ids, source, filter)
         return await self._run(delete_steps(selection))
 
+    @checked
     async def count(self, filter: Filter | Mapping[str, Any] | None = None) -> int:
         """Return the exact number of passages that match."""
         scope = binding_of(self._index).scope(filter)
         return await self._run(read(lambda store: store.count(scope)))
 
+    @checked
     async def chunks(
         self, filter: Filter | Mapping[str, Any] | None = None
     ) -> AsyncGenerator[Chunk, None]:
@@ -202,6 +213,7 @@ class AsyncHybridIndex:
             if offset is None:
                 return
 
+    @checked
     async def copy_to(
         self, other: AsyncHybridIndex | HybridIndex, *, progress: Progress | None = None
     ) -> int:
@@ -210,10 +222,12 @@ class AsyncHybridIndex:
         steps = copy_steps(binding_of(self._index), binding_of(target), progress)
         return await self._run(steps)
 
+    @checked
     async def add_arm(self, arm: str, *, progress: Progress | None = None) -> int:
         """Add an arm to the collection in place; see :meth:`trivec.HybridIndex.add_arm`."""
         return await self._run(arm_steps(self._index, arm, progress))
 
+    @checked
     async def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
         """Index a key of the metadata; see :meth:`trivec.HybridIndex.ensure_payload_index`.
 

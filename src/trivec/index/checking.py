@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from trivec.errors import CollectionError, CollectionLockedError, CollectionNotFoundError
+from trivec._runtime.paths import user_path
+from trivec._runtime.typed import checked
+from trivec.errors import CollectionError, CollectionNotFoundError, StoreError
 from trivec.index.adding import add_steps
 from trivec.index.collection import Binding
 from trivec.index.config import IndexConfig
@@ -24,7 +27,9 @@ from trivec.payloads.codecs import stored_codec
 from trivec.protocols import Encoder
 from trivec.schema import Schema
 from trivec.stores.edge import manifest
+from trivec.stores.edge.failures import is_refusal, raise_refused
 from trivec.stores.edge.folder import IndexFolder
+from trivec.stores.edge.holder import held_elsewhere, take
 from trivec.stores.edge.space import require_space, used_bytes
 from trivec.stores.edge.sparse_files import copy_folder
 from trivec.stores.edge.store import EdgeStore
@@ -91,6 +96,7 @@ class _Findings:
     complaint: str = ""
 
 
+@checked
 def check_index(
     location: str | Path, encoder: Encoder | None = None, *, repair: bool = False
 ) -> CheckReport:
@@ -114,21 +120,24 @@ def check_index(
         CollectionNotFoundError: there is no index.
         CollectionLockedError: somebody has it open.
         CollectionError: its description is damaged, and there is no copy of it.
-        StoreError: the disk is too small for a repair.
+        StoreError: the disk is too small for a repair, or the system refuses to open the files.
     """
-    place = Path(location)
+    place = user_path("location", location)
     folder = IndexFolder(place)
     noted, wrong = _compared(folder)
-    found = _Findings()
+    findings = _Findings()
     if not wrong:
-        found = _read(place)
-        if not found.finished:
-            wrong = {"shard": f"cannot be read: {found.complaint}"}
-    report = _report(found, noted, wrong)
+        findings = _read(place)
+        if not findings.finished:
+            if is_refusal(findings.complaint):
+                raise StoreError(findings.complaint.partition(": ")[2])
+            wrong = {"shard": f"cannot be read: {findings.complaint}"}
+    report = _report(findings, noted, wrong)
     if not repair or report.is_sound:
         return report
-    if wrong or report.lost or not found.finished:
-        report = _rebuilt(folder, noted, wrong)
+    if wrong or report.lost or not findings.finished:
+        with closing(take(place)):
+            report = _rebuilt(folder, noted, wrong)
     if encoder is not None and report.unfinished:
         encoded = _encode_again(place, encoder, report.unfinished)
         report = replace(report, encoded=encoded, repaired=True)
@@ -142,16 +151,17 @@ def _compared(folder: IndexFolder) -> tuple[manifest.Manifest | None, dict[str, 
         path.exists() for path in (folder.description, folder.shard, place / manifest.NAME)
     ):
         raise CollectionNotFoundError(f"there is no index in {place}; check the path")
-    with manifest.locked(folder.shard) as free:
+    with closing(take(place)), manifest.locked(folder.shard) as free:
         if not free:
-            raise CollectionLockedError(
-                f"the index in {place} is open elsewhere; close it, then check it"
-            )
+            raise held_elsewhere(place)
         noted = None
         try:
             noted = manifest.read_manifest(place)
             wrong = {} if noted is None else manifest.faults(place, noted, thorough=True)
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as err:
+        except OSError as err:
+            raise_refused(place, err)
+            wrong = {manifest.NAME: f"is damaged ({err})"}
+        except (ValueError, TypeError, KeyError, RecursionError) as err:
             wrong = {manifest.NAME: f"is damaged ({err})"}
     try:
         folder.schema()
@@ -161,13 +171,13 @@ def _compared(folder: IndexFolder) -> tuple[manifest.Manifest | None, dict[str, 
 
 
 def _report(
-    found: _Findings, noted: manifest.Manifest | None, wrong: Mapping[str, str]
+    findings: _Findings, noted: manifest.Manifest | None, wrong: Mapping[str, str]
 ) -> CheckReport:
     expected = None if noted is None or noted.is_open else noted.points
-    if wrong and not found.opened:  # nothing was counted
+    if wrong and not findings.opened:  # nothing was counted
         return CheckReport(files=dict(wrong), expected=expected, points=expected or 0)
     return CheckReport(
-        dict(wrong), expected, found.points, tuple(found.lost), tuple(found.unfinished)
+        dict(wrong), expected, findings.points, tuple(findings.lost), tuple(findings.unfinished)
     )
 
 
@@ -175,26 +185,26 @@ def _read(
     source: Path, target: Path | None = None, wrong: Mapping[str, str] = _NOTHING
 ) -> _Findings:
     """Read an index in another process, again and again past the points that end it."""
-    found = _Findings()
+    findings = _Findings()
     for _ in range(_CRASHES):
-        _read_once(found, source, target, wrong)
-        if found.finished or not found.opened or not found.reading:
+        _read_once(findings, source, target, wrong)
+        if findings.finished or not findings.opened or not findings.reading:
             break
-        poisoned = found.reading[:1] if len(found.reading) == 1 else found.reading
-        found.seen += poisoned
-        found.lost += [Refusal(str(one), "the engine dies of reading it") for one in poisoned]
-    return found
+        poisoned = findings.reading[:1] if len(findings.reading) == 1 else findings.reading
+        findings.seen += poisoned
+        findings.lost += [Refusal(str(one), "the engine dies of reading it") for one in poisoned]
+    return findings
 
 
 def _read_once(
-    found: _Findings, source: Path, target: Path | None, wrong: Mapping[str, str]
+    findings: _Findings, source: Path, target: Path | None, wrong: Mapping[str, str]
 ) -> None:
     order = {
         "source": str(source),
         "target": None if target is None else str(target),
         "distrusted": _distrusted(wrong),
         "rewrite": any("/payload_storage/" in name for name in wrong),
-        "skipped": found.seen,
+        "skipped": findings.seen,
     }
     child = subprocess.run(
         [sys.executable, "-m", "trivec.index.salvage"],
@@ -204,24 +214,24 @@ def _read_once(
         errors="replace",
         check=False,
     )
-    found.reading = []
+    findings.reading = []
     for line in child.stdout.splitlines():
-        _take(found, json.loads(line))
+        _take(findings, json.loads(line))
     last = (child.stderr.strip().splitlines() or [""])[-1]
-    found.complaint = last or f"the engine ended the process ({child.returncode})"
+    findings.complaint = last or f"the engine ended the process ({child.returncode})"
 
 
-def _take(found: _Findings, said: Mapping[str, Any]) -> None:
-    found.opened |= "opened" in said
-    found.finished |= "finished" in said
+def _take(findings: _Findings, said: Mapping[str, Any]) -> None:
+    findings.opened |= "opened" in said
+    findings.finished |= "finished" in said
     if "reading" in said:
-        found.reading = said["reading"]
+        findings.reading = said["reading"]
     if "done" in said:
-        found.seen += said["done"]
-        found.reading = []
-        found.points += said["sound"]
-        found.lost += [Refusal(str(one), why) for one, why in said["lost"]]
-        found.unfinished += said["unfinished"]
+        findings.seen += said["done"]
+        findings.reading = []
+        findings.points += said["sound"]
+        findings.lost += [Refusal(str(one), why) for one, why in said["lost"]]
+        findings.unfinished += said["unfinished"]
 
 
 def _rebuilt(
@@ -233,22 +243,22 @@ def _rebuilt(
     require_space(place, used_bytes(shard), "a repair")
     _restore_description(folder, noted)
     with tempfile.TemporaryDirectory(prefix=folder.UNFINISHED, dir=place) as work:
-        found = _Findings()
+        findings = _Findings()
         for at, source in enumerate(_attempts(shard, folder, Path(work), wrong)):
             target = Path(work) / f"new{at}"
-            found = _read(source, target, wrong)
+            findings = _read(source, target, wrong)
             shutil.rmtree(source)
-            if found.finished:
+            if findings.finished:
                 break
-        if not found.finished:
-            found = _Findings()
+        if not findings.finished:
+            findings = _Findings()
             target = Path(work) / "empty"
             store = EdgeStore(target)
             store.create(_schema(folder))
             store.close()
         kept = _exchange(folder, target)
-    report = replace(_report(found, noted, {}), files=dict(wrong), repaired=True)
-    return replace(report, points=found.points, kept=str(kept))
+    report = replace(_report(findings, noted, {}), files=dict(wrong), repaired=True)
+    return replace(report, points=findings.points, kept=str(kept))
 
 
 def _attempts(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.typed import check_fields
 from trivec.arms import arm_names
 from trivec.bm25 import AnalyzerConfig
 from trivec.errors import InputError
@@ -42,6 +43,9 @@ class IndexConfig:
         scoped_ids: whether an id that is no UUID belongs to its source in a new collection, so
             that two sources may both have a "1". False: ids are one for the whole collection, and
             a passage replaces the one of its id in another source. Haystack's are always so.
+        idf_across_tenants: whether BM25 in a new collection with tenants counts how rare words
+            are among the passages of all tenants. A tenant can then learn from scores which words
+            the others' passages hold. False: among a sample of the tenant's own.
     """
 
     arms: tuple[str, ...] | None = None
@@ -53,8 +57,10 @@ class IndexConfig:
     colbert_overflow: ColbertOverflow = "pool"
     scoped_ids: bool = True
     index_on_demand: bool = True
+    idf_across_tenants: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         known = list(arm_names())
         if self.arms is not None and (not self.arms or set(self.arms) - set(known)):
             raise InputError(f"arms={self.arms!r}; choose at least one of {known}")

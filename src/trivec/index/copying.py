@@ -15,15 +15,15 @@ from trivec.types import Point, PointId, StoredPoint
 __all__ = ["copy_steps", "page_steps"]
 
 
-def copy_steps(mine: Binding, theirs: Binding, progress: Progress | None) -> Steps[int]:
+def copy_steps(source: Binding, target: Binding, progress: Progress | None) -> Steps[int]:
     """Copy every point of a tenant; see :meth:`trivec.HybridIndex.copy_to`."""
-    names = _target_names(mine, theirs)
+    names = _target_names(source, target)
     total, offset = 0, None
     while True:
-        page, offset = yield from page_steps(mine.scope(), offset, with_vectors=list(names))
-        moved = [_moved(point, mine, theirs, names) for point in page]
+        page, offset = yield from page_steps(source.scope(), offset, with_vectors=list(names))
+        moved = [_moved(point, source, target, names) for point in page]
         if moved:
-            yield from compute(partial(theirs.store.upsert, moved))
+            yield from compute(partial(target.store.upsert, moved))
             total += len(moved)
             if progress is not None:
                 progress(len(moved))
@@ -42,14 +42,14 @@ def page_steps(
     )
 
 
-def _target_names(mine: Binding, theirs: Binding) -> dict[str, str]:
+def _target_names(own: Binding, other: Binding) -> dict[str, str]:
     """Return what the other collection calls each vector of this one.
 
     Raises:
         FingerprintMismatchError: the other collection belongs to another model.
         CollectionError: the other collection has an arm that this one lacks.
     """
-    source, target = mine.schema, theirs.schema
+    source, target = own.schema, other.schema
     if source.fingerprint is not None:
         target.require_same_writer(source.fingerprint, "the target")
     if missing := sorted(set(target.vectors) - set(source.vectors)):
@@ -60,11 +60,11 @@ def _target_names(mine: Binding, theirs: Binding) -> dict[str, str]:
     return {source.vectors[arm].name: spec.name for arm, spec in target.vectors.items()}
 
 
-def _moved(point: StoredPoint, mine: Binding, theirs: Binding, names: Mapping[str, str]) -> Point:
+def _moved(point: StoredPoint, source: Binding, target: Binding, names: Mapping[str, str]) -> Point:
     """Return a point as another collection stores it: its own ids, payload and vector names."""
-    chunk = mine.codec.decode(point)
+    chunk = source.codec.decode(point)
     return Point(
-        theirs.point_of(chunk),
+        target.point_of(chunk),
         {names[name]: vector for name, vector in point.vectors.items()},
-        theirs.codec.encode(chunk, theirs.tenant, mine.codec.own(point.payload).get("context")),
+        target.codec.encode(chunk, target.tenant, source.codec.own(point.payload).get("context")),
     )

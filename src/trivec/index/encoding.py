@@ -14,7 +14,7 @@ from trivec.index.late_chunking import Context, context_digest
 from trivec.index.options import AddOptions, ColbertOverflow
 from trivec.index.steps import Steps, compute, read
 from trivec.index.tally import Tally
-from trivec.index.unfinished import empty_arms, known_empty, left_out, mark_empty
+from trivec.index.unfinished import empty_arms, encoded_arms, known_empty, left_out, mark_empty
 from trivec.payloads.trivec import content_digest
 from trivec.protocols import Encoder, LongEncoder
 from trivec.schema import MAX_MULTIVECTOR_FLOATS
@@ -83,12 +83,13 @@ def _encode(
         encodings = _encode_in_context(binding, fresh, around)
     else:
         fresh, encodings = _encode_texts(binding, fresh, tally)
+    heads = encoded_arms(binding)
     points = []
     refused: dict[PointId, str] = {}
     truncated: list[PointId] = []
     for (key, chunk), encoding in zip(fresh.items(), encodings, strict=True):
         fitted = fit_colbert(encoding, options.colbert_overflow)
-        if missing := left_out(binding, encoding):
+        if missing := left_out(heads, encoding):
             made = ", ".join(missing)
             refused[key] = f"the encoder made no vectors for {made}; add it again later"
             continue
@@ -99,7 +100,7 @@ def _encode(
             truncated.append(key)
         vectors = binding.document_vectors(chunk.text, fitted)
         payload = binding.codec.encode(chunk, binding.tenant, context_digest(around, key))
-        mark_empty(binding, payload, empty_arms(binding, encoding))
+        mark_empty(binding, payload, empty_arms(heads, encoding))
         points.append(Point(key, vectors, payload))
     refused |= binding.schema.invalid(points)
     for key, reason in refused.items():

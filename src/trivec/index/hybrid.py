@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
+from trivec._runtime.typed import checked
 from trivec.index.add_arm import begin_arm, fill_steps, finish_arm
 from trivec.index.adding import add_steps
 from trivec.index.collection import Binding
@@ -62,11 +63,13 @@ class HybridIndex:
         ...     hits = index.search("Wie viele Vektoren liefert BGE-M3?", k=1)
     """
 
+    @checked
     def __init__(self, binding: Binding, config: IndexConfig) -> None:
         self._binding = binding
         self._config = config
 
     @classmethod
+    @checked
     def open(
         cls,
         location: str | Path | QdrantClient | Store,
@@ -137,14 +140,17 @@ class HybridIndex:
         """The payload layout: where text, metadata and trivec's own fields lie in a point."""
         return self._binding.codec
 
+    @checked
     def field(self, key: str) -> Field:
         """Return where a metadata key lies in a point, for filters."""
         return self._binding.field(key)
 
+    @checked
     def point_id(self, identity: str, source: str | None = None) -> PointId:
         """Return the id that Qdrant knows a passage by, from the caller's id and the source."""
         return self._binding.point_id(identity, source)
 
+    @checked
     def id_filter(self, ids: Sequence[str]) -> Filter:
         """Return a filter for the passages with these ids, of whatever source.
 
@@ -153,6 +159,7 @@ class HybridIndex:
         """
         return self._binding.of_ids(ids)
 
+    @checked
     def with_encoder(self, encoder: Encoder) -> Self:
         """Return this index with another object for the same model: a memo, an observer.
 
@@ -165,6 +172,7 @@ class HybridIndex:
         self.schema.require_same_writer(Fingerprint(encoder.info, analyzer), "the index")
         return type(self)(replace(self._binding, encoder=encoder), self._config)
 
+    @checked
     def add(
         self,
         chunks: Iterable[Chunk],
@@ -206,6 +214,7 @@ class HybridIndex:
         options = add_options(self, replace_sources=replace_sources, late_chunking=late_chunking)
         return self._run(add_steps(self._binding, chunks, options, progress))
 
+    @checked
     def search(
         self,
         query: str | QueryText | Sequence[QueryText],
@@ -236,6 +245,7 @@ class HybridIndex:
         """
         return self.search_batch([query], k, filter=filter, options=options, **overrides)[0]
 
+    @checked
     def search_batch(
         self,
         queries: Sequence[str | QueryText | Sequence[QueryText]],
@@ -252,6 +262,7 @@ class HybridIndex:
         options = merged_options(options, overrides)
         return self._run(search_steps(self._binding, queries, k, filter, options))
 
+    @checked
     def search_by_vector(
         self,
         vector: Sequence[float] | FloatArray,
@@ -277,6 +288,7 @@ class HybridIndex:
         options = merged_options(options, overrides)
         return self._run(vector_steps(self._binding, vector, k, filter, options))
 
+    @checked
     def get(self, ids: Sequence[str], *, source: str | None = None) -> list[Chunk]:
         """Return the passages with these ids, in the order given; unknown ids are left out.
 
@@ -286,6 +298,7 @@ class HybridIndex:
         """
         return self._run(get_steps(self._binding, ids, source))
 
+    @checked
     def delete(
         self,
         *,
@@ -305,6 +318,7 @@ class HybridIndex:
         """
         return self._run(delete_steps(self._binding.selection(ids, source, filter)))
 
+    @checked
     def arms(self, options: SearchOptions = DEFAULT_SEARCH) -> dict[str, float]:
         """Return the arms that a search with these options uses, and their weights.
 
@@ -313,15 +327,18 @@ class HybridIndex:
         """
         return choose_arms(options, self.schema)
 
+    @checked
     def count(self, filter: Filter | Mapping[str, Any] | None = None) -> int:
         """Return the exact number of passages, of those that match a filter where one is given."""
         return self._binding.store.count(self._binding.scope(filter))
 
+    @checked
     def chunks(self, filter: Filter | Mapping[str, Any] | None = None) -> Iterable[Chunk]:
         """Yield every passage, in no promised order."""
         for points in self._binding.pages(self._binding.scope(filter)):
             yield from map(self._binding.codec.decode, points)
 
+    @checked
     def copy_to(self, other: HybridIndex, *, progress: Progress | None = None) -> int:
         """Copy every passage with its vectors into another index; nothing is encoded.
 
@@ -340,6 +357,7 @@ class HybridIndex:
         """
         return self._run(copy_steps(self._binding, other._binding, progress))
 
+    @checked
     def add_arm(self, arm: str, *, progress: Progress | None = None) -> int:
         """Add an arm to the collection in place, computed from the stored text.
 
@@ -364,6 +382,7 @@ class HybridIndex:
         """
         return self._run(arm_steps(self, arm, progress))
 
+    @checked
     def ensure_payload_index(self, key: str, kind: str | None = None) -> str:
         """Index a key of the metadata, so that filters on it are fast, and allowed in strict mode.
 

@@ -80,8 +80,8 @@ def query_encoder(encoder: Encoder, stored: Schema, place: str) -> Encoder:
             that its vectors are near enough. Every other difference is left to be found later.
     """
     written = stored.fingerprint.encoder.precision if stored.fingerprint else None
-    mine = encoder.info.precision
-    if written is None or written == mine:
+    precision = encoder.info.precision
+    if written is None or written == precision:
         return encoder
     if written != _WRITTEN_IN:
         raise FingerprintMismatchError(
@@ -92,14 +92,15 @@ def query_encoder(encoder: Encoder, stored: Schema, place: str) -> Encoder:
     agreement = getattr(getattr(encoder, "encoder", encoder), "agreement", None)
     if agreement is None or not agreement.texts:
         raise FingerprintMismatchError(
-            f"{place} is in {written}, the encoder in {mine}, and nobody measured how near the "
-            "two are; export the model with: trivec export MODEL OUT --samples FILE"
+            f"{place} is in {written}, the encoder in {precision}, and nobody measured how near "
+            "the two are; export the model with: trivec export MODEL OUT --samples FILE"
         )
     cosine, shared = agreement.dense_cosine_mean, agreement.sparse_top10_shared
     if cosine < LEAST_COSINE or shared < LEAST_SHARED:
         raise FingerprintMismatchError(
-            f"{place} is in {written}, and in {mine} the model's dense vectors have a mean cosine "
-            f"of {cosine:.4f} with those (needed: {LEAST_COSINE}), its ten heaviest tokens are to "
-            f"{shared:.2f} the same (needed: {LEAST_SHARED}); open it with an encoder in {written}"
+            f"{place} is in {written}, and in {precision} the model's dense vectors have a mean "
+            f"cosine of {cosine:.4f} with those (needed: {LEAST_COSINE}), its ten heaviest tokens "
+            f"are to {shared:.2f} the same (needed: {LEAST_SHARED}); open it with an encoder in "
+            f"{written}"
         )
     return QueryEncoder(encoder, written)

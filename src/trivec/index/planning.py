@@ -1,4 +1,4 @@
-"""From a search's options and encodings to the one request that the engine runs; pure functions."""
+"""From a search's options and encodings to the requests that the engine runs; pure functions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import cast
 from trivec.arms import COLBERT, DENSE, arm_named, heads_of
 from trivec.errors import InputError, InvalidVectorError
 from trivec.fusion import FUSIONS, Fusion
+from trivec.index.adaptive import AdaptiveSearch, FusedList
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.schema import Schema
 from trivec.types import FloatArray, QueryText, SearchOptions, SparseVector, Vector
@@ -48,6 +49,11 @@ class SearchPlan:
     query: StoreQuery
     score_scale: float = 1.0
 
+    @property
+    def requests(self) -> list[StoreQuery]:
+        """What a store is asked."""
+        return [self.query]
+
 
 def as_texts(query: str | QueryText | Sequence[QueryText]) -> tuple[QueryText, ...]:
     """Return the texts of a query.
@@ -60,8 +66,8 @@ def as_texts(query: str | QueryText | Sequence[QueryText]) -> tuple[QueryText, .
     elif isinstance(query, QueryText):
         texts = (query,)
     else:
-        texts = tuple(query) if isinstance(query, Iterable) else ()
-    if not texts or not all(isinstance(text, QueryText) for text in texts):
+        texts = tuple(query)
+    if not texts:
         raise InputError(f"query={query!r}; give a text, or QueryText objects, at least one")
     if any(not text.text.strip() and not text.vectors for text in texts):
         raise InputError("the query is blank; give it at least one word")
@@ -141,53 +147,75 @@ def plan_search(
     *,
     k: int,
     filter: Filter | None,
-) -> SearchPlan | None:
-    """Return the request for one search: a prefetch for each (text x arm), fused at the root.
+) -> SearchPlan | AdaptiveSearch | None:
+    """Return the requests of one search: a list for each (text x arm), and how they are fused.
 
     None means that no text has a vector for any arm, so that nothing can match.
     """
     limit = k if options.mmr_lambda is None else max(options.mmr_candidates, k + options.offset)
     offset = options.offset if options.mmr_lambda is None else 0
+    with_vectors = () if options.mmr_lambda is None else (schema.vectors[DENSE.name].name,)
     depth = max(options.prefetch_k, limit + offset)
-    prefetches: list[Prefetch] = []
-    weights: list[float] = []
-    for text in texts:
-        for arm, weight in arms.items():
-            vector = text.vectors.get(arm)
-            if vector is None or (text.text.arms is not None and arm not in text.text.arms):
-                continue
-            prefetches.append(_prefetch(arm, vector, schema, options, depth))
-            weights.append(_scaled(vector, weight * text.text.weight, options))
-    if not prefetches:
+    lists = _lists(texts, arms, options, schema, depth)
+    if not lists:
         return None
     rescoring = cast("FloatArray | None", texts[0].vectors.get(COLBERT.name))
-    scale = 1.0
     rescore = None
     if rescoring is not None and options.colbert == "rescore":
         rescore = (schema.vectors[COLBERT.name].name, rescoring)
-        scale = float(len(rescoring))
     elif rescoring is not None and options.colbert == "fuse" and COLBERT.name not in arms:
-        fused = _prefetch(COLBERT.name, rescoring, schema, options, depth, over_candidates=True)
-        prefetches.append(fused)
-        weights.append(_scaled(rescoring, _default_weight(COLBERT.name, options), options))
-    elif len(prefetches) == 1:
-        scale = float(rows_of(prefetches[0].vector))
-    with_vectors = () if options.mmr_lambda is None else (schema.vectors[DENSE.name].name,)
-    fusion = None
-    if rescore is None and len(prefetches) > 1:
-        fusion = _fusion(options, weights)
+        over = _prefetch(COLBERT.name, rescoring, schema, options, depth, over_candidates=True)
+        weight = _default_weight(COLBERT.name, options)
+        lists.append(FusedList(COLBERT.name, texts[0].text.text, over, weight))
+    is_fused = rescore is None and len(lists) > 1
+    if is_fused and FUSIONS[options.fusion].request is None:
+        return AdaptiveSearch(tuple(lists), limit, offset, filter, with_vectors)
     query = StoreQuery(
-        tuple(prefetches), limit, fusion, rescore, offset, filter, with_vectors=with_vectors
+        tuple(each.prefetch for each in lists),
+        limit,
+        _fusion(options, lists) if is_fused else None,
+        rescore,
+        offset,
+        filter,
+        with_vectors=with_vectors,
     )
-    return SearchPlan(query, scale)
+    if is_fused:
+        return SearchPlan(query)
+    return SearchPlan(
+        query, float(rows_of(lists[0].prefetch.vector if rescore is None else rescore[1]))
+    )
 
 
-def _fusion(options: SearchOptions, weights: Sequence[float]) -> Fusion:
+def _lists(
+    texts: Sequence[EncodedText],
+    arms: Mapping[str, float],
+    options: SearchOptions,
+    schema: Schema,
+    depth: int,
+) -> list[FusedList]:
+    """Return a list for each text and arm that has a vector for it."""
+    return [
+        FusedList(
+            arm,
+            text.text.text,
+            _prefetch(arm, vector, schema, options, depth),
+            weight * text.text.weight,
+            schema.vectors[arm].idf,
+        )
+        for text in texts
+        for arm, weight in arms.items()
+        if (vector := text.vectors.get(arm)) is not None
+        and (text.text.arms is None or arm in text.text.arms)
+    ]
+
+
+def _fusion(options: SearchOptions, lists: Sequence[FusedList]) -> Fusion | None:
     method = FUSIONS[options.fusion]
+    weights = tuple(_scaled(each.prefetch.vector, each.weight, options) for each in lists)
     if not method.weighted and len(set(weights)) > 1:
         weighted = [f"fusion={name!r}" for name, other in FUSIONS.items() if other.weighted]
         raise InputError(f"fusion={options.fusion!r} takes no weights; use {' or '.join(weighted)}")
-    return method.request(options.rrf_k, tuple(weights))
+    return None if method.request is None else method.request(options.rrf_k, weights)
 
 
 def _prefetch(

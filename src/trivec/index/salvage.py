@@ -55,13 +55,13 @@ class _Reader:
     def read(self, ids: Sequence[PointId]) -> tuple[list[Point], dict[PointId, str]]:
         """Return the points that are what was written, and why the others are not."""
         points, lost = [], {}
-        for identity, found in self._retrieved(ids):
-            if isinstance(found, str):
-                lost[identity] = found
-            elif (fault := self._fault(found)) is not None:
+        for identity, point in self._retrieved(ids):
+            if isinstance(point, str):
+                lost[identity] = point
+            elif (fault := self._fault(point)) is not None:
                 lost[identity] = fault
             else:
-                points.append(self._sound(found))
+                points.append(self._sound(point))
         return points, lost
 
     def lacks(self, point: Point) -> bool:
@@ -78,7 +78,7 @@ class _Reader:
 
     def _retrieved(self, ids: Sequence[PointId]) -> Iterator[tuple[PointId, StoredPoint | str]]:
         try:
-            found = self._store.retrieve(ids, with_vectors=self._wanted)
+            points = self._store.retrieve(ids, with_vectors=self._wanted)
         except TrivecError as err:
             if len(ids) > 1:
                 for one in ids:
@@ -86,16 +86,16 @@ class _Reader:
                 return
             yield ids[0], self._without_vectors(ids[0], err)
             return
-        by_id = {point.id: point for point in found}
+        by_id = {point.id: point for point in points}
         for one in ids:
             yield one, by_id.get(one, "it is listed and cannot be read")
 
     def _without_vectors(self, identity: PointId, error: TrivecError) -> StoredPoint | str:
         try:
-            found = self._store.retrieve([identity])
+            points = self._store.retrieve([identity])
         except TrivecError:
             return f"it cannot be read: {error}"
-        return found[0] if found else f"it cannot be read: {error}"
+        return points[0] if points else f"it cannot be read: {error}"
 
     def _fault(self, point: StoredPoint) -> str | None:
         codec = self._binding.codec

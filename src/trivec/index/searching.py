@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
-from trivec._runtime.checks import check_least
-from trivec.arms import COLBERT, DENSE, Arm, arms_among, heads_of
+from trivec._runtime.checks import check_least, shown
+from trivec.arms import BM25, COLBERT, DENSE, Arm, arms_among, heads_of
 from trivec.encoders.similarity import shows
-from trivec.errors import InputError
+from trivec.errors import InputError, InvalidVectorError
 from trivec.fusion import maximal_marginal_relevance
+from trivec.index.adaptive import AdaptiveSearch, Ranking, WeighedList, fused
 from trivec.index.collection import NO_HEADS, Binding, listed_ids
 from trivec.index.planning import (
     EncodedText,
@@ -29,6 +30,8 @@ from trivec.index.planning import (
 )
 from trivec.index.pruning import page_steps
 from trivec.index.steps import Steps, compute, read
+from trivec.index.tenant_words import Rarity, rarity_steps
+from trivec.index.unindexed import warn_of_unindexed
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.text import clean
 from trivec.types import (
@@ -62,32 +65,86 @@ def search_steps(
 ) -> Steps[list[list[Hit]]]:
     """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
     check_least("k", k, 0)
-    if isinstance(queries, str):
-        raise InputError(f"queries={queries!r} is one text; give a list, or use search()")
     searches = [as_texts(query) for query in queries]
     arms = choose_arms(options, binding.schema)
     explained = list(dict.fromkeys([*arms, *([COLBERT.name] if options.colbert else [])]))
     scope = binding.scope(filter)
+    if options.explain:
+        warn_of_unindexed(binding, scope)
     if k == 0 or not searches:
         return [[] for _ in searches]
-    encoded = yield from compute(lambda: _encode(binding, searches, arms, options))
+    rarity = (yield from rarity_steps(binding)) if BM25.name in arms else None
+    encoded = yield from compute(lambda: _encode(binding, searches, arms, options, rarity))
     plans = [
         plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded
     ]
-    requests = [plan.query for plan in plans if plan is not None]
-    found = (yield from read(lambda store: store.query(requests))) if requests else []
-    answers = iter(found)
     results = []
-    for texts, plan in zip(encoded, plans, strict=True):
-        points = [] if plan is None else next(answers)
-        points = _diversified(points, texts, binding, options, k)
+    for texts, found in zip(encoded, (yield from _found(plans)), strict=True):
+        points = _diversified(found.points, texts, binding, options, k)
         cut = any(text.cut for text in texts)
-        hits = [_hit(point, binding, plan, cut=cut) for point in points]
+        hits = [
+            Hit(binding.codec.decode(point), point.score / found.scale, query_cut=cut)
+            for point in points
+        ]
         if options.explain and hits:
             ids = [point.id for point in points]
             hits = yield from _explained(hits, ids, texts[0], explained, binding)
+            hits = _with_parts(hits, ids, found.lists)
         results.append(hits)
     return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a search found, what its scores are divided by, and the lists that were fused here."""
+
+    points: list[StoredPoint]
+    scale: float = 1.0
+    lists: Sequence[WeighedList] = ()
+
+
+def _found(plans: Sequence[SearchPlan | AdaptiveSearch | None]) -> Steps[list[_Found]]:
+    """Ask the store everything at once, and once more for the points of lists fused here."""
+    requests = [request for plan in plans if plan is not None for request in plan.requests]
+    answers = iter((yield from read(lambda store: store.query(requests))) if requests else [])
+    results: list[_Found] = []
+    pages: dict[int, tuple[AdaptiveSearch, Ranking]] = {}
+    for at, plan in enumerate(plans):
+        if plan is None:
+            results.append(_Found([]))
+        elif isinstance(plan, SearchPlan):
+            results.append(_Found(next(answers), plan.score_scale))
+        else:
+            lists = plan.weighed([next(answers) for _ in plan.requests])
+            pages[at] = plan, fused(lists)[plan.offset : plan.offset + plan.limit]
+            results.append(_Found([], lists=lists))
+    points = yield from _read_points(list(pages.values()))
+    for at, page in pages.items():
+        scored = [replace(points[key], score=score) for key, score in page[1] if key in points]
+        results[at] = replace(results[at], points=scored)
+    return results
+
+
+def _read_points(
+    pages: Sequence[tuple[AdaptiveSearch, Ranking]],
+) -> Steps[dict[PointId, StoredPoint]]:
+    """Return the points of some pages by id; one that was deleted meanwhile is not there."""
+    ids = list(dict.fromkeys(key for _, page in pages for key, _ in page))
+    if not ids:
+        return {}
+    names = pages[0][0].with_vectors
+    stored = yield from read(lambda store: store.retrieve(ids, with_vectors=names))
+    return {point.id: point for point in stored}
+
+
+def _with_parts(
+    hits: Sequence[Hit], ids: Sequence[PointId], lists: Sequence[WeighedList]
+) -> list[Hit]:
+    parts = [each.parts(ids) for each in lists]
+    return [
+        replace(hit, parts=tuple(part[key] for part in parts))
+        for key, hit in zip(ids, hits, strict=True)
+    ]
 
 
 def vector_steps(
@@ -102,8 +159,24 @@ def vector_steps(
     arms = choose_arms(options, binding.schema)
     if list(arms) != [DENSE.name] or options.colbert:
         raise InputError(f"arms={list(arms)} with a dense vector; the others need the query's text")
-    text = QueryText("", vectors={DENSE.name: np.asarray(vector, dtype=np.float32)})
+    text = QueryText("", vectors={DENSE.name: _as_array(vector)})
     return (yield from search_steps(binding, [text], k, filter, options))[0]
+
+
+def _as_array(vector: object) -> FloatArray:
+    """Return numbers as an array of float32; what it cannot hold is found by the schema's check.
+
+    Raises:
+        InvalidVectorError: they are no numbers.
+    """
+    try:
+        array = np.asarray(vector)
+    except (TypeError, ValueError) as err:
+        raise InvalidVectorError(f"vector={shown(vector)}; allowed: a list of numbers") from err
+    if array.dtype.kind not in "fiu":
+        raise InvalidVectorError(f"vector={shown(vector)}; allowed: a list of numbers")
+    with np.errstate(over="ignore", under="ignore"):
+        return array.astype(np.float32, copy=False)
 
 
 def get_steps(
@@ -145,6 +218,7 @@ def _encode(
     searches: Sequence[Sequence[QueryText]],
     arms: Mapping[str, float],
     options: SearchOptions,
+    rarity: Rarity | None,
 ) -> list[list[EncodedText]]:
     """Encode the texts of all searches in one call; a text that stands twice is encoded once.
 
@@ -161,6 +235,8 @@ def _encode(
         computed = {}
         if text.text.strip():
             computed = binding.query_vectors(text.text, encoded.get(text.text, NO_HEADS))
+        if rarity is not None:
+            computed = rarity.weighed(computed)
         return {**computed, **require_vectors(text, binding.schema)}
 
     cut = {text for text, encoding in encoded.items() if encoding.truncated}
@@ -201,11 +277,6 @@ def _diversified(
         k=k + options.offset,
     )
     return [points[at] for at in chosen[options.offset :]]
-
-
-def _hit(point: StoredPoint, binding: Binding, plan: SearchPlan | None, *, cut: bool) -> Hit:
-    scale = 1.0 if plan is None else plan.score_scale
-    return Hit(binding.codec.decode(point), point.score / scale, query_cut=cut)
 
 
 def _explained(
@@ -252,7 +323,7 @@ def _matches(
             if name in point.vectors
         }
         factors: dict[int, float] = {}
-        if arm.idf:
+        if binding.schema.vectors[arm.name].idf:
             factors = yield from _inverse_frequencies(binding, shared, stored, name)
         terms = _names(arm, query, text.text.text, binding)
         for key, products in shared.items():

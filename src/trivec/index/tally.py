@@ -23,7 +23,7 @@ class Tally:
     Attributes:
         reused: how many of ``added`` and ``updated`` have vectors that were stored before.
         seen: the points that were stored, or were there already.
-        sources: how many of those each source has.
+        sources: how many of those each source has, where sources are replaced.
         protected: points whose new text was refused; their old one stays.
         incomplete: sources with a chunk that could not even be identified.
         displaced: points that belonged to another source before.

@@ -9,21 +9,32 @@ from trivec.arms import arms_among
 from trivec.index.collection import Binding
 from trivec.index.steps import Steps, read
 from trivec.query import Filter
-from trivec.types import Encoding, PointId, StoredPoint
+from trivec.types import Encoding, Head, PointId, StoredPoint
 
-__all__ = ["empty_arms", "known_empty", "left_out", "mark_empty", "unfinished_steps"]
+__all__ = [
+    "empty_arms",
+    "encoded_arms",
+    "known_empty",
+    "left_out",
+    "mark_empty",
+    "unfinished_steps",
+]
 
 EMPTY = "empty"
 """Which of trivec's own fields names the arms for which a text rightly has no vector."""
 
 
-def left_out(binding: Binding, encoding: Encoding) -> list[str]:
+def encoded_arms(binding: Binding) -> dict[str, Head]:
+    """Return the head of each arm that the model computes."""
+    return {arm.name: arm.head for arm in arms_among(binding.schema.written) if arm.head}
+
+
+def left_out(heads: Mapping[str, Head], encoding: Encoding) -> list[str]:
     """Return the arms whose head the encoder left out.
 
     A dense vector exists for every text. The others may be empty: a text without a word that the
     model weighs.
     """
-    heads = {arm.name: arm.head for arm in arms_among(binding.schema.written) if arm.head}
     vectors = {arm: getattr(encoding, head) for arm, head in heads.items()}
     return [
         arm
@@ -32,9 +43,8 @@ def left_out(binding: Binding, encoding: Encoding) -> list[str]:
     ]
 
 
-def empty_arms(binding: Binding, encoding: Encoding) -> list[str]:
+def empty_arms(heads: Mapping[str, Head], encoding: Encoding) -> list[str]:
     """Return the arms whose head the encoder computed, and found nothing; see ``mark_empty``."""
-    heads = {arm.name: arm.head for arm in arms_among(binding.schema.written) if arm.head}
     vectors = {arm: getattr(encoding, head) for arm, head in heads.items()}
     return [arm for arm, vector in vectors.items() if vector is not None and not len(vector)]
 
@@ -66,10 +76,10 @@ def unfinished_steps(
     if not texts or not names:
         return set()
     asked = _lacking(list(texts), list(names.values()))
-    found, _ = yield from read(lambda store: store.scroll(filter=asked, limit=len(texts)))
-    if not found:
+    lacking, _ = yield from read(lambda store: store.scroll(filter=asked, limit=len(texts)))
+    if not lacking:
         return set()
-    ids = [point.id for point in found]
+    ids = [point.id for point in lacking]
     wanted = list(names.values())
     points = yield from read(lambda store: store.retrieve(ids, with_vectors=wanted))
     return {point.id for point in points if _is_unfinished(binding, point, texts, payloads)}

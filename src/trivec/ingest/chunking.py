@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trivec._runtime.typed import checked
 from trivec.errors import InputError, MissingDependencyError
 from trivec.ingest.documents import LeftOut, OnLeftOut, ReadOptions, log_left_out
 from trivec.ingest.finding import find_files, name_of
@@ -36,6 +37,7 @@ NAMED = 5
 """How many of the things left out the error of ``strict`` names."""
 
 
+@checked
 def chunks(
     paths: Iterable[str | Path],
     tokenizer: Tokenizer | Callable[[str], int],

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from trivec._runtime.typed import check_fields
 from trivec.errors import InputError
 
 __all__ = ["Block", "BlockKind", "Document", "LeftOut", "OnLeftOut", "ReadOptions", "log_left_out"]
@@ -110,6 +111,7 @@ class ReadOptions:
     text_columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.encoding is not None:
             try:
                 "".encode(self.encoding)

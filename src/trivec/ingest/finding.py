@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from trivec._runtime.paths import user_paths
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.ingest.documents import LeftOut, OnLeftOut, log_left_out
 from trivec.ingest.readers import SUFFIXES
@@ -18,8 +20,9 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 NOT_UTF8 = "its name is not UTF-8; rename it"
 
 
+@checked
 def find_files(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     *,
     follow_links: bool = False,
     on_left_out: OnLeftOut | None = None,
@@ -31,7 +34,7 @@ def find_files(
     sockets and devices, folders of an index, folders that cannot be listed or hold nothing to read.
 
     Args:
-        paths: files and folders.
+        paths: files and folders, or one.
         follow_links: whether links below a folder are followed that lead to something inside it.
             Links that lead out of the folder never are.
         on_left_out: None writes a warning to the log.
@@ -39,7 +42,7 @@ def find_files(
     Raises:
         InputError: a path does not exist, or a file that was named cannot be one that is read.
     """
-    named = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+    named = user_paths("paths", paths)
     for path in named:
         _check(path)
     report = on_left_out or log_left_out

@@ -10,7 +10,8 @@
 ``.json``                        a document for every record of a list, else one
 ``.jsonl``, ``.ndjson``          a document for every line
 ``.docx``, ``.odt``, ``.rtf``    one document; ``title``
-``.epub``, ``.eml``              one document; ``title``
+``.epub``                        one document; ``title``
+``.eml``                         one document; the subject is ``title``
 ``.pptx``                        a document for every slide
 ``.xlsx``                        a document for every row of every sheet, below its header
 ===============================  ==============================================================
@@ -23,12 +24,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from trivec._runtime.paths import user_path
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.ingest.documents import Document, LeftOut, OnLeftOut, ReadOptions, log_left_out
 from trivec.ingest.formats.csv import csv_documents
 from trivec.ingest.formats.encodings import read_text, whole_file
 from trivec.ingest.formats.html import html_document
 from trivec.ingest.formats.json import json_documents, jsonl_documents
+from trivec.ingest.formats.mail import mail_documents
 from trivec.ingest.formats.markdown import markdown_document
 from trivec.ingest.formats.office import converted_document, sheet_documents, slide_documents
 from trivec.ingest.formats.pdf import pdf_documents
@@ -40,6 +44,7 @@ Reader: TypeAlias = Callable[[Path, ReadOptions, OnLeftOut], Iterator[Document]]
 """Yields the documents of a file, and reports what it leaves out."""
 
 
+@checked
 def read(
     path: str | Path,
     options: ReadOptions | None = None,
@@ -58,7 +63,7 @@ def read(
         InputError: no such file, an unknown suffix, or a file that cannot be read at all.
         MissingDependencyError: a package that the format needs is not installed.
     """
-    path = Path(path)
+    path = user_path("path", path)
     reader = SUFFIXES.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} has no suffix that can be read; allowed: {', '.join(SUFFIXES)}")
@@ -131,7 +136,7 @@ SUFFIXES: Mapping[str, Reader] = {
     ".odt": _convert,
     ".rtf": _convert,
     ".epub": _convert,
-    ".eml": _convert,
+    ".eml": mail_documents,
     ".pptx": _read_slides,
     ".xlsx": sheet_documents,
 }

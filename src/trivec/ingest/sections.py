@@ -76,9 +76,8 @@ class _Outline:
         if self._section is None or self._is_open:
             finished = self._section
             heading = self._path[-1] if self._path else None
-            self._section = Section(self._headings(len(self._path)), heading, self._bare)
+            self._section = Section(self._headings(len(self._path)), heading, self._waiting())
             self._told.update(one.start for one in self._path)
-            self._bare = []
         self._section.blocks.append(block)
         self._is_open = False
         return finished
@@ -89,8 +88,13 @@ class _Outline:
         if self._section is None and self._bare:
             self._section = Section(self._base)
         if self._section is not None:
-            self._section.blocks.extend(self._bare)
+            self._section.blocks.extend(self._waiting())
         return self._section
+
+    def _waiting(self) -> list[Block]:
+        """Take the headings that wait, in the document's order: an outer one may come last."""
+        waiting, self._bare = sorted(self._bare, key=lambda heading: heading.start), []
+        return waiting
 
     def _headings(self, depth: int) -> tuple[str, ...]:
         return (*self._base, *(heading.title for heading in self._path[:depth]))

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from trivec._runtime.paths import user_path, user_paths
+from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
 from trivec.index.adding import add_steps
 from trivec.index.hybrid import HybridIndex, add_options, binding_of, remember_root
@@ -67,6 +69,9 @@ class SyncOptions:
     prune: bool = True
     allow_empty: bool = False
     dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,7 @@ class SyncReport:
 Watcher: TypeAlias = Callable[[SyncProgress], None]
 
 
+@checked
 def sync_folder(
     index: HybridIndex,
     paths: str | Path | Iterable[str | Path],
@@ -167,7 +173,7 @@ def sync_folder(
     """
     options = options or SyncOptions()
     splitter = passage_splitter(tokenizer, options.max_tokens, options.overlap)
-    named = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+    named = user_paths("paths", paths)
     base = _root(index, named, root)
     left_out = _LeftOut(on_left_out, allow_empty=options.allow_empty)
     files = list(find_files(named, follow_links=options.follow_links, on_left_out=left_out))
@@ -214,6 +220,8 @@ class _LeftOut:
         empty = left_out.expected and left_out.path.is_dir() and not left_out.path.is_symlink()
         if left_out.where is None and left_out.reason == EMPTY:
             self.emptied.append(left_out.path)
+        elif left_out.expected and left_out.where is not None:
+            pass  # nothing that is read was lost: the rest of the file is all that it holds
         elif not (empty and self.allow_empty):
             self._places.add(_stored(absolute(left_out.path)))
         if self.tell is not None:
@@ -273,7 +281,7 @@ def _root(index: HybridIndex, named: list[Path], root: str | Path | None) -> Pat
         InputError: the index's own root is gone, and a path lies outside of it.
     """
     if root is not None:
-        return absolute(root)
+        return absolute(user_path("root", root))
     places = [absolute(path) for path in named]
     binding = binding_of(index)
     if binding.schema.root is None or binding.tenant is not None:
@@ -310,16 +318,16 @@ def _without_file(index: HybridIndex, named: list[Path], base: Path, sources: se
 def _of_files(index: HybridIndex, sources: Iterable[str]) -> dict[str, list[PointId]]:
     """Return the points of each source that came from its file."""
     binding = binding_of(index)
-    found = {}
+    by_source = {}
     for source in sources:
         pages = binding.pages(binding.scope(binding.of_source(source)))
-        found[source] = [
+        by_source[source] = [
             point.id
             for points in pages
             for point in points
             if FILE_MARK in binding.codec.decode(point).extra
         ]
-    return found
+    return by_source
 
 
 def _added(index: HybridIndex, reading: _Reading, options: AddOptions) -> AddReport:
@@ -333,8 +341,8 @@ def _delete(index: HybridIndex, gone: dict[str, list[PointId]], *, dry_run: bool
     deleted = 0
     for source, points in gone.items():
         for at in range(0, len(points), DELETED_AT_ONCE):
-            some = binding.of_points(points[at : at + DELETED_AT_ONCE])
-            scope = binding.scope(binding.of_source(source), some)
+            page = binding.of_points(points[at : at + DELETED_AT_ONCE])
+            scope = binding.scope(binding.of_source(source), page)
             deleted += (
                 binding.store.count(scope) if dry_run else run(delete_steps(scope), binding.store)
             )

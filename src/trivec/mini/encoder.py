@@ -10,6 +10,7 @@ import numpy as np
 from trivec._models.batching import padded
 from trivec._models.onnx_choice import choose_precision
 from trivec._models.onnx_folder import OnnxFolder
+from trivec._runtime.typed import checked
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.errors import InputError
 from trivec.mini.folder import ConversionProgress
@@ -42,6 +43,7 @@ class MiniEncoder(OnnxEncoder):
         InputError: the options contradict the model.
     """
 
+    @checked
     def __init__(
         self, options: OnnxOptions | None = None, *, progress: ConversionProgress | None = None
     ) -> None:

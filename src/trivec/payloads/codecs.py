@@ -62,8 +62,8 @@ def detect_codec(payloads: Sequence[Mapping[str, Any]]) -> Codec | None:
         return CODECS["haystack"]
     if {"text", "metadata", "trivec"} <= kinds.keys():
         return CODECS["trivec"]
-    texts = [key for key, found in kinds.items() if found == {str}]
-    objects = [key for key, found in kinds.items() if found <= {dict, type(None)}]
+    texts = [key for key, types in kinds.items() if types == {str}]
+    objects = [key for key, types in kinds.items() if types <= {dict, type(None)}]
     if len(texts) == len(objects) == 1 and len(kinds) == 2:
         keyed = replace(LANGCHAIN, text_key=texts[0], metadata_key=objects[0])
         return keyed if keyed == LANGCHAIN else replace(keyed, name="custom")

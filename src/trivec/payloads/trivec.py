@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from trivec._runtime.checks import check_depth
+from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
 from trivec.payloads.fields import Field, is_exact, key_path, metadata_field, tokens
 from trivec.schema import MAX_DEPTH
@@ -101,6 +102,7 @@ class PayloadCodec:
     own_key: str = "trivec"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         keys = (self.text_key, self.metadata_key, self.own_key)
         if len(set(keys)) < len(keys) or not all(keys):
             raise InputError(f"the codec's keys are {keys}; they must differ from each other")
@@ -109,6 +111,7 @@ class PayloadCodec:
                 f"the codec has the key {odd[0]!r}; Qdrant's paths take no \" and no \\"
             )
 
+    @checked
     def encode(
         self, chunk: Chunk, tenant: str | None, context: str | None = None
     ) -> dict[str, Any]:
@@ -124,6 +127,7 @@ class PayloadCodec:
             self.own_key: own,
         }
 
+    @checked
     def decode(self, point: StoredPoint) -> Chunk:
         """Return the chunk that lies in a point; foreign points lack trivec's own fields."""
         own = self.own(point.payload)
@@ -139,18 +143,22 @@ class PayloadCodec:
             extra=json.loads(own["extra"]) if "extra" in own else {},
         )
 
+    @checked
     def own(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return trivec's own fields of a payload; a foreign one has none."""
         return mapping(payload.get(self.own_key))
 
+    @checked
     def metadata_field(self, key: str) -> Field:
         """Return where a metadata key lies, for filters."""
         return metadata_field(key, f"{key_path(self.metadata_key)}.", self.own_path(TOKENS))
 
+    @checked
     def own_path(self, key: str) -> str:
         """Return the payload path of one of trivec's own fields."""
         return f"{key_path(self.own_key)}.{key}"
 
+    @checked
     def point_id(self, identity: str) -> PointId:
         """Return the point id of a caller's id; see :func:`point_id`."""
         return point_id(identity)

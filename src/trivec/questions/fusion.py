@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from trivec._runtime.checks import check_least, check_number
+from trivec._runtime.typed import check_fields
 from trivec.errors import InputError
 from trivec.fusion import distribution_based_fusion
 from trivec.questions.records import Kind, QuestionRecord
@@ -57,6 +58,7 @@ class QuestionOptions:
     candidates: int = 50
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not (self.use_passages or self.use_questions):
             raise InputError("use_passages and use_questions are both False: nothing can be found")
         for name in ("question_threshold", "feedback_threshold"):
@@ -103,9 +105,9 @@ def merge(
     merged = []
     terms = _strongest(questions, options)
     for key in dict.fromkeys([*hits, *terms]):
-        mine = terms.get(key, [])
+        matched = terms.get(key, [])
         parts: defaultdict[str, float] = defaultdict(float)
-        for term in mine:
+        for term in matched:
             parts[term.arm] += term.score
         added = sum(parts.values())
         if key not in hits and added <= 0:
@@ -116,7 +118,8 @@ def merge(
                 hit,
                 score=scores.get(key, 0.0) + added,
                 arms={**hit.arms, **parts},
-                matches=(*mine, *hit.matches),
+                matches=(*matched, *hit.matches),
+                parts=(),  # they added up to the score before it was scaled
             )
         )
     return sorted(merged, key=lambda hit: hit.score, reverse=True)
@@ -132,10 +135,10 @@ def _strongest(
         key = ((record.source, record.chunk), record.kind, record.verdict)
         if term.score and (key not in strongest or abs(term.score) > abs(strongest[key].score)):
             strongest[key] = term
-    found: defaultdict[Key, list[MatchedTerm]] = defaultdict(list)
+    matched: defaultdict[Key, list[MatchedTerm]] = defaultdict(list)
     for (chunk, *_), term in strongest.items():
-        found[chunk].append(term)
-    return dict(found)
+        matched[chunk].append(term)
+    return dict(matched)
 
 
 def _key(chunk: Chunk) -> Key:

@@ -184,7 +184,7 @@ class GenerationRun:
             fresh = [self._mark_empty(chunk)]
             tally.empty += 1
         binding = binding_of(self.questions)
-        kept = {binding.point_of(each) for each in fresh}
+        kept = {binding.point_of(question) for question in fresh}
         if gone := [point for point in outdated if point not in kept]:
             tally.deleted += self.questions.delete(filter=binding.of_points(gone))
         tally.questions += len(records)

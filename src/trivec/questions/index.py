@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.typed import checked
 from trivec.arms import DENSE
 from trivec.errors import CollectionNotFoundError, InputError
 from trivec.index import DEFAULT_SEARCH, HybridIndex, IndexConfig
@@ -51,12 +52,14 @@ class QuestionIndex:
         ...     hits = questions.search("why does milk hurt me?")
     """
 
+    @checked
     def __init__(self, index: HybridIndex, questions: HybridIndex) -> None:
         self._index = index
         self._questions = questions
         self._search = QuestionSearch(index, questions)
 
     @classmethod
+    @checked
     def open(cls, index: HybridIndex, *, store: Store | None = None, create: bool = True) -> Self:
         """Open the questions of an index, or create the collection for them.
 
@@ -98,10 +101,12 @@ class QuestionIndex:
         """The model that the index encodes with."""
         return self._index.encoder
 
+    @checked
     def arms(self, options: SearchOptions = DEFAULT_SEARCH) -> dict[str, float]:
         """Return the arms that passages are searched by; see :meth:`HybridIndex.arms`."""
         return self._index.arms(options)
 
+    @checked
     def generate(
         self,
         chat: ChatModel,
@@ -148,6 +153,7 @@ class QuestionIndex:
         )
         return run.over(self._index.chunks(filter))
 
+    @checked
     def add(self, questions: Mapping[str, Sequence[str]], *, source: str | None = None) -> int:
         """Add questions of your own to chunks, beside those that were generated.
 
@@ -171,6 +177,7 @@ class QuestionIndex:
         report.require_complete()
         return report.added
 
+    @checked
     def add_feedback(
         self, question: str, chunk_id: str, verdict: Verdict, *, source: str | None = None
     ) -> None:
@@ -190,6 +197,7 @@ class QuestionIndex:
         record = self._feedback(question, chunk_id, verdict, source)
         self._questions.add([record.to_chunk()]).require_complete()
 
+    @checked
     def remove_feedback(self, question: str, chunk_id: str, *, source: str | None = None) -> bool:
         """Forget a verdict; return whether there was one.
 
@@ -204,9 +212,10 @@ class QuestionIndex:
         stored = self._feedback(question, chunk_id, "good", source).to_chunk()
         binding = binding_of(self._questions)
         twins = [stored, replace(stored, source=None)]  # as records were before ids had a source
-        points = [binding.point_of(each) for each in twins]
+        points = [binding.point_of(twin) for twin in twins]
         return bool(self._questions.delete(filter=binding.of_points(points)))
 
+    @checked
     def questions(self, chunk_id: str, *, source: str | None = None) -> list[str]:
         """Return the questions of a chunk as it is now, feedback left out, in no promised order.
 
@@ -214,10 +223,10 @@ class QuestionIndex:
             chunk_id: the chunk's id; several sources may have it.
             source: of this source alone.
         """
-        found = self._search.chunks([chunk_id])
+        by_id = self._search.chunks([chunk_id])
         chunks = {
-            identity: [chunk for chunk in those if source in (None, chunk.source)]
-            for identity, those in found.items()
+            identity: [chunk for chunk in same_id if source in (None, chunk.source)]
+            for identity, same_id in by_id.items()
         }
         stored = self._questions.chunks({"chunk": chunk_id, "kind": "question"})
         records = map(QuestionRecord.from_chunk, stored)
@@ -227,6 +236,7 @@ class QuestionIndex:
         """Return how many questions are stored, feedback left out."""
         return self._questions.count({"kind": "question"})
 
+    @checked
     def search(
         self,
         query: str | QueryText | Sequence[QueryText],
@@ -262,6 +272,7 @@ class QuestionIndex:
             [query], k, filter=filter, options=options, questions=questions, **overrides
         )[0]
 
+    @checked
     def search_batch(
         self,
         queries: Sequence[str | QueryText | Sequence[QueryText]],
@@ -287,7 +298,7 @@ class QuestionIndex:
         deleted = 0
         for points in binding.pages(binding.scope()):
             stored = [binding.codec.decode(point) for point in points]
-            records = [QuestionRecord.from_chunk(each) for each in stored]
+            records = [QuestionRecord.from_chunk(chunk) for chunk in stored]
             chunks = self._search.chunks(list({record.chunk for record in records}))
             stale = [
                 point.id
@@ -298,6 +309,7 @@ class QuestionIndex:
                 deleted += self._questions.delete(filter=binding.of_points(stale))
         return deleted
 
+    @checked
     def copy_to(self, other: QuestionIndex, *, progress: Progress | None = None) -> int:
         """Copy all questions and verdicts, after the index itself was copied; nothing is encoded.
 
@@ -335,18 +347,20 @@ class QuestionIndex:
 
     def _require_chunks(self, ids: Sequence[str], source: str | None) -> dict[str, Chunk]:
         """Return the one chunk that each id means."""
-        found = self._search.chunks(ids)
+        stored = self._search.chunks(ids)
         chunks: dict[str, Chunk] = {}
         for identity in ids:
-            those = [chunk for chunk in found.get(identity, ()) if source in (None, chunk.source)]
-            if len(those) > 1:
-                sources = sorted(str(chunk.source) for chunk in those)
+            candidates = [
+                chunk for chunk in stored.get(identity, ()) if source in (None, chunk.source)
+            ]
+            if len(candidates) > 1:
+                sources = sorted(str(chunk.source) for chunk in candidates)
                 raise InputError(
-                    f"the id {identity!r} is that of {len(those)} chunks, of the sources "
+                    f"the id {identity!r} is that of {len(candidates)} chunks, of the sources "
                     f"{sources}; say which with source=..."
                 )
-            if those:
-                chunks[identity] = those[0]
+            if candidates:
+                chunks[identity] = candidates[0]
         if missing := sorted(set(ids) - set(chunks)):
             raise InputError(f"the index has no chunks {missing}; add them first, or give others")
         return chunks

@@ -101,20 +101,20 @@ class QuestionSearch:
             hits = self.passages.search_batch(searches, depth, filter=filter, options=whole)
         kinds: list[Kind] = ["question"] if how.use_questions else []
         kinds += ["feedback"] if how.use_feedback else []
-        found: list[list[Scored]] = [[] for _ in searches]
+        scored: list[list[Scored]] = [[] for _ in searches]
         for kind in kinds:  # each by itself, so that many of one do not crowd out the other
-            for pairs, alike in zip(found, self._alike(searches, depth, kind, how), strict=True):
+            for pairs, alike in zip(scored, self._alike(searches, depth, kind, how), strict=True):
                 pairs.extend(alike)
-        named = dict.fromkeys(record.chunk for pairs in found for record, _ in pairs)
+        named = dict.fromkeys(record.chunk for pairs in scored for record, _ in pairs)
         chunks = self.chunks(list(named), filter)
         results = []
-        for texts, each, pairs in zip(searches, hits, found, strict=True):
+        for texts, passage_hits, pairs in zip(searches, hits, scored, strict=True):
             current = [
                 (replace(record, source=chunk.source), cosine)
                 for record, cosine in pairs
                 for chunk in current_chunks(record, chunks)
             ]
-            merged = merge(each, current, chain.from_iterable(chunks.values()), how)
+            merged = merge(passage_hits, current, chain.from_iterable(chunks.values()), how)
             shown = merged[options.offset : options.offset + k]
             if not cut.isdisjoint(text.text for text in texts):
                 shown = [replace(hit, query_cut=True) for hit in shown]
@@ -185,5 +185,5 @@ class QuestionSearch:
 
 def current_chunks(record: QuestionRecord, chunks: ChunksById) -> list[Chunk]:
     """Return the chunks of a record that have the text that it was made for."""
-    those = chunks.get(record.chunk, [])
-    return [chunk for chunk in those if record.belongs_to(chunk) and record.is_current(chunk)]
+    same_id = chunks.get(record.chunk, [])
+    return [chunk for chunk in same_id if record.belongs_to(chunk) and record.is_current(chunk)]

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.typed import check_fields
 from trivec.chat.languages import Language, language_of, missing_texts, told
+from trivec.chat.lists import without_bullet
 from trivec.chat.replies import json_values, one_line, plain_reply, said_in
+from trivec.chat.wrapping import unwrapped
 from trivec.errors import InputError, ModelError
 from trivec.protocols import ChatModel
 from trivec.questions.prompts import (
@@ -32,10 +35,15 @@ __all__ = ["QuestionPrompts", "QuestionWriter", "WrittenQuestions", "parse_quest
 SHORTEST_QUESTION, LONGEST_QUESTION = 4, 200
 """Characters; what is shorter says too little, what is longer is not a question."""
 
-_BULLETS = re.compile(r"^(?:\s*(?:[-*•·]|Q?\(?\d{1,3}[.)、:：]))+\s*", re.IGNORECASE)
-_QUOTED = re.compile(r'"([^"\n]*[?？])"')
-_QUOTES = " \t\"'`“”‘’「」『』《》[],，"
-_QUESTION_MARKS = ("?", "？")
+_LABEL = re.compile(
+    r"[\s*#]{0,9}(?:Q|question|问题|問題|質問|질문)\s?\d{0,3}[*\s]{0,3}[.)、:：][*\s]{0,3}(?!\d)",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"[\s*]{0,9}\(?\d{1,3}[.)、:：][*\s]{0,3}(?!\d)")
+_TAG = re.compile(r"</?(?:questions?|q|item|li|[uo]l|p|br)/?>", re.IGNORECASE)
+_QUOTED = re.compile(r'"([^"\n]*[?？؟])"')
+_ASKS = re.compile(r"(?:[?？؟]|か[。．.]?|까[.。]?|나요[.。]?)$")
+_ANOTHER = re.compile(r"(?<=[?؟])\s{1,9}(?=[\w¿])|(?<=？)\s{0,9}(?=\w)")
 _LEANS_ON_THE_PASSAGE = re.compile(
     r"\b(?:the|this|that|above)\s+(?:passage|text|article|document|paragraph|excerpt|author)\b"
     r"|本文|文中|文章|上文|原文|这段|该段|这篇|资料中|資料中|这份资料",
@@ -66,6 +74,7 @@ class QuestionPrompts:
     refinement: Mapping[Language, str] = field(default_factory=lambda: REFINE_INSTRUCTIONS)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_least("per_chunk", self.per_chunk, 1)
         for name, instructions in (("draft", self.draft), ("refinement", self.refinement)):
             if missing := missing_texts(instructions, self.language):
@@ -124,15 +133,15 @@ class QuestionWriter:
         # more than are kept, for the second pass to choose from
         count = prompts.per_chunk * 2 if prompts.refine else prompts.per_chunk
         replies = [self._ask(draft_messages(_told(prompts.draft, language), passage, count))]
-        found = _read(replies[-1])
-        if prompts.refine and (drafted := _kept(found, count)):
+        texts = _read(replies[-1])
+        if prompts.refine and (drafted := _kept(texts, count)):
             asked = _told(prompts.refinement, language)
             replies.append(self._ask(refine_messages(asked, passage, drafted, prompts.per_chunk)))
-            found = _read(replies[-1])
-        questions = tuple(_kept(found, prompts.per_chunk))
+            texts = _read(replies[-1])
+        questions = tuple(_kept(texts, prompts.per_chunk))
         return WrittenQuestions(
             questions,
-            len(found) - len(questions),
+            len(texts) - len(questions),
             sum(reply.input_tokens or 0 for reply in replies),
             sum(reply.output_tokens or 0 for reply in replies),
         )
@@ -145,8 +154,8 @@ def parse_questions(reply: str, *, limit: int) -> tuple[str, ...]:
     """Read questions from whatever form a model wrote them in.
 
     Thoughts and code fences are dropped. Then the first JSON value that holds a list of texts
-    counts; without one, quoted questions, else lines that end in a question mark, without their
-    numbers and bullets.
+    counts; without one, quoted questions, else lines that ask, without their numbers and bullets;
+    else the items of a list.
 
     Args:
         reply: what the model wrote.
@@ -181,8 +190,13 @@ def _found(reply: str) -> list[str]:
     for value in json_values(text):
         if (listed := _texts(value)) is not None:
             return listed
-    lines = (_BULLETS.sub("", line.strip().strip(_QUOTES)) for line in text.splitlines())
-    asking = [line for line in lines if line.endswith(_QUESTION_MARKS)]
+    lines = [
+        line for raw in _TAG.sub("\n", text).splitlines() for line in _ANOTHER.split(raw) if line
+    ]
+    items = [(_question(line), line) for line in lines]
+    asking = [question for question, _ in items if _ASKS.search(question)]
+    # a list may do without the marks
+    asking = asking or [question for question, line in items if question != unwrapped(line)]
     questions = _QUOTED.findall(text) or asking  # quoted: of JSON that was cut off
     if not questions:
         raise ModelError(
@@ -192,23 +206,32 @@ def _found(reply: str) -> list[str]:
     return questions
 
 
+def _question(line: str) -> str:
+    """Return the text of a line without its bullet, number and label."""
+    text = without_bullet(unwrapped(line))
+    for dress in (_NUMBER, _LABEL):
+        match = dress.match(text)
+        text = text if match is None else text[match.end() :]
+    return unwrapped(text)
+
+
 def _texts(value: Any) -> list[str] | None:
     """Return the texts in a list, or in the list that an object holds."""
     if isinstance(value, dict):
         held = (value.get("questions"), *value.values())
-        value = next((each for each in held if isinstance(each, list)), None)
+        value = next((item for item in held if isinstance(item, list)), None)
     if not isinstance(value, list):
         return None
-    texts = [each.get("question") if isinstance(each, dict) else each for each in value]
-    found = [each for each in texts if isinstance(each, str)]
-    return found if found or not value else None
+    texts = [item.get("question") if isinstance(item, dict) else item for item in value]
+    questions = [text for text in texts if isinstance(text, str)]
+    return questions if questions or not value else None
 
 
-def _kept(found: Iterable[str], limit: int) -> list[str]:
+def _kept(questions: Iterable[str], limit: int) -> list[str]:
     """Return the first distinct questions that may be kept."""
     kept: dict[str, str] = {}
-    for text in found:
-        question = one_line(text).strip(_QUOTES)
+    for text in questions:
+        question = unwrapped(one_line(text))
         meaning = re.sub(r"[\W_]+", "", question).casefold()
         fits = SHORTEST_QUESTION <= len(question) <= LONGEST_QUESTION
         if fits and meaning and not _LEANS_ON_THE_PASSAGE.search(question):

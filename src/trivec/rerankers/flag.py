@@ -10,6 +10,7 @@ from trivec._models.batching import Batching, token_budget
 from trivec._models.folder import HubOptions, locate_folder
 from trivec._runtime.checks import Precision, check_choice, check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
 from trivec.rerankers.classifier import EXPECTED, Classifier, ClassifierFolder, inspect_folder
 from trivec.rerankers.pairs import PairLengths, PairTokenizer
@@ -56,6 +57,7 @@ class FlagRerankerOptions:
     local_files_only: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("precision", self.precision, Precision)
         check_least("max_length", self.max_length, 3)
         if self.max_batch_tokens is not None:
@@ -85,6 +87,7 @@ class FlagReranker:
         >>> reranker.score("What is BGE-M3?", ["BGE-M3 is an embedding model.", "Hello."])
     """
 
+    @checked
     def __init__(self, model: str | Path, *, options: FlagRerankerOptions | None = None) -> None:
         self._model = model
         self._options = options or FlagRerankerOptions()
@@ -116,6 +119,7 @@ class FlagReranker:
         """Load the model now rather than at the first score."""
         self._tokenizer()
 
+    @checked
     def score(self, query: str, passages: Sequence[str]) -> list[float]:
         """Return the logit of every passage, in their order, higher is better; [] for none.
 

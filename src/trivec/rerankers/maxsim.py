@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trivec._runtime.typed import checked
 from trivec.colbert import max_sim
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
@@ -24,6 +25,7 @@ class MaxSimReranker:
         encoder: an encoder with a ColBERT head; its model is loaded at the first score.
     """
 
+    @checked
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
 
@@ -32,6 +34,7 @@ class MaxSimReranker:
         """The encoder that computes the ColBERT vectors."""
         return self._encoder
 
+    @checked
     def score(self, query: str, passages: Sequence[str]) -> list[float]:
         """Return a score for every passage, in their order, higher is better; [] for none.
 
@@ -40,8 +43,6 @@ class MaxSimReranker:
         Raises:
             InputError: ``passages`` is one text, or the encoder has no ColBERT head.
         """
-        if isinstance(passages, str):
-            raise InputError("passages is one text; give a list")
         if not passages:
             return []
         if "colbert" not in self._encoder.info.heads:
@@ -51,8 +52,8 @@ class MaxSimReranker:
             )
         distinct = list(dict.fromkeys(passages))
         asked = self._encoder.encode_queries([query], heads=("colbert",))[0].colbert
-        found = self._encoder.encode_documents(distinct, heads=("colbert",))
-        rows = [encoding.colbert for encoding in found if encoding.colbert is not None]
+        encodings = self._encoder.encode_documents(distinct, heads=("colbert",))
+        rows = [encoding.colbert for encoding in encodings if encoding.colbert is not None]
         if asked is None or len(rows) < len(distinct):
             raise ModelError("the encoder gave no colbert vectors, though its info lists them")
         scores: list[float] = (max_sim(asked, rows) / max(len(asked), 1)).tolist()

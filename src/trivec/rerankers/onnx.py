@@ -22,6 +22,7 @@ from trivec._models.onnx_session import Session, SessionOptions, shared_session
 from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
 from trivec.rerankers.classifier import EXPECTED, inspect_folder
 from trivec.rerankers.conversion import reranker_place, reranker_source
@@ -78,6 +79,7 @@ class OnnxRerankerOptions:
     hub: HubOptions = field(default_factory=HubOptions)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("precision", self.precision, OnnxPrecision)
         check_choice("int8_weights", self.int8_weights, Int8Weights)
         least = {"threads": 0, "max_batch_tokens": 1}
@@ -105,6 +107,7 @@ class OnnxReranker:
         >>> reranker.score("What is BGE-M3?", ["BGE-M3 is an embedding model.", "Hello."])
     """
 
+    @checked
     def __init__(self, model: str | Path, *, options: OnnxRerankerOptions | None = None) -> None:
         self._given = model
         self._options = options or OnnxRerankerOptions()
@@ -148,6 +151,7 @@ class OnnxReranker:
         self._session()
         self._tokenizer()
 
+    @checked
     def score(self, query: str, passages: Sequence[str]) -> list[float]:
         """Return the logit of every passage, in their order, higher is better; [] for none.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trivec._runtime.checks import check_least, check_number
+from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Reranker
 
@@ -42,6 +43,7 @@ class RankingOptions:
     retrieval_weight: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_least("top_n", self.top_n, 0, or_none=True)
         if self.normalize and self.threshold is not None and not 0 <= self.threshold <= 1:
             raise InputError(f"threshold={self.threshold}; a probability lies between 0 and 1")
@@ -51,6 +53,7 @@ class RankingOptions:
 KEEP_ALL = RankingOptions()
 
 
+@checked
 def rank(
     reranker: Reranker,
     query: str,
@@ -91,7 +94,7 @@ def rank(
     order = scores
     if weight and retrieved is not None:
         pairs = zip(_standardised(scores), _standardised(retrieved), strict=True)
-        order = [score + weight * found for score, found in pairs]
+        order = [score + weight * retrieved for score, retrieved in pairs]
     if options.normalize:
         scores = [logistic(score) for score in scores]
     best_first = sorted(range(len(order)), key=order.__getitem__, reverse=True)

@@ -51,5 +51,8 @@ def score_pairs(
     windows: list[list[float]] = [[] for _ in distinct]
     for pair, logit in zip(pairs, logits, strict=True):
         windows[pair.passage].append(logit)
-    scores = {passage: max(found) for passage, found in zip(distinct, windows, strict=True)}
+    scores = {
+        passage: max(window_scores)
+        for passage, window_scores in zip(distinct, windows, strict=True)
+    }
     return [scores[passage] for passage in passages]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trivec._runtime.typed import check_fields
 from trivec.chat.languages import Language, in_language, told
 
 __all__ = [
@@ -39,6 +40,9 @@ class RewriteExample:
     keywords: tuple[str, ...]
     sub_questions: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 KEYWORD_INSTRUCTIONS: Mapping[Language, str] = {
@@ -187,7 +191,7 @@ def _asked(question: str, terms: Sequence[str], language: Language) -> str:
 
 
 def _answered(example: RewriteExample, offered: Sequence[str], prompt: KeywordPrompt) -> str:
-    chosen = [term for term in offered if any(term in each for each in example.keywords)]
+    chosen = [term for term in offered if any(term in keyword for keyword in example.keywords)]
     keywords = chosen if offered else example.keywords
     reply = {"keywords": list(keywords[: prompt.max_keywords])}
     if prompt.max_sub_questions:

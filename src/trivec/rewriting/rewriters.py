@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from trivec._runtime.checks import check_choice, check_least, check_number
+from trivec._runtime.typed import check_fields, checked
 from trivec.arms import LEXICAL, SEMANTIC
 from trivec.chat.languages import Language, language_of, missing_texts
 from trivec.chat.replies import parse_keywords, parse_reply, said_in
@@ -57,8 +58,8 @@ RewriteErrorMode: TypeAlias = Literal["raise", "question"]
 class RewriteWeights:
     """What each text of a rewritten question counts.
 
-    The defaults were chosen by measurement (benchmarks/README.md). Weights that differ from each
-    other need ``fusion="rrf"`` or ``"linear"``; distribution-based fusion takes none.
+    The defaults were chosen by measurement (benchmarks/README.md). Distribution-based fusion takes
+    no weights that differ from each other; the others do.
 
     Attributes:
         question: the question as it was asked, in the arms that match meaning.
@@ -72,6 +73,7 @@ class RewriteWeights:
     sub_questions: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_number("question", self.question, above=0)  # the question stays
         check_number("keywords", self.keywords, least=0)
         check_number("sub_questions", self.sub_questions, least=0)
@@ -120,7 +122,7 @@ class Rewrite:
         """
         weights = self.weights
         subs = self.sub_questions if weights.sub_questions else ()
-        parts = [QueryText(each, weight=weights.sub_questions) for each in subs]
+        parts = [QueryText(sub_question, weight=weights.sub_questions) for sub_question in subs]
         if not self.keywords or not weights.keywords:
             return (QueryText(self.question, weight=weights.question), *parts)
         worded = " ".join((self.question, *self.keywords))
@@ -179,6 +181,7 @@ class KeywordRewriter:
         ('lactose intolerance', 'lactase deficiency', 'abdominal pain', 'dairy')
     """
 
+    @checked
     def __init__(
         self,
         chat: ChatModel | AsyncChatModel,
@@ -214,6 +217,7 @@ class KeywordRewriter:
         self._on_error = on_error
         self._cache: MutableMapping[str, str] = RecentReplies() if cache is None else cache
 
+    @checked
     def rewrite(self, question: str) -> Rewrite:
         """Return the question with its keywords.
 
@@ -242,6 +246,7 @@ class KeywordRewriter:
             self._cache[asking.digest] = text
         return self._read(text, asking)
 
+    @checked
     async def arewrite(self, question: str) -> Rewrite:
         """Return the question with its keywords; see :meth:`rewrite`."""
         if not isinstance(self._chat, AsyncChatModel):
@@ -317,6 +322,7 @@ class FeedbackRewriter:
         InputError: ``max_keywords`` is less than 1.
     """
 
+    @checked
     def __init__(
         self,
         vocabulary: CorpusVocabulary,
@@ -329,6 +335,7 @@ class FeedbackRewriter:
         self._max_keywords = max_keywords
         self._weights = weights
 
+    @checked
     def rewrite(self, question: str) -> Rewrite:
         """Return the question with words of the passages that it finds.
 
@@ -336,11 +343,14 @@ class FeedbackRewriter:
             InputError: the question is blank.
         """
         _require_words(question)
-        found = self._vocabulary.look_up(question)
-        words = found.words[: self._max_keywords]
+        entries = self._vocabulary.look_up(question)
+        words = entries.words[: self._max_keywords]
         source: KeywordSource = "corpus" if words else "question"
-        return Rewrite(question, words, source=source, covered=found.covered, weights=self._weights)
+        return Rewrite(
+            question, words, source=source, covered=entries.covered, weights=self._weights
+        )
 
+    @checked
     async def arewrite(self, question: str) -> Rewrite:
         """Return the question with words of the passages that it finds, searching in a thread."""
         return await asyncio.to_thread(self.rewrite, question)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from trivec._runtime.checks import check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.typed import checked
 from trivec.arms import DENSE, LEXICAL
 from trivec.bm25 import Bm25Analyzer
 from trivec.errors import InputError
@@ -90,6 +91,7 @@ class CorpusVocabulary:
         InputError: a number that is too small, or an index without a dense arm.
     """
 
+    @checked
     def __init__(
         self,
         index: HybridIndex,
@@ -117,6 +119,7 @@ class CorpusVocabulary:
         self._analyzer = binding_of(index).analyzer or Bm25Analyzer()
         self._frequencies = Lazy(self._read_frequencies)
 
+    @checked
     def look_up(self, question: str) -> CorpusTerms:
         """Return the words that stand out in what the question finds, its own left out.
 
@@ -154,7 +157,7 @@ class CorpusVocabulary:
             for term, weight in weights.items()
             if term not in asked
         ]
-        return tuple(sorted(scored, key=lambda each: (-each.weight, each.word))[: self._count])
+        return tuple(sorted(scored, key=lambda word: (-word.weight, word.word))[: self._count])
 
     def _read_frequencies(self) -> _Frequencies:
         chunks = islice(self._index.chunks(self._filter), self._sample)

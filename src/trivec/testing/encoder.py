@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.typed import checked
 from trivec.encoders.arguments import check_arguments
 from trivec.errors import InputError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, FloatArray, Head, SparseVector
@@ -58,6 +59,7 @@ class FakeEncoder:
         (64,)
     """
 
+    @checked
     def __init__(
         self,
         dim: int = 64,
@@ -99,18 +101,21 @@ class FakeEncoder:
             max_length=self._max_length,
         )
 
+    @checked
     def encode_documents(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
     ) -> list[Encoding]:
         """Encode passages, one counted forward for all heads."""
         return self._encode(texts, heads)
 
+    @checked
     def encode_queries(
         self, texts: Sequence[str], *, heads: Sequence[Head] = ALL_HEADS
     ) -> list[Encoding]:
         """Encode queries, exactly as passages."""
         return self._encode(texts, heads)
 
+    @checked
     def encode_long(
         self,
         document: str,
@@ -127,6 +132,7 @@ class FakeEncoder:
         whole, *parts = self._encode([document, *(document[a:b] for a, b in spans)], ALL_HEADS)
         return [self._in_context(part, whole, heads) for part in parts]
 
+    @checked
     def decode_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the text of sparse indices; those this encoder never made are ``<unknown>``."""
         with self._lock:

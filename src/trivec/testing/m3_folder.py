@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trivec._runtime.dependencies import unavailable
+from trivec._runtime.typed import checked
 from trivec.testing.backbone import Backbone, save_tokenizer
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["build_tiny_m3"]
 
 
+@checked
 def build_tiny_m3(
     folder: Path,
     *,

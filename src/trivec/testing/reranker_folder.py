@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from trivec._runtime.dependencies import unavailable
+from trivec._runtime.typed import checked
 from trivec.testing.backbone import Backbone, save_tokenizer
 
 __all__ = ["build_tiny_reranker"]
 
 
+@checked
 def build_tiny_reranker(
     folder: Path,
     *,

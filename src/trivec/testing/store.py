@@ -13,6 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
+from trivec._runtime.typed import checked
 from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
 from trivec.fusion import fuse
 from trivec.query import Filter, StoreQuery
@@ -50,6 +51,7 @@ class MemoryStore:
         self._require_open()
         return self._schema
 
+    @checked
     def create(self, schema: Schema) -> None:
         """Take the schema.
 
@@ -60,11 +62,13 @@ class MemoryStore:
             raise CollectionError("the store was created already; build a new MemoryStore")
         self._schema = schema
 
+    @checked
     def describe(self, schema: Schema) -> None:
         """Replace the description."""
         self._existing_schema()
         self._schema = schema
 
+    @checked
     def ensure_payload_indexes(
         self,
         indexes: Mapping[str, str],  # noqa: ARG002  # as the protocol has it
@@ -77,6 +81,7 @@ class MemoryStore:
         """Return every vector of the store by name."""
         return {spec.name: spec for spec in self._existing_schema().written.values()}
 
+    @checked
     def create_vector(self, spec: VectorSpec) -> None:
         """Add a named vector; points get it by the schema, so there is nothing to make.
 
@@ -86,6 +91,7 @@ class MemoryStore:
         if self.vectors().get(spec.name, spec) != spec:
             raise StoreError(f"there is another vector {spec.name!r}; choose a name of its own")
 
+    @checked
     def upsert(self, points: Sequence[Point]) -> None:
         """Insert points or replace them whole.
 
@@ -107,6 +113,7 @@ class MemoryStore:
         with self._lock:
             self._points |= {point.id: point for point in stored}
 
+    @checked
     def update_vectors(
         self,
         vectors: Mapping[PointId, Mapping[str, Vector]],
@@ -120,7 +127,7 @@ class MemoryStore:
             StoreError: a point does not exist; the others were written.
         """
         schema = self._existing_schema()
-        points = [Point(_canonical(key), each, {}) for key, each in vectors.items()]
+        points = [Point(_canonical(key), vector, {}) for key, vector in vectors.items()]
         schema.require_valid(points)
         kinds = {spec.name: spec for spec in schema.written.values()}
         with self._lock:
@@ -128,11 +135,14 @@ class MemoryStore:
             for point in points:
                 if point.id in passing:
                     old = self._points[point.id]
-                    fresh = {name: _kept(each, kinds[name]) for name, each in point.vectors.items()}
+                    fresh = {
+                        name: _kept(vector, kinds[name]) for name, vector in point.vectors.items()
+                    }
                     self._points[point.id] = Point(point.id, {**old.vectors, **fresh}, old.payload)
             if missing := [point.id for point in points if point.id not in self._points]:
                 raise StoreError(f"there are no points {missing} to give vectors to")
 
+    @checked
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
         """Replace the payload of existing points, vectors untouched.
 
@@ -149,12 +159,14 @@ class MemoryStore:
                     raise StoreError(f"there is no point {identity!r} to give a payload to")
                 self._points[point.id] = Point(point.id, point.vectors, _json(payload))
 
+    @checked
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches; one list of results for each, best first."""
         schema = self._existing_schema()
         with self._lock:
             return [self._query(query, schema) for query in queries]
 
+    @checked
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
@@ -168,6 +180,7 @@ class MemoryStore:
                 if identity in self._points
             ]
 
+    @checked
     def scroll(
         self,
         *,
@@ -182,10 +195,11 @@ class MemoryStore:
         start = None if offset is None else _order(_canonical(offset))
         with self._lock:
             passing = sorted(self._passing(filter), key=_order)
-            rest = [each for each in passing if start is None or _order(each) >= start]
-            page = [_stored(self._points[each], with_vectors) for each in rest[:limit]]
+            rest = [point_id for point_id in passing if start is None or _order(point_id) >= start]
+            page = [_stored(self._points[point_id], with_vectors) for point_id in rest[:limit]]
         return page, rest[limit] if len(rest) > limit else None
 
+    @checked
     def delete(self, *, ids: Sequence[PointId] | None = None, filter: Filter | None = None) -> None:
         """Delete by ids or by filter; exactly one is given."""
         if (ids is None) == (filter is None):
@@ -196,6 +210,7 @@ class MemoryStore:
             for identity in list(gone):
                 self._points.pop(identity, None)
 
+    @checked
     def count(self, filter: Filter | None = None) -> int:
         """Return the exact number of points."""
         self._existing_schema()
@@ -206,6 +221,7 @@ class MemoryStore:
         """Do nothing: there is no index."""
         self._require_open()
 
+    @checked
     def sibling(self, name: str) -> MemoryStore:
         """Return another store, the same one for the same name while that is open."""
         with self._lock:
@@ -249,14 +265,14 @@ class MemoryStore:
         if isinstance(plan.root, Lookup):
             candidates = _union(rankings) if plan.sources else scope
             root = Lookup(
-                plan.root.using, plan.root.vector, query.limit + query.offset, plan.root.threshold
+                plan.root.using, plan.root.vector, query.most + query.offset, plan.root.threshold
             )
             ranking = self._look_up(root, candidates, schema)
         else:
             ranking = fuse(plan.root, rankings)
         return [
             _stored(self._points[identity], query.with_vectors, score)
-            for identity, score in ranking[query.offset : query.offset + query.limit]
+            for identity, score in ranking[query.offset : query.offset + query.most]
         ]
 
     def _look_up(self, lookup: Lookup, scope: Sequence[PointId], schema: Schema) -> Ranking:

@@ -9,6 +9,7 @@ from trivec.types.searches import (
     Hit,
     MatchedTerm,
     QueryText,
+    ScorePart,
     SearchOptions,
     SearchOverrides,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "PointId",
     "QueryText",
     "Refusal",
+    "ScorePart",
     "SearchOptions",
     "SearchOverrides",
     "SparseVector",

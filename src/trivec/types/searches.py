@@ -7,11 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from trivec._runtime.checks import check_choice, check_least, check_number
+from trivec._runtime.typed import check_fields
 from trivec.fusion import FusionName
 from trivec.types.passages import Chunk
 from trivec.types.vectors import Vector
 
-__all__ = ["ColbertMode", "Hit", "MatchedTerm", "QueryText", "SearchOptions", "SearchOverrides"]
+__all__ = [
+    "ColbertMode",
+    "Hit",
+    "MatchedTerm",
+    "QueryText",
+    "ScorePart",
+    "SearchOptions",
+    "SearchOverrides",
+]
 
 ColbertMode: TypeAlias = Literal["rescore", "fuse"]
 """What ColBERT vectors do in a search; see :class:`SearchOptions`."""
@@ -34,6 +43,9 @@ class QueryText:
     weight: float = 1.0
     vectors: Mapping[str, Vector] = field(default_factory=dict, compare=False)
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
@@ -42,8 +54,9 @@ class SearchOptions:
     Attributes:
         arms: which arms take part and with what weight; names alone mean weight 1.
             None: every arm that the collection has.
-        fusion: ``rrf`` (reciprocal rank fusion), ``dbsf`` (distribution-based score fusion, takes
-            no weights) or ``linear`` (weighted sum of exact scores, the paper's M3 weights).
+        fusion: ``adaptive`` (every arm weighed for each query by what it could match), ``rrf``
+            (reciprocal rank fusion), ``dbsf`` (distribution-based score fusion, takes no weights)
+            or ``linear`` (weighted sum of exact scores, the paper's M3 weights).
         rrf_k: the constant of RRF as Qdrant counts it, from rank 0, and its default; the 60 of the
             literature is 61 here.
         prefetch_k: candidates taken from every arm; raised to ``k + offset`` where smaller.
@@ -53,11 +66,13 @@ class SearchOptions:
         thresholds: the least score of an arm's candidates, by arm. Fused scores have none.
         mmr_lambda: maximal marginal relevance: 1 is relevance alone, 0 diversity alone.
         mmr_candidates: how many results MMR chooses from.
-        explain: give every hit the exact score of each arm and its matched terms.
+        explain: give every hit the exact score of each arm, its matched terms, and under
+            ``adaptive`` the parts of its score. The log names the keys that a filter compares
+            without an index.
     """
 
-    arms: Mapping[str, float] | Sequence[str] | None = None
-    fusion: FusionName = "dbsf"
+    arms: str | Mapping[str, float] | Sequence[str] | None = None
+    fusion: FusionName = "adaptive"
     rrf_k: int = 2
     prefetch_k: int = 100
     colbert: ColbertMode | None = None
@@ -68,6 +83,7 @@ class SearchOptions:
     explain: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("fusion", self.fusion, FusionName)
         check_choice("colbert", self.colbert, ColbertMode, or_none=True)
         check_least("rrf_k", self.rrf_k, 1)
@@ -80,7 +96,7 @@ class SearchOptions:
 class SearchOverrides(TypedDict, total=False):
     """Fields of :class:`SearchOptions` by name, as a search takes them for one call."""
 
-    arms: Mapping[str, float] | Sequence[str] | None
+    arms: str | Mapping[str, float] | Sequence[str] | None
     fusion: FusionName
     rrf_k: int
     prefetch_k: int
@@ -108,6 +124,34 @@ class MatchedTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class ScorePart:
+    """What one arm added to the fused score of a hit, and why no more.
+
+    Attributes:
+        arm: its name.
+        text: the query text that it looked for.
+        weight: what the arm counted for this query; the weights of all parts add up to 1.
+        score: what it added to the hit's score, from 0 to ``weight``.
+        coverage: of a lexical arm: how much of the query the best passage holds, 0 to 1.
+    """
+
+    arm: str
+    text: str
+    weight: float
+    score: float
+    coverage: float | None = None
+
+    @property
+    def why(self) -> str:
+        """Why the arm counted as it did, in words."""
+        if self.coverage is None:
+            return "meaning counts for every query"
+        if not self.coverage:
+            return "no passage has a word of the query"
+        return f"no passage has more than {100 * self.coverage:.0f} % of the query's weight"
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that was found.
 
@@ -118,6 +162,7 @@ class Hit:
         matches: with ``explain``, the shared tokens and words, heaviest first.
         query_cut: True where the query was longer than the model reads; its rest counted for
             BM25 alone.
+        parts: with ``explain`` and adaptive fusion, what every arm added; they add up to the score.
     """
 
     chunk: Chunk
@@ -125,6 +170,7 @@ class Hit:
     arms: Mapping[str, float] = field(default_factory=dict)
     matches: tuple[MatchedTerm, ...] = ()
     query_cut: bool = False
+    parts: tuple[ScorePart, ...] = ()
 
     @property
     def id(self) -> str:

@@ -9,6 +9,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from trivec._runtime.checks import shown
+from trivec._runtime.typed import checked
+from trivec.errors import InputError
+
 __all__ = ["ALL_HEADS", "EncoderInfo", "Encoding", "FloatArray", "Head", "SparseVector", "Vector"]
 
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -34,6 +38,7 @@ class SparseVector:
     values: FloatArray
 
     @classmethod
+    @checked
     def from_mapping(cls, weights: Mapping[int, float]) -> SparseVector:
         """Build from ``{index: weight}``."""
         order = sorted(weights)
@@ -46,13 +51,17 @@ class SparseVector:
         """Return ``{index: weight}`` in Python numbers."""
         return dict(zip(self.indices.tolist(), self.values.tolist(), strict=True))
 
+    @checked
     def dot(self, other: SparseVector) -> float:
         """Return the dot product with another sparse vector."""
+        if not isinstance(other, SparseVector):
+            raise InputError(f"other={shown(other)}; allowed: SparseVector")
         _, places, other_places = np.intersect1d(
             self.indices, other.indices, assume_unique=True, return_indices=True
         )
         return float(np.dot(self.values[places], other.values[other_places]))
 
+    @checked
     def top(self, count: int) -> SparseVector:
         """Return the ``count`` heaviest entries, still sorted by index."""
         if count >= len(self.indices):

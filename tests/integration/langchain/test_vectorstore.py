@@ -428,3 +428,10 @@ def test_a_servers_key_is_not_shown():
     store = TrivecVectorStore.open(client, FakeEncoder(), collection_name="kb")
     assert "sk-very-secret" not in repr(store) + repr(TrivecRetriever(index=store.index))
     client.close()
+
+
+@pytest.mark.parametrize("name", ["k", "fetch_k", "lambda_mult"])
+@pytest.mark.parametrize("value", ["5", [1], None, object()])
+def test_a_number_of_diversity_that_is_none(store, name, value):
+    with pytest.raises(InputError, match=f"{name}="):
+        store.max_marginal_relevance_search("tea", **{name: value})

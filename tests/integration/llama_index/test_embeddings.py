@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 from llama_index.core.schema import MetadataMode, TextNode
@@ -9,6 +11,7 @@ from llama_index.core.storage.kvstore import SimpleKVStore
 
 from llama_index_trivec import BGEM3Embedding, BGEM3SparseEmbedding
 from trivec.encoders import MemoEncoder
+from trivec.testing import FakeEncoder
 
 TEXTS = ["green tea is a warm drink", "a red car", "猫在沙发上睡觉"]
 
@@ -89,6 +92,36 @@ def test_llama_indexs_own_cache(encoder):
     first = model.get_text_embedding("tea")
     assert model.get_text_embedding("tea") == first
     assert model.embeddings_cache.get("tea", collection="embeddings") is not None
+
+
+class Instructed(FakeEncoder):
+    """An encoder whose queries carry an instruction, as E5's do."""
+
+    calls = 0
+
+    def encode_documents(self, *given, **more):
+        self.calls += 1
+        return super().encode_documents(*given, **more)
+
+    def encode_queries(self, texts, **more):
+        self.calls += 1
+        return super().encode_queries([f"query: {text}" for text in texts], **more)
+
+
+def test_llama_indexs_own_cache_tells_a_query_from_a_passage():
+    encoder = Instructed()
+    model = BGEM3Embedding(encoder, embeddings_cache=SimpleKVStore())
+    plain = BGEM3Embedding(encoder)
+    assert model.get_text_embedding("tea") == plain.get_text_embedding("tea")
+    assert model.get_query_embedding("tea") == plain.get_query_embedding("tea")
+    assert model.get_query_embedding("tea") != model.get_text_embedding("tea")
+    assert asyncio.run(model.aget_query_embedding("ginger")) == plain.get_query_embedding("ginger")
+    assert asyncio.run(model.aget_text_embedding("ginger")) == plain.get_text_embedding("ginger")
+    calls = encoder.calls
+    again = BGEM3Embedding(encoder, embeddings_cache=model.embeddings_cache._store)
+    assert again.get_query_embedding("ginger") == plain.get_query_embedding("ginger")
+    assert again.get_text_embedding_batch(["tea"]) == [plain.get_text_embedding("tea")]
+    assert encoder.calls == calls
 
 
 def test_events_name_the_model_and_nothing_is_loaded_before(encoder):

@@ -20,7 +20,7 @@ from qdrant_client import AsyncQdrantClient, QdrantClient, models
 from tests.integration.llama_index.corpus import NAMES, TEXTS, make_node
 
 from llama_index_trivec import BGEM3Embedding, TrivecRetriever, TrivecVectorStore
-from trivec import FilterError, HybridIndex, InputError, SearchOptions
+from trivec import FilterError, HybridIndex, InputError, SearchOptions, TrivecError
 from trivec.stores import AsyncServerStore
 from trivec.testing import FakeEncoder
 
@@ -236,3 +236,58 @@ async def test_twenty_queries_do_not_block_the_loop(open_index, nodes):
     assert [names(each)[0] for each in found] == ["tea"] * 20
     assert beats > 5
     assert longest < 20 * 0.05 / 5
+
+
+def test_deleting_takes_the_id_of_one_document(filled):
+    count = filled.client.count()
+    for given in ({"source": ["tea.md"]}, {"source": "tea.md"}, {}, {"ref_doc_ids": ["a"]}):
+        with pytest.raises(InputError, match=r"ref_doc_id; give the id of one source document"):
+            filled.delete(**given)
+        with pytest.raises(InputError, match=r"ref_doc_id"):
+            asyncio.run(filled.adelete(**given))
+    for document in (["tea.md"], ("tea.md",), {"tea.md"}, {"a": 1}, 1, b"tea.md", object()):
+        with pytest.raises(InputError):
+            filled.delete(document)
+    with pytest.raises(InputError, match="unknown arguments"):
+        filled.delete("tea.md", source="b")
+    assert filled.client.count() == count
+
+
+WRONG = {
+    "query_str": [["tea"], 1, b"tea"],
+    "similarity_top_k": [None, "5", 1.5, [3]],
+    "sparse_top_k": ["5", [3]],
+    "hybrid_top_k": ["5"],
+    "mode": [None, "best", 1, ["default"]],
+    "doc_ids": ["tea.md", 1, [None], [["tea.md"]]],
+    "node_ids": ["tea.md", 1, [None]],
+    "query_embedding": [["a"], "abc", {"a": 1}],
+    "filters": [1, ["a"]],
+}
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_what_a_field_of_a_query_does_not_take(filled, field):
+    for value in WRONG[field]:
+        for mode in ("default", "hybrid"):
+            fields = {"query_str": "tea", "mode": VectorStoreQueryMode(mode), field: value}
+            if field == "filters":
+                asked = VectorStoreQuery(query_str="tea")
+                asked.filters = value
+            else:
+                asked = VectorStoreQuery(**fields)
+            with pytest.raises(TrivecError):
+                filled.query(asked)
+    for value in (None, "tea", {"query_str": "tea"}):
+        with pytest.raises(InputError, match="VectorStoreQuery"):
+            filled.query(value)
+
+
+def test_a_mode_by_its_name_and_a_filter_in_shorthand(filled):
+    by_name = filled.query(VectorStoreQuery(query_str="tea", mode="hybrid", similarity_top_k=1))
+    assert by_name.ids == filled.query(query("tea", "hybrid", 1)).ids
+    [one, *_] = filled.get_nodes()
+    key, value = next(iter(one.metadata.items()))
+    asked = query("tea", "hybrid")
+    asked.filters = {key: value}
+    assert {node.metadata[key] for node in filled.query(asked).nodes} == {value}

@@ -40,8 +40,8 @@ def ordered_items(answer: Any, key: str, count: int) -> list[Any]:
         )
     if any(key not in item for item in data):
         raise ModelError(f"the server's answer lacks {key!r}; check the endpoint of the URL")
-    found = dict(zip(places, (item[key] for item in data), strict=True))
-    return [found[place] for place in range(count)]
+    by_place = dict(zip(places, (item[key] for item in data), strict=True))
+    return [by_place[place] for place in range(count)]
 
 
 def dense_vectors(items: Sequence[Any], dim: int, *, normalize: bool) -> list[FloatArray]:

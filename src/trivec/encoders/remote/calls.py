@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from trivec._runtime.bounding import bounded
 from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
 from trivec._runtime.secrets import Key, original, server_words
 from trivec.errors import InputError, ModelError, ModelUnavailableError
@@ -75,11 +78,13 @@ class RemoteCalls:
         client: makes or returns the HTTP client.
         key: the key, if there is one; it is asked for at every request.
         backoff: how long a request that fails is sent again.
+        timeout: seconds of one whole try; infinite where the client was given.
     """
 
     client: Callable[[], httpx.Client]
     key: Key
     backoff: Backoff
+    timeout: float = math.inf
 
     def post(
         self,
@@ -107,30 +112,43 @@ class RemoteCalls:
         import tenacity
 
         failures = 0
+        told: BaseException | None = None  # by a try before
 
         def is_transient(err: BaseException) -> bool:
-            nonlocal failures
+            nonlocal failures, told
+            told = err if isinstance(err, _StatusError) else told
             failures += isinstance(err, _StatusError) and err.answer.status == 500
             return _is_transient(err) and not (divisible and failures >= TRIES_OF_A_FAILURE)
 
         retrying = tenacity.Retrying(**attempts(self.backoff, is_transient, _wished_wait))
+        end = time.monotonic() + self.backoff.deadline
+
+        def send() -> _Answer:
+            left = max(0.001, end - time.monotonic())
+            try:
+                return bounded(partial(self._send, url, body, end), min(left, self.timeout))
+            except TimeoutError:
+                if told is None or left > self.timeout:
+                    raise
+                raise told from None
+
         try:
-            answer = retrying(self._send, url, body)
-            found = json.loads(answer.body)
+            answer = retrying(send)
+            data = json.loads(answer.body)
         except Exception as err:  # noqa: BLE001  # raised again below, without what it holds
             failure = self._failure(err, url, texts)
         else:
-            if (error := _error_in(found)) is None:
-                return found
+            if (error := _error_in(data)) is None:
+                return data
             raise self._in_body(error, url, texts)
         raise failure
 
-    def _send(self, url: str, body: Mapping[str, Any]) -> _Answer:
+    def _send(self, url: str, body: Mapping[str, Any], end: float) -> _Answer:
         # no local variable holds the key: frames are shown with errors
         with self.client().stream(
             "POST", url, json=dict(body), headers=self._headers()
         ) as response:
-            content = _bounded(response.iter_bytes())
+            content = _bounded(response.iter_bytes(), end)
         answer = _Answer(response.status_code, response.headers, content)
         if not response.is_success:
             raise _StatusError(answer)
@@ -151,7 +169,7 @@ class RemoteCalls:
 
         if isinstance(error, _StatusError):
             return self._of_status(error.answer, url, texts)
-        if isinstance(error, httpx.TimeoutException):
+        if isinstance(error, httpx.TimeoutException | TimeoutError):
             return ModelUnavailableError(
                 f"{url} did not answer in time; raise the timeout, or send fewer tokens at a time"
             )
@@ -229,10 +247,12 @@ def addresses(url: str) -> tuple[str, str]:
     return versioned, versioned.removesuffix("/v1")
 
 
-def _bounded(pieces: Iterable[bytes]) -> bytes:
-    """Return the bytes of an answer, unpacked no further than a limit."""
+def _bounded(pieces: Iterable[bytes], end: float) -> bytes:
+    """Return the bytes of an answer, unpacked no further than a limit, and read no longer."""
     content, size = [], 0
     for piece in pieces:
+        if time.monotonic() > end:  # nobody waits for it any more
+            raise TimeoutError
         size += len(piece)
         if size > LARGEST_ANSWER:
             raise _TooLongError
@@ -255,6 +275,8 @@ def _is_transient(err: BaseException) -> bool:
 
     if isinstance(err, _StatusError):
         return err.answer.status in TRANSIENT_STATUS
+    if isinstance(err, TimeoutError):
+        return True
     return isinstance(err, httpx.TransportError) and not isinstance(err, httpx.UnsupportedProtocol)
 
 

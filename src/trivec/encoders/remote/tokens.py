@@ -91,8 +91,8 @@ class ServerTokens:
         """
         if instruction:
             raise InputError("an instruction needs the model's tokenizer here; give tokenizer=...")
-        found = self._run(self._ids, [encodable(text) for text in texts])
-        return [cut(ids, 1, max_length) for ids in found]
+        token_ids = self._run(self._ids, [encodable(text) for text in texts])
+        return [cut(ids, 1, max_length) for ids in token_ids]
 
     def decode(self, ids: Sequence[int]) -> list[str]:
         """Return the text of single tokens; one that is nothing but a space is ``▁``."""

@@ -5,28 +5,38 @@ from __future__ import annotations
 import csv
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple, TextIO, TypeAlias
 
 from trivec.errors import InputError
 from trivec.ingest.documents import Document, LeftOut, OnLeftOut, ReadOptions
 from trivec.ingest.formats.encodings import encoding_of
-from trivec.ingest.formats.records import Fields
+from trivec.ingest.formats.records import Fields, readable
+from trivec.ingest.formats.table_header import first_row, is_blank, names_columns
 
 __all__ = ["Row", "csv_documents", "table_documents", "unique_names"]
 
 logger = logging.getLogger(__name__)
 
-DELIMITERS = ",;\t|"
+DELIMITERS = "\t;|,"
+"""Those first that stand in no number and little prose; of two that part alike the first wins."""
+
 UNIT_SEPARATOR = "\x1f"
 SAMPLE = 50
+MOST_TITLES = 10
+"""Lines above a table that are passed in the search for its delimiter."""
+
 FIELD_LIMIT = 1 << 27
 """The csv module's own limit, 131,072 characters, is less than a long article."""
 
 LONGEST_ROW = 10_000
 MOST_READ_AGAIN = 1_000_000
 """Lines of one row, and lines of a file that are read again after a broken row."""
+
+
+Parser: TypeAlias = Callable[[Iterable[str]], Iterator[list[str]]]
 
 
 class Row(NamedTuple):
@@ -56,23 +66,38 @@ def csv_documents(path: Path, options: ReadOptions, report: OnLeftOut) -> Iterat
         delimiter = _declared(lines) or (
             "\t" if path.suffix.lower() == ".tsv" else _delimiter(lines.ahead(SAMPLE))
         )
-        rows = _rows(lines, delimiter, lambda where, why: report(LeftOut(path, why, where)))
+        parse = _parser(delimiter, lines.ahead(SAMPLE))
+        rows = _rows(lines, parse, lambda where, why: report(LeftOut(path, why, where)))
         yield from table_documents(path, rows, options, report)
 
 
 def table_documents(
     path: Path, rows: Iterator[Row], options: ReadOptions, report: OnLeftOut
 ) -> Iterator[Document]:
-    """Yield a document for every row of a table below its first, which names the columns.
+    """Yield a document for every row of a table, and for every row above it.
+
+    The first row names the columns, unless it holds values as the rows below do.
 
     Raises:
         InputError: a column that was asked for is not there.
     """
-    header = next((row for row in rows if not _is_blank(row.cells)), None)
-    if header is None:
+    first = list(islice((row for row in rows if not is_blank(row.cells)), SAMPLE))
+    begin = first_row([row.cells for row in first])
+    for row in first[:begin]:
+        words = [readable(cell).strip() for cell in row.cells if cell is not None]
+        text = " ".join(word for word in words if word)
+        yield Document(text, origin={"row": row.number}, where=row.where)
+    table = first[begin:]
+    if not table:
         return
-    names = unique_names(header.cells)
-    fields = Fields.of(names, options.text_columns)
+    header, below = table[0].cells, [row.cells for row in table[1:]]
+    named = options.text_columns is not None or names_columns(header, below)
+    if not named:
+        logger.warning(
+            "%s: its first row holds values, so its columns are called 'column 1' and so on", path
+        )
+    names = unique_names(header if named else [None] * max(map(len, [header, *below])))
+    fields = Fields.of(names, options.text_columns, labelled=named)
     if fields.alone and options.text_columns is None and (beside := fields.beside(names)):
         logger.warning(
             "%s: the column %r alone is searched, and %s are metadata; name more text columns to "
@@ -81,11 +106,11 @@ def table_documents(
             fields.searched[0],
             beside,
         )
-    for row in rows:
-        if _is_blank(row.cells):
+    for row in chain(table[1:] if named else table, rows):
+        if is_blank(row.cells):
             continue
         surplus = row.cells[len(names) :]
-        if not _is_blank(surplus):
+        if not is_blank(surplus):
             width = f"it has {len(row.cells)} cells, and the header names {len(names)} columns"
             report(LeftOut(path, f"{width}; quote the values", row.where))
             continue
@@ -165,27 +190,58 @@ def _declared(lines: _Lines) -> str | None:
 
 
 def _delimiter(sample: Sequence[str]) -> str:
-    """Return what parts as many rows as possible into as many cells as the header has."""
-    best, best_score = UNIT_SEPARATOR, (0.0, 0)
-    for delimiter in DELIMITERS:
-        try:
-            rows = [row for row in csv.reader(sample, delimiter=delimiter) if row]
-        except csv.Error:
-            continue
-        width = len(rows[0]) if rows else 0
-        if width > 1:
-            score = (sum(len(row) == width for row in rows) / len(rows), width)
-            best, best_score = max((best, best_score), (delimiter, score), key=lambda one: one[1])
-    return best
+    """Return what parts as many rows as possible into as many cells as the header has.
+
+    Where it parts no header, the table may begin below some titles.
+    """
+    tables = [sample, *(sample[above:] for above in range(1, min(MOST_TITLES, len(sample)) + 1))]
+    for above, lines in enumerate(tables):
+        best, best_score = UNIT_SEPARATOR, (0.0, 0)
+        for delimiter in DELIMITERS:
+            widths = _widths(lines, delimiter)
+            width = widths[0] if widths else 0
+            if width > 1 and (not above or _is_plain_table(lines, delimiter, widths)):
+                score = (widths.count(width) / len(widths), width)
+                if score > best_score:
+                    best, best_score = delimiter, score
+        if best != UNIT_SEPARATOR:
+            return best
+    return UNIT_SEPARATOR
 
 
-def _rows(lines: _Lines, delimiter: str, report: Callable[[str, str], None]) -> Iterator[Row]:
+def _widths(lines: Sequence[str], delimiter: str) -> list[int]:
+    try:
+        return [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+    except csv.Error:
+        return []
+
+
+def _is_plain_table(lines: Sequence[str], delimiter: str, widths: Sequence[int]) -> bool:
+    """Say whether lines are no prose: all are parted alike, and not by a comma and a space."""
+    return (
+        len(widths) > 1
+        and len(set(widths)) == 1
+        and not any(f"{delimiter} " in line for line in lines)
+    )
+
+
+def _parser(delimiter: str, sample: Sequence[str]) -> Parser:
+    """Return what parts lines into cells; where spaces stand before a quote, they are passed."""
+    spaced = any(f'{delimiter} "' in line for line in sample)
+    return partial(csv.reader, delimiter=delimiter, strict=True, skipinitialspace=spaced)
+
+
+def _rows(
+    lines: _Lines,
+    parse: Parser,
+    report: Callable[[str, str], None],
+) -> Iterator[Row]:
     width = number = 0
     while True:
         lines.begin()
         where = f"line {lines.number + 1}"
         try:
-            cells = next(csv.reader(lines, delimiter=delimiter, strict=True))
+            cells = next(parse(lines))
         except StopIteration:
             return
         except csv.Error as err:
@@ -198,7 +254,7 @@ def _rows(lines: _Lines, delimiter: str, report: Callable[[str, str], None]) -> 
             if not _go_on(lines, where, "a quote in it is not closed", report):
                 return
             continue
-        width = width or len(cells)
+        width = width if width > 1 else len(cells)  # a title above the table has one cell
         yield Row(cells, number, where)
 
 
@@ -210,7 +266,3 @@ def _go_on(lines: _Lines, where: str, reason: str, report: Callable[[str, str], 
         return False
     report(where, f"{reason}; mend the row")
     return True
-
-
-def _is_blank(cells: Sequence[object]) -> bool:
-    return all(cell is None or not str(cell).strip() for cell in cells)

@@ -22,6 +22,12 @@ CHARSET = re.compile(
     rb"""(?:charset|encoding)\s{0,9}=\s{0,9}["']?\s{0,9}([\w:.-]{1,40})""", re.IGNORECASE
 )
 SPACE = re.compile(r"[ \t\r\n\f]+")
+UNSPACED = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U000323af"
+WRAPPED = re.compile(rf"(?<=[{UNSPACED}])[ \t\r\f]*\n[ \t\r\n\f]*(?=[{UNSPACED}])")
+"""A line end within Chinese or Japanese, where a space would part a word."""
+
+POWER = re.compile(r"\s*[-+−]?\d+\s*")
+NUMBER = re.compile(r"\s*-?\d{1,9}\s*")
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 PARAGRAPHS = frozenset(
     [
@@ -139,10 +145,10 @@ class _Layout:
         tag = element.tag
         self._turn(tag)
         if tag in LISTS:
-            self._lists.append(0 if tag == "ol" else None)
+            self._lists.append(_number(element, "start", 1) - 1 if tag == "ol" else None)
         elif tag == "li":
-            self._bullet = self._marker()
-        elif tag == "sup" and (element.text or "").strip().isdigit() and self._after_digit():
+            self._bullet = self._marker(element)
+        elif tag == "sup" and POWER.fullmatch(element.text or "") and self._after_digit():
             self._line.append("^")
         if element.text:
             self._line.append(element.text)
@@ -154,13 +160,13 @@ class _Layout:
         elif tag == "li":
             self._bullet = ""
 
-    def _marker(self) -> str:
+    def _marker(self, item: _Element) -> str:
         indent = "  " * min(len(self._lists) - 1, DEEPEST_LIST)
         number = self._lists[-1] if self._lists else None
         if number is None:
             return f"{indent}- "
-        self._lists[-1] = number + 1
-        return f"{indent}{number + 1}. "
+        number = self._lists[-1] = _number(item, "value", number + 1)
+        return f"{indent}{number}. "
 
     def _after_digit(self) -> bool:
         return bool(self._line) and self._line[-1][-1:].isdigit()
@@ -205,7 +211,7 @@ class _Layout:
         self._break = "\n\n"
 
     def _end_line(self) -> None:
-        text = SPACE.sub(" ", "".join(self._line)).strip(" ")
+        text = _spaced("".join(self._line))
         self._line.clear()
         if not text:
             return
@@ -233,7 +239,7 @@ class _Layout:
         """Return the text of an element on one line."""
         is_leaf = not len(element)  # as most cells of a table are
         text = (element.text or "") if is_leaf else "".join(self._texts(element, parting=" "))
-        return SPACE.sub(" ", text).strip(" ")
+        return _spaced(text)
 
     def _texts(self, element: _Element, parting: str = "\n") -> list[str]:
         from lxml import etree
@@ -251,3 +257,13 @@ class _Layout:
                     texts.append(parting)
                 texts.append(one.tail or "")
         return texts
+
+
+def _spaced(text: str) -> str:
+    """Return a text with single spaces, and none where lines of Han were wrapped."""
+    return SPACE.sub(" ", WRAPPED.sub("", text)).strip(" ")
+
+
+def _number(element: _Element, attribute: str, default: int) -> int:
+    given = element.get(attribute, "")
+    return int(given) if NUMBER.fullmatch(given) else default

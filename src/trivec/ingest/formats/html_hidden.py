@@ -22,6 +22,7 @@ TAGS = frozenset(
 ROLES = frozenset(
     ["navigation", "contentinfo", "search", "menu", "menubar", "dialog", "alertdialog"]
 )
+POPUPS = frozenset(["true", "menu", "dialog", "listbox", "tree", "grid"])
 CLASSES = frozenset(
     [
         *("hidden", "d-none", "is-hidden", "visually-hidden", "visuallyhidden", "sr-only"),
@@ -55,10 +56,12 @@ class Unread:
     Attributes:
         classes: those that the page's own style sheets hide.
         ids: likewise.
+        opened: ids of what a reader opens: tabs' panels, answers below their questions.
     """
 
     classes: frozenset[str] = frozenset()
     ids: frozenset[str] = frozenset()
+    opened: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, page: _Element) -> Unread:
@@ -68,7 +71,7 @@ class Unread:
         for style in page.iter("style"):
             for selector in _hidden_by(style.text or ""):
                 (classes if selector[0] == "." else ids).add(selector[1:])
-        return cls(frozenset(classes), frozenset(ids))
+        return cls(frozenset(classes), frozenset(ids), frozenset(_opened(page)))
 
     def __call__(self, element: _Element) -> bool:
         """Say whether an element is left out, with all that is in it."""
@@ -79,9 +82,12 @@ class Unread:
         attributes = dict(element.items())
         if (not attributes and tag != "dialog") or tag in {"html", "body"}:
             return False
+        role = attributes.get("role", "").strip().lower()
+        if tag != "dialog" and (role == "tabpanel" or attributes.get("id") in self.opened):
+            return role in ROLES
         return (
             _is_hidden(tag, attributes)
-            or attributes.get("role", "").strip().lower() in ROLES
+            or role in ROLES
             or self._by_name(tag, attributes.get("class", ""), attributes.get("id", ""))
         )
 
@@ -97,9 +103,18 @@ class Unread:
         return any(_is_consent(name) for name in (*names, identity) if name)
 
 
+def _opened(page: _Element) -> Iterator[str]:
+    """Yield the ids of what tabs and buttons show; those of navigation open menus."""
+    for attribute in ("aria-selected", "aria-expanded"):
+        for button in page.xpath(f"//*[@{attribute}][not(ancestor-or-self::nav)]"):
+            kind = button.get("aria-haspopup", "false").strip().lower()
+            if kind not in POPUPS:
+                yield from button.get("aria-controls", "").split()
+
+
 def _is_hidden(tag: object, attributes: Mapping[str, str]) -> bool:
     return (
-        "hidden" in attributes
+        attributes.get("hidden", "until-found").strip().lower() != "until-found"
         or (tag == "dialog" and "open" not in attributes)
         or attributes.get("aria-hidden", "").strip().lower() == "true"
         or _hides(attributes.get("style", ""))

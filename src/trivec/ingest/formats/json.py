@@ -16,6 +16,11 @@ from trivec.ingest.formats.records import TEXT_NAMES, Fields, readable
 
 __all__ = ["json_documents", "jsonl_documents"]
 
+LIST_NAMES = frozenset(
+    ["data", "documents", "entries", "hits", "items", "records", "results", "rows", "value"]
+)
+"""What services call the list of records, whatever stands beside it."""
+
 LOOKED_AT = 100
 """Records that decide whether a file has a text field."""
 
@@ -45,15 +50,38 @@ def json_documents(path: Path, options: ReadOptions, report: OnLeftOut) -> Itera
     Raises:
         InputError: it is not JSON, or its encoding is not sure.
     """
-    value = _parsed(read_text(path, options.encoding).removeprefix("\ufeff"))
+    text = read_text(path, options.encoding).removeprefix("\ufeff")
+    try:
+        value = _parsed(text)
+    except InputError:
+        if not _holds_lines(text):
+            raise
+        yield from jsonl_documents(path, options, report)
+        return
     records, shared = _list_of_records(value, options)
     if records is not None:
+        plain = {name: one for name, one in shared.items() if not isinstance(one, (Mapping, list))}
+        _refuse_no_value(shared)
         numbered = _numbered(path, records, report)
-        yield from _documents(path, numbered, options, report, shared)
-    elif isinstance(value, Mapping) and _has_text(value, options):
+        yield from _documents(path, numbered, options, report, plain)
+        beside = {name: one for name, one in shared.items() if name not in plain}
+        if lines := "\n".join(_paths(beside)):
+            yield Document(lines, where=f"beside the records, {', '.join(map(repr, beside))}")
+        return
+    _refuse_no_value(value)
+    if isinstance(value, Mapping) and _has_text(value, options):
         yield _document(_fields(value, options), _Record(value, 1, "record 1"), {})
     else:
         yield Document("\n".join(_paths(value)))
+
+
+def _holds_lines(text: str) -> bool:
+    """Say whether a text is JSON Lines: an object in each of the first two lines."""
+    first = list(islice((line for line in text.split("\n") if line.strip()), 2))
+    try:
+        return len(first) == 2 and all(isinstance(_parsed(line), Mapping) for line in first)
+    except InputError:
+        return False
 
 
 def _lines(path: Path, file: Iterable[str], report: OnLeftOut) -> Iterator[_Record]:
@@ -98,6 +126,7 @@ def _documents(
             report(LeftOut(path, reason, record.where))
             continue
         try:
+            _refuse_no_value(record.value)
             yield _document(_fields(record.value, options), record, shared)
         except InputError as err:
             report(LeftOut(path, str(err), record.where))
@@ -141,9 +170,17 @@ def _list_of_records(value: Any, options: ReadOptions) -> tuple[list[Any] | None
     lists = [one for one in value.values() if _is_records(one)]
     beside = {name: one for name, one in value.items() if not _is_records(one)}
     plain = not any(isinstance(one, (Mapping, list)) for one in beside.values())
-    if len(lists) == 1 and plain and not _has_text(value, options):
-        return lists[0], beside
+    if len(lists) != 1 or _has_text(value, options):
+        return None, {}
+    (records,) = lists
+    known = any(name.strip().casefold() in LIST_NAMES for name in value if value[name] is records)
+    if plain or known or any(_has_text(one, options) for one in records if _is_object(one)):
+        return records, beside
     return None, {}
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _is_records(value: Any) -> bool:
@@ -166,13 +203,33 @@ def _paths(value: Any, path: str = "") -> Iterator[str]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_NoValue)
     except (ValueError, RecursionError) as err:
         raise InputError(f"it is not JSON ({err}); mend it") from err
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")
+class _NoValue:
+    """Stands for NaN and Infinity, which JSON does not have; Python writes them all the same."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _refuse_no_value(value: Any) -> None:
+    """Refuse a value with NaN or Infinity in it.
+
+    Raises:
+        InputError: there is one.
+    """
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, _NoValue):
+            raise InputError(f"it is not JSON ({one.name} is not a JSON value); write null")
+        if isinstance(one, Mapping):
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
 
 
 def _no_object(value: Any) -> str:

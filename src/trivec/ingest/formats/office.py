@@ -22,6 +22,9 @@ EXTRA = "documents"
 LARGEST_CONTENT = 1 << 30
 """Bytes that the parts of a packed file may have unpacked."""
 
+LARGEST_MERGED = 1 << 25
+"""Bytes of a sheet whose merged cells are looked for."""
+
 
 def converted_document(path: Path) -> Document:
     """Return a file that Kreuzberg reads as a Markdown document.
@@ -81,7 +84,9 @@ def sheet_documents(path: Path, options: ReadOptions, report: OnLeftOut) -> Iter
 
     _check_package(path)
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        book = openpyxl.load_workbook(
+            path, read_only=not _has_merged_cells(path), data_only=True, keep_links=False
+        )
         try:
             for sheet in book.worksheets:
                 yield from _sheet(path, sheet, options, report)
@@ -119,6 +124,17 @@ def _check_package(path: Path) -> None:
         raise _unreadable(path, err) from err
     if size > LARGEST_CONTENT:
         raise InputError(f"it unpacks to {size:,} bytes; at most {LARGEST_CONTENT:,} are read")
+
+
+def _has_merged_cells(path: Path) -> bool:
+    """Say whether a sheet merges cells, which can only be known of sheets that are read whole."""
+    with zipfile.ZipFile(path) as package:
+        sheets = [
+            part
+            for part in package.infolist()
+            if part.filename.startswith("xl/worksheets/") and part.file_size <= LARGEST_MERGED
+        ]
+        return any(b"<mergeCell " in package.read(part) for part in sheets)
 
 
 class _Writer:
@@ -182,22 +198,42 @@ def _shape(shape: Any, writer: _Writer) -> None:
 
 
 def _sheet(path: Path, sheet: Any, options: ReadOptions, report: OnLeftOut) -> Iterator[Document]:
-    def say(left_out: LeftOut) -> None:
-        report(LeftOut(path, left_out.reason, f"sheet {sheet.title!r}, {left_out.where}"))
+    place = f"sheet {sheet.title!r}"
 
+    def say(left_out: LeftOut) -> None:
+        report(LeftOut(path, left_out.reason, f"{place}, {left_out.where}"))
+
+    blank = True
     for document in table_documents(path, _sheet_rows(sheet), options, say):
+        blank = False
         yield Document(
             document.text,
             document.id,
             document.metadata,
             origin={"sheet": sheet.title, **document.origin},
-            where=f"sheet {sheet.title!r}, {document.where}",
+            where=f"{place}, {document.where}",
         )
+    if blank and any(any(cells) for cells in sheet.iter_rows(values_only=True)):
+        report(LeftOut(path, "it holds no row below its header", place, expected=True))
 
 
 def _sheet_rows(sheet: Any) -> Iterator[Row]:
-    for number, cells in enumerate(sheet.iter_rows(values_only=True), sheet.min_row or 1):
-        yield Row([_cell(cell) for cell in _trimmed(cells)], number, f"row {number}")
+    merged = _merged_values(sheet)
+    for number, cells in enumerate(sheet.iter_rows(min_row=1, values_only=True), 1):
+        values = [merged.get((number, column), cell) for column, cell in enumerate(cells, 1)]
+        yield Row([_cell(cell) for cell in _trimmed(values)], number, f"row {number}")
+
+
+def _merged_values(sheet: Any) -> dict[tuple[int, int], Any]:
+    """Return the value of every cell of an area that is merged downwards, by row and column."""
+    merged: dict[tuple[int, int], Any] = {}
+    for area in getattr(getattr(sheet, "merged_cells", None), "ranges", ()):
+        if area.max_row > area.min_row:
+            value = sheet.cell(area.min_row, area.min_col).value
+            merged |= dict.fromkeys(
+                ((row, area.min_col) for row in range(area.min_row, area.max_row + 1)), value
+            )
+    return merged
 
 
 def _trimmed(cells: Sequence[Any]) -> Sequence[Any]:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from trivec.errors import InputError
 from trivec.ingest.documents import Document
 
-__all__ = ["TEXT_NAMES", "Fields", "Values", "readable"]
+__all__ = ["ID_NAME", "TEXT_NAMES", "Fields", "Values", "readable"]
 
 Values: TypeAlias = Mapping[str, Any]
 
@@ -26,14 +26,18 @@ class Fields:
         searched: those that are searched, each by its name and value where there are several.
         identity: the one that holds the record's own id.
         alone: whether one field is the text as it stands, and the others are metadata.
+        labelled: whether each of several is written with its name.
     """
 
     searched: tuple[str, ...]
     identity: str | None
     alone: bool
+    labelled: bool = True
 
     @classmethod
-    def of(cls, names: Iterable[str], given: Sequence[str] | None) -> Fields:
+    def of(
+        cls, names: Iterable[str], given: Sequence[str] | None, *, labelled: bool = True
+    ) -> Fields:
         """Decide by the names; upper and lower case are one.
 
         Raises:
@@ -53,7 +57,7 @@ class Fields:
             if name in known:
                 return cls((known[name],), identity, alone=True)
         rest = tuple(name for name in known.values() if name != identity)
-        return cls(rest, identity, alone=len(rest) == 1)
+        return cls(rest, identity, alone=len(rest) == 1, labelled=labelled)
 
     def beside(self, names: Iterable[str]) -> list[str]:
         """Return the fields that are metadata and not searched."""
@@ -69,7 +73,9 @@ class Fields:
             text = readable(values.get(self.searched[0]))
         else:
             lines = ((name, readable(values.get(name))) for name in self.searched)
-            text = "\n".join(f"{name}: {line}" for name, line in lines if line.strip())
+            text = "\n".join(
+                f"{name}: {line}" if self.labelled else line for name, line in lines if line.strip()
+            )
         left_out = {self.identity, *(self.searched if self.alone else ())}
         return Document(
             text,

@@ -171,7 +171,7 @@ def edge_request(query: StoreQuery) -> qdrant_edge.QueryRequest:
     root = plan.root
     threshold = root.threshold if isinstance(root, Lookup) else None
     return edge.QueryRequest(
-        limit=query.limit,
+        limit=query.most,
         offset=query.offset,
         query=_nearest(root) if isinstance(root, Lookup) else _fusion(root),
         prefetches=[_prefetch(lookup, within, params) for lookup in plan.sources],
@@ -179,7 +179,7 @@ def edge_request(query: StoreQuery) -> qdrant_edge.QueryRequest:
         score_threshold=threshold,
         params=params,
         with_vector=list(query.with_vectors),
-        with_payload=True,
+        with_payload=not query.candidates,
     )
 
 

@@ -7,8 +7,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from trivec.errors import CollectionError
+from trivec.errors import CollectionError, CollectionExistsError
 from trivec.schema import Schema
+from trivec.stores.edge.failures import remedy
 
 __all__ = ["IndexFolder"]
 
@@ -52,20 +53,25 @@ class IndexFolder:
         try:
             return Schema.from_json(json.loads(self.description.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            self._require_empty()
-            return None
+            if self._is_empty():
+                return None
+            if self.description.exists():  # another process has made it just now
+                return self._read()
+            raise self._not_an_index() from None
         except NotADirectoryError as err:
             raise self._not_an_index() from err
         except (OSError, ValueError, AttributeError, RecursionError) as err:
             raise CollectionError(
-                f"{self.description} cannot be read ({err}); restore it, or index into a new folder"
+                f"{self.description} cannot be read ({err}); {remedy(self.path)}, which has a copy "
+                "of it, or index into a new folder"
             ) from err
 
     def write_schema(self, schema: Schema) -> None:
         """Write the description whole, or not at all, and make it last.
 
         Raises:
-            CollectionError: there is one already, or the folder holds something else.
+            CollectionExistsError: there is one already.
+            CollectionError: the folder holds something else, or cannot be written.
         """
         if self.schema() is not None:
             raise self._exists()
@@ -105,13 +111,13 @@ class IndexFolder:
             os.fsync(file.fileno())
         return Path(name)
 
-    def _require_empty(self) -> None:
-        if self.path.is_dir():
-            for entry in self.path.iterdir():
-                if not entry.name.startswith(self.UNFINISHED):
-                    raise self._not_an_index()
-        elif self.path.exists():
-            raise self._not_an_index()
+    def _is_empty(self) -> bool:
+        """Say whether there is nothing but what a crash may leave behind."""
+        try:
+            names = [entry.name for entry in self.path.iterdir()]
+        except FileNotFoundError:
+            return True
+        return all(name.startswith(self.UNFINISHED) for name in names)
 
     def _not_an_index(self) -> CollectionError:
         return CollectionError(
@@ -119,8 +125,8 @@ class IndexFolder:
             "give the folder of an index, an empty one, or one that does not exist"
         )
 
-    def _exists(self) -> CollectionError:
-        return CollectionError(
+    def _exists(self) -> CollectionExistsError:
+        return CollectionExistsError(
             f"there is an index in {self.path} already; open it, or choose another folder"
         )
 

@@ -1,12 +1,13 @@
 """Free space on the disk, asked for before a write.
 
-The engine writes through mapped memory, where a full disk is a signal (SIGBUS) that ends the
-process.
+The engine reads and writes through mapped memory, where a full disk is a signal (SIGBUS) that ends
+the process.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,13 @@ from pathlib import Path
 from trivec.errors import StoreError
 from trivec.types import Point, SparseVector
 
-__all__ = ["points_bytes", "require_space", "used_bytes"]
+__all__ = ["points_bytes", "require_room_to_open", "require_space", "used_bytes"]
 
 RESERVE = 32 << 20
 """Bytes that must stay free: a segment of the engine's log."""
+
+_READ_AHEAD = "*.mmap"
+"""Files that the engine reads as a whole when it opens them: vectors and their offsets."""
 
 _COPIES = 3
 """A point is written to the log, to its storage, and in part to the payload's indexes."""
@@ -46,6 +50,40 @@ def require_space(folder: Path, size: int, doing: str) -> None:
         )
 
 
+def require_room_to_open(folder: Path) -> None:
+    """Refuse to map files whose holes would fill a file system in memory (tmpfs) as they are read.
+
+    Raises:
+        StoreError: there is too little room.
+    """
+    if not folder.exists() or _file_system(folder) != "tmpfs":
+        return
+    holes = sum(
+        max(0, path.stat().st_size - _used(path.stat())) for path in folder.rglob(_READ_AHEAD)
+    )
+    free = shutil.disk_usage(folder).free
+    if free < holes:
+        raise StoreError(
+            f"the index in {folder} lies in memory (tmpfs), where {free >> 20} MB are left, and "
+            f"opening it may need {-(-holes >> 20)} MB; free some, or keep the index on a disk"
+        )
+
+
+def _file_system(path: Path) -> str | None:
+    """Return the type of the file system that a path is on; None where nobody tells."""
+    device = path.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}" if hasattr(os, "major") else ""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        mount, _, kind = line.partition(" - ")
+        if mount.split()[2:3] == [wanted]:
+            return kind.split()[0]
+    return None
+
+
 def points_bytes(points: Sequence[Point]) -> int:
     """Return about how many bytes points are of."""
     total = 0
@@ -58,5 +96,8 @@ def points_bytes(points: Sequence[Point]) -> int:
 
 def used_bytes(folder: Path) -> int:
     """Return how much of the disk a folder takes; holes in files take nothing."""
-    statuses = (path.stat() for path in folder.rglob("*") if path.is_file())
-    return sum(getattr(status, "st_blocks", status.st_size // 512) * 512 for status in statuses)
+    return sum(_used(path.stat()) for path in folder.rglob("*") if path.is_file())
+
+
+def _used(status: os.stat_result) -> int:
+    return int(getattr(status, "st_blocks", status.st_size // 512)) * 512

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import json
-import logging
-import os
-import shlex
-import shutil
-import tempfile
 import threading
-import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trivec.errors import (
-    CollectionLockedError,
-    CollectionNotFoundError,
-    InputError,
-    StoreError,
-    TrivecError,
-)
+from trivec._runtime.checks import check_number
+from trivec._runtime.paths import user_path
+from trivec._runtime.typed import checked
+from trivec.errors import InputError, StoreError
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec, require_shallow
-from trivec.stores.edge import codec, manifest
+from trivec.stores.edge import codec
+from trivec.stores.edge.engine import Engine, join, let_go, require_schema
 from trivec.stores.edge.folder import IndexFolder
 from trivec.stores.edge.space import points_bytes, require_space, used_bytes
 from trivec.stores.execution import require_page
@@ -39,21 +28,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EdgeStore"]
 
-logger = logging.getLogger(__name__)
-
-_FLUSH_SECONDS = 5.0  # Qdrant's own flush_interval_sec
-_LOCKED = "WouldBlock"
-_PANIC = "PanicException"
-_LISTED = 5
 _IDS_OF_A_PAGE = 4096
-_INCOMPATIBLE = "incompatible with existing segments"
 
 
 class EdgeStore:
     """Points in a folder, by Qdrant's engine in this process (``qdrant-edge-py``).
 
-    One process at a time may use the folder. Threads may share the store. A process forked from
-    this one cannot use it: the engine's threads do not exist there.
+    One process at a time may use the folder; one that comes second waits for a moment. The stores
+    of one process share the folder, and threads may share a store. A process forked from this one
+    cannot use it: the engine's threads do not exist there.
 
     A write that returned is in the engine's write-ahead log and survives the death of the
     process. It is forced to the disk, where it survives the loss of power, within some seconds of
@@ -68,20 +51,27 @@ class EdgeStore:
 
     Args:
         path: the folder. It is created by :meth:`create`; constructing opens nothing.
+        wait: seconds to wait for another process that has the folder open.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._folder = IndexFolder(Path(path))
+    @checked
+    def __init__(self, path: str | Path, *, wait: float = 5.0) -> None:
+        check_number("wait", wait, least=0)
+        self._path = user_path("path", path)
+        self._wait = wait
+        self._folder = IndexFolder(self._path)
         self._lock = threading.RLock()
-        self._shard: qdrant_edge.EdgeShard | None = None
-        self._owner = os.getpid()
+        self._joined: Engine | None = None
+        self._leaving: weakref.finalize[[Callable[[], None]], EdgeStore] | None = None
         self._closed = False
-        self._flushed = time.monotonic()
-        self._written = False
-        self._inode: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
-        return f"EdgeStore({str(self._folder.path)!r})"
+        return f"EdgeStore({str(self._path)!r})"
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._folder.path
 
     @property
     def schema(self) -> Schema | None:
@@ -93,25 +83,29 @@ class EdgeStore:
         self._require_open()
         return self._folder.schema()
 
+    @checked
     def create(self, schema: Schema) -> None:
         """Create the folder with its vectors and payload indexes.
 
         Raises:
-            CollectionError: there is an index already, or the folder holds something else.
+            CollectionExistsError: there is an index already.
+            CollectionError: the folder holds something else.
             InputError: the engine has no such payload index.
         """
         self._require_open()
         with self._lock:
             codec.index_operations(schema)  # refuse before anything is written
-            require_space(self._folder.path, 0, "a new index")
+            require_space(self._path, 0, "a new index")
             self._folder.write_schema(schema)
-            self._open()
+            self._join()
 
+    @checked
     def describe(self, schema: Schema) -> None:
         """Replace the description."""
         with self._lock, self._engine(0):  # holding the engine, no other process writes it
             self._folder.replace_schema(schema)
 
+    @checked
     def ensure_payload_indexes(self, indexes: Mapping[str, str]) -> bool:
         """Make the payload indexes that the description does not list: path to index type.
 
@@ -125,7 +119,7 @@ class EdgeStore:
         missing = {path: kind for path, kind in indexes.items() if listed.get(path) != kind}
         operations = codec.index_operations(Schema({}, payload_indexes=missing))
         if operations:
-            with self._engine() as shard:
+            with self._engine(0) as shard:
                 for operation in operations:
                     shard.update(operation)
                 shard.flush()
@@ -135,6 +129,7 @@ class EdgeStore:
         """Return every vector of the index by name."""
         return {spec.name: spec for spec in self._existing_schema().written.values()}
 
+    @checked
     def create_vector(self, spec: VectorSpec) -> None:
         """Add a named vector to the index; no point has it yet. Again, it changes nothing.
 
@@ -147,6 +142,7 @@ class EdgeStore:
             shard.update(codec.vector_operation(spec))
             shard.flush()
 
+    @checked
     def upsert(self, points: Sequence[Point]) -> None:
         """Insert points or replace them whole.
 
@@ -159,8 +155,8 @@ class EdgeStore:
         if points:
             with self._engine(points_bytes(points)) as shard:
                 shard.update(edge.UpdateOperation.upsert_points(codec.edge_points(points)))
-                self._flush_now_and_then(shard)
 
+    @checked
     def update_vectors(
         self,
         vectors: Mapping[PointId, Mapping[str, Vector]],
@@ -178,8 +174,8 @@ class EdgeStore:
         if points:
             with self._engine(points_bytes(points)) as shard:
                 shard.update(codec.update_operation(points, where))
-                self._flush_now_and_then(shard)
 
+    @checked
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
         """Replace the payload of existing points, vectors untouched.
 
@@ -194,8 +190,8 @@ class EdgeStore:
         with self._engine(points_bytes(points)) as shard:
             for point, payload in payloads.items():
                 shard.update(edge.UpdateOperation.overwrite_payload([point], dict(payload)))
-            self._flush_now_and_then(shard)
 
+    @checked
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches in one pass; one list of results for each, best first.
 
@@ -205,11 +201,12 @@ class EdgeStore:
         """
         import qdrant_edge as edge
 
-        requests = [codec.edge_request(query) for query in queries]
         with self._engine() as shard:
+            requests = [codec.edge_request(query) for query in queries]
             found = shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
         return [[codec.stored_point(point) for point in points] for points in found]
 
+    @checked
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
@@ -218,6 +215,7 @@ class EdgeStore:
             records = shard.retrieve(list(ids), with_payload=True, with_vector=list(with_vectors))
         return [codec.stored_point(record) for record in records]
 
+    @checked
     def scroll(
         self,
         *,
@@ -230,14 +228,14 @@ class EdgeStore:
         import qdrant_edge as edge
 
         require_page(limit - 1)
-        request = edge.ScrollRequest(
-            offset=offset,
-            limit=limit,
-            filter=codec.edge_filter(filter),
-            with_payload=True,
-            with_vector=list(with_vectors),
-        )
-        with self._engine() as shard:
+        with self._engine() as shard:  # which names what the engine refuses
+            request = edge.ScrollRequest(
+                offset=offset,
+                limit=limit,
+                filter=codec.edge_filter(filter),
+                with_payload=True,
+                with_vector=list(with_vectors),
+            )
             records, following = shard.scroll(request)
         page = [codec.stored_point(record) for record in records]
         return page, None if following is None else point_id_of(following)
@@ -257,6 +255,7 @@ class EdgeStore:
             if offset is None:
                 return
 
+    @checked
     def delete(
         self,
         *,
@@ -268,14 +267,13 @@ class EdgeStore:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
-        if ids is not None:
-            operation = edge.UpdateOperation.delete_points(list(ids))
-        elif (within := codec.edge_filter(filter)) is not None:
-            operation = edge.UpdateOperation.delete_points_by_filter(within)
         with self._engine(0) as shard:
-            shard.update(operation)
-            self._flush_now_and_then(shard)
+            if ids is not None:
+                shard.update(edge.UpdateOperation.delete_points(list(ids)))
+            elif (within := codec.edge_filter(filter)) is not None:
+                shard.update(edge.UpdateOperation.delete_points_by_filter(within))
 
+    @checked
     def count(self, filter: Filter | None = None) -> int:
         """Return the exact number of points."""
         import qdrant_edge as edge
@@ -291,245 +289,41 @@ class EdgeStore:
             shard.flush()
 
     def close(self) -> None:
-        """Flush, and release the folder; the store cannot be used afterwards."""
+        """Flush, and release the folder; the store cannot be used afterwards.
+
+        Other stores of this process that have the folder open keep it.
+        """
         with self._lock:
             self._closed = True
-            shard, self._shard = self._shard, None
-            if shard is not None and self._owner == os.getpid():
-                with _errors(self._folder.path):
-                    self._close(shard)
+            engine, self._joined = self._joined, None
+            if engine is not None and self._leaving is not None and self._leaving.detach():
+                engine.leave()
 
-    def _close(self, shard: qdrant_edge.EdgeShard) -> None:
-        if self._is_gone():
-            with contextlib.suppress(Exception):
-                shard.close()
-            return
-        points = _count(shard)
-        shard.flush()
-        shard.close()
-        _note_files(self._folder, points, written=self._written)
-
+    @checked
     def sibling(self, name: str) -> EdgeStore:
         """Return the store of another index that lies in this one's folder, under a name."""
-        return EdgeStore(self._folder.path / name)
+        return EdgeStore(self._path / name, wait=self._wait)
 
     def _require_open(self) -> None:
         if self._closed:
             raise StoreError(f"{self!r} is closed; open the folder again with a new store")
 
     def _existing_schema(self) -> Schema:
-        schema = self.schema
-        if schema is None:
-            raise CollectionNotFoundError(
-                f"there is no index in {self._folder.path}; create it, or check the path"
-            )
-        return schema
+        self._require_open()
+        return require_schema(self._folder)
 
     @contextlib.contextmanager
     def _engine(self, writing: int | None = None) -> Iterator[qdrant_edge.EdgeShard]:
-        """Yield the engine, opened; its errors become trivec's.
-
-        Args:
-            writing: about how many bytes will be written; None where it only reads.
-        """
-        shard = self._open()
-        if self._is_gone():
-            raise StoreError(
-                f"the folder {self._folder.path} was deleted or replaced while it was open; "
-                "what was not yet read is lost; close this store and open the folder again"
-            )
-        if writing is not None:
-            require_space(self._folder.path, writing, "this write")
-            self._written = True
-        with _errors(self._folder.path):
+        """Yield the engine, opened; ``writing`` is about how many bytes will be written."""
+        with self._join().use(writing) as shard:
             yield shard
 
-    def _is_gone(self) -> bool:
-        """Say whether the folder is no more the one that was opened."""
-        return self._inode is not None and _inode(self._folder.shard) != self._inode
-
-    def _open(self) -> qdrant_edge.EdgeShard:
+    def _join(self) -> Engine:
         self._require_open()
-        if self._shard is not None and self._owner != os.getpid():
-            raise StoreError(
-                f"{self!r} was opened before this process was forked and cannot be used here; "
-                "open stores after forking, or start processes with 'spawn'"
-            )
         with self._lock:
-            if self._shard is not None:
-                return self._shard
-            schema = self._existing_schema()
-            noted = _compare_files(self._folder)
-            with _errors(self._folder.path, loading=True):
-                shard = _load(self._folder, schema)
-                if noted is not None and (count := _count(shard)) != noted.points:
-                    shard.close()
-                    noted.write(self._folder.path)  # else the next opening would not know
-                    raise StoreError(
-                        f"the index in {self._folder.path} has {count} points, it had "
-                        f"{noted.points} when it was closed; {_remedy(self._folder.path)}"
-                    )
-            self._shard = shard
-            self._inode = _inode(self._folder.shard)
-            self._owner = os.getpid()
-            _opened.add(self)
-            return self._shard
-
-    def _flush_now_and_then(self, shard: qdrant_edge.EdgeShard) -> None:
-        # also keeps the write-ahead log short, which is replayed when the folder is opened
-        if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
-            shard.flush()
-            self._flushed = time.monotonic()
-
-
-def _load(folder: IndexFolder, schema: Schema) -> qdrant_edge.EdgeShard:
-    """Open the engine's folder; make it first where it is missing."""
-    import qdrant_edge as edge
-
-    if not folder.shard.exists():
-        _build(folder, schema)
-    path = str(folder.shard)
-    try:  # with the configuration, because a vector that was added has the engine's defaults
-        shard = edge.EdgeShard.load(path, codec.edge_config(schema))
-    except Exception as err:
-        if _INCOMPATIBLE not in str(err):
-            raise
-        # adding a vector was interrupted before the description named it
-        shard = edge.EdgeShard.load(path)
-    for leftover in folder.unfinished():  # of a crash, or of a process that came second
-        shutil.rmtree(leftover, ignore_errors=True)
-    return shard
-
-
-def _build(folder: IndexFolder, schema: Schema) -> None:
-    """Make the engine's folder beside its place and move it there whole."""
-    import qdrant_edge as edge
-
-    unfinished = Path(tempfile.mkdtemp(prefix=folder.UNFINISHED, dir=folder.path))
-    shard = edge.EdgeShard.create(str(unfinished), codec.edge_config(schema))
-    for operation in codec.index_operations(schema):
-        shard.update(operation)
-    shard.flush()
-    shard.close()
-    try:
-        unfinished.rename(folder.shard)
-    except OSError as err:
-        if not folder.shard.exists():
-            raise
-        logger.debug("another process created the index first: %s", err)
-
-
-def _count(shard: qdrant_edge.EdgeShard) -> int:
-    import qdrant_edge as edge
-
-    return shard.count(edge.CountRequest(exact=True))
-
-
-def _compare_files(folder: IndexFolder) -> manifest.Manifest | None:
-    """Compare the files with the manifest before the engine maps them, and note that they are open.
-
-    Returns:
-        What was written when the index was closed; None where nobody knows.
-
-    Raises:
-        CollectionLockedError: somebody else has the index open.
-        StoreError: names the files and what to do.
-    """
-    with manifest.locked(folder.shard) as free:
-        if not free:
-            raise _open_elsewhere(folder.path)
-        noted = None
-        try:
-            noted = manifest.read_manifest(folder.path)
-            wrong = {} if noted is None else manifest.faults(folder.path, noted)
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as err:
-            wrong = {manifest.NAME: f"is damaged ({err})"}
-    if wrong:
-        listed = "; ".join(f"{name} {what}" for name, what in list(wrong.items())[:_LISTED])
-        more = f"; {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
-        raise StoreError(
-            f"the index in {folder.path} is damaged: {listed}{more}; {_remedy(folder.path)}, or "
-            "put back a copy of the whole folder"
-        )
-    if noted is None or noted.is_open:
-        return None
-    with contextlib.suppress(OSError):  # a folder to read only
-        replace(noted, is_open=True).write(folder.path)  # opening alone changes files
-    return noted
-
-
-def _note_files(folder: IndexFolder, points: int, *, written: bool) -> None:
-    """Write the manifest of an index that was closed, unless somebody has opened it again."""
-    with manifest.locked(folder.shard) as free:
-        if not free:
-            return
-        try:
-            noted = None if written else manifest.read_manifest(folder.path)
-            files = manifest.survey(folder.path, noted)
-            description = json.loads(folder.description.read_text(encoding="utf-8"))
-            manifest.Manifest(files, points, description).write(folder.path)
-        except (OSError, ValueError, TypeError, KeyError) as err:
-            logger.warning("the manifest of %s cannot be written: %s", folder.path, err)
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _remedy(path: Path) -> str:
-    return f"run: trivec check {shlex.quote(str(path))} --repair"
-
-
-def _open_elsewhere(path: Path) -> CollectionLockedError:
-    return CollectionLockedError(
-        f"the index in {path} is open elsewhere, and one process at a time may use it; "
-        "close the other one, share one store, or use a Qdrant server for several"
-    )
-
-
-@contextlib.contextmanager
-def _errors(path: Path, *, loading: bool = False) -> Iterator[None]:
-    """Turn what the engine raises into trivec's errors.
-
-    That is ``Exception`` for the most part, and a ``BaseException`` where the engine panics.
-    """
-    try:
-        yield
-    except TrivecError:
-        raise
-    except BaseException as err:
-        panicked = type(err).__name__ == _PANIC
-        if not panicked and not isinstance(err, Exception):
-            raise
-        reason = next(iter(str(err).splitlines()), type(err).__name__)
-        if _LOCKED in reason:
-            raise _open_elsewhere(path) from err
-        advice = f"; {_remedy(path)}" if loading or panicked else ""
-        raise StoreError(f"the engine failed on the index in {path}: {reason}{advice}") from err
-
-
-def _close_all() -> None:
-    """Close what a program left open when it ends, so that its manifest is written."""
-    for store in list(_opened):
-        try:
-            store.close()
-        except TrivecError as err:
-            logger.warning("%s", err)
-
-
-_opened: weakref.WeakSet[EdgeStore] = weakref.WeakSet()
-_inherited: list[Any] = []
-
-
-def _keep_inherited() -> None:
-    """Keep a forked child from destroying its copy of an engine, which could touch the files."""
-    _inherited.extend(store._shard for store in _opened)  # noqa: SLF001  # of this module
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_keep_inherited)
+            if self._joined is None:
+                engine = join(self._path, self._wait)
+                self._leaving = weakref.finalize(self, let_go, engine.leave)
+                self._joined = engine
+                self._folder = engine.folder  # one description for all
+            return self._joined

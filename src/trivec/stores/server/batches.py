@@ -2,67 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from trivec.types import Point, SparseVector, Vector
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 __all__ = [
-    "GRPC",
     "MAX_POINTS",
-    "REST",
-    "Encoding",
     "batches",
-    "payload_bytes",
-    "point_bytes",
-    "vector_bytes",
 ]
 
 T = TypeVar("T")
 
 MAX_BYTES = 24_000_000
-"""Qdrant accepts 32 MB (``service.max_request_size_mb``); the sizes here are estimates."""
+"""Qdrant accepts 32 MB (``service.max_request_size_mb``)."""
 
 MAX_POINTS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """What a number costs in a request.
-
-    Attributes:
-        value: bytes of a float.
-        index: bytes of a sparse index.
-    """
-
-    value: int
-    index: int
-
-
-REST = Encoding(value=23, index=11)  # float32 as the JSON of a double, and the comma
-GRPC = Encoding(value=4, index=5)
-
-
-def point_bytes(point: Point, encoding: Encoding) -> int:
-    """Estimate the size of a point in a request, rather too high than too low."""
-    size = 100 + payload_bytes(point.payload)
-    for name, vector in point.vectors.items():
-        size += len(name) + 32 + vector_bytes(vector, encoding)
-    return size
-
-
-def vector_bytes(vector: Vector, encoding: Encoding) -> int:
-    """Estimate the size of a vector in a request."""
-    if isinstance(vector, SparseVector):
-        return len(vector) * (encoding.value + encoding.index)
-    return vector.size * encoding.value
-
-
-def payload_bytes(payload: Mapping[str, Any]) -> int:
-    """Estimate the size of a payload; ASCII escapes make it an upper bound for UTF-8."""
-    return len(json.dumps(payload, default=str))
 
 
 def batches(

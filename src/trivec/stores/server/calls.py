@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar
 from trivec.query import Filter
 from trivec.stores.server import requests
 from trivec.stores.server.failures import NotAppliedError, WaitTimeoutError
-from trivec.types import PointId
+from trivec.stores.server.wire import Wire
+from trivec.types import PointId, StoredPoint
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, QdrantClient, models
@@ -33,6 +34,10 @@ class _Applied(TypedDict):
 
 def _nothing(_answer: object) -> None:
     """Accept any answer."""
+
+
+def _itself(answer: Any) -> Any:
+    return answer
 
 
 def require_applied(result: Any) -> None:
@@ -61,12 +66,20 @@ class Request(Generic[T]):
     Attributes:
         call: takes the client, of either kind; it is called again for every try.
         write: whether it has the deadline of writes.
-        check: raises where an answer is no success.
+        check: raises where what the answer says is no success.
+        read: returns what an answer says.
     """
 
     call: Callable[[QdrantClient | AsyncQdrantClient], T | Awaitable[T]]
     write: bool = False
     check: Callable[[Any], None] = _nothing
+    read: Callable[[Any], Any] = _itself
+
+    def checked(self, answer: Any) -> Any:
+        """Return what an answer says, where it is a success."""
+        result = self.read(answer)
+        self.check(result)
+        return result
 
 
 Operation: TypeAlias = Generator[Request[Any], Any, T]
@@ -77,11 +90,13 @@ class Calls:
 
     Args:
         collection: the collection's name.
+        wire: writes points and searches.
         patience: seconds that a write may take.
     """
 
-    def __init__(self, collection: str, patience: float = _WRITE_TIMEOUT) -> None:
+    def __init__(self, collection: str, wire: Wire, patience: float = _WRITE_TIMEOUT) -> None:
         self._name = collection
+        self._wire = wire
         asked = min(patience, _WRITE_TIMEOUT) if patience > 0 else _WRITE_TIMEOUT
         self._timeout = max(1, math.ceil(asked))
 
@@ -154,19 +169,15 @@ class Calls:
             lambda client: client.create_vector_name(self._name, name, config, **self._applied)
         )
 
-    def upsert(self, points: Sequence[models.PointStruct]) -> Operation[None]:
-        """Write points."""
-        return _write(lambda client: client.upsert(self._name, points, **self._applied))
+    def upsert(self, points: Sequence[Any]) -> Operation[None]:
+        """Send points that the wire has written."""
+        exchange = self._wire.upsert(self._name, points, self._timeout)
+        yield Request(exchange.send, write=True, check=require_applied, read=exchange.read)
 
-    def update_vectors(
-        self, vectors: Sequence[models.PointVectors], where: Filter | None
-    ) -> Operation[None]:
-        """Write some vectors of the points that match."""
-        return _write(
-            lambda client: client.update_vectors(
-                self._name, vectors, update_filter=where, **self._applied
-            )
-        )
+    def update_vectors(self, vectors: Sequence[Any], where: Filter | None) -> Operation[None]:
+        """Send some vectors of the points that match, as the wire has written them."""
+        exchange = self._wire.update_vectors(self._name, vectors, where, self._timeout)
+        yield Request(exchange.send, write=True, check=require_applied, read=exchange.read)
 
     def batch_update(self, operations: Sequence[models.UpdateOperation]) -> Operation[None]:
         """Change points by several operations."""
@@ -179,10 +190,12 @@ class Calls:
         return _write(lambda client: client.delete(self._name, selector, **self._applied))
 
     def query(
-        self, searches: Sequence[models.QueryRequest]
-    ) -> Operation[list[models.QueryResponse]]:
-        """Run several searches."""
-        return _read(lambda client: client.query_batch_points(self._name, searches))
+        self, searches: Sequence[Any], names: Sequence[Sequence[str]]
+    ) -> Operation[list[list[StoredPoint]]]:
+        """Run several searches that the wire has written; each has vectors to return by name."""
+        exchange = self._wire.query(self._name, searches, names)
+        hits: list[list[StoredPoint]] = yield Request(exchange.send, read=exchange.read)
+        return hits
 
     def seen(
         self, ids: Sequence[PointId], check: Callable[[list[models.Record]], None]

@@ -186,7 +186,9 @@ def vector_specs(params: models.CollectionParams) -> dict[str, VectorSpec]:
     specs = {}
     for name, vector in named.items():
         kind: VectorKind = "multivector" if vector.multivector_config else "dense"
-        specs[name] = VectorSpec(name, kind, vector.size, distance=vector.distance.value.lower())
+        distance = vector.distance.value.lower()
+        datatype = "float32" if vector.datatype is None else vector.datatype.value
+        specs[name] = VectorSpec(name, kind, vector.size, distance=distance, datatype=datatype)
     for name, sparse in (params.sparse_vectors or {}).items():
         specs[name] = VectorSpec(name, "sparse", idf=sparse.modifier == "idf")
     return specs

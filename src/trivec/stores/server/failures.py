@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trivec._runtime.bounding import bounded
 from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
-from trivec._runtime.secrets import quoted
+from trivec._runtime.secrets import Key, quoted
+from trivec._runtime.typed import check_fields
 from trivec.errors import CollectionNotFoundError, StoreError, StoreUnavailableError, TrivecError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "is_too_large",
     "is_transient",
     "is_unknown_operation",
+    "key_of",
     "retry_delay",
     "server_words",
 ]
@@ -58,6 +60,7 @@ _SILENT_GRPC = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 _SPLIT = "split your request"
 _LONGEST_REASON = 400
 _PACING = 5
+NO_KEY = Key(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,14 @@ class RetryPolicy:
     first_wait: float = 0.2
     longest_wait: float = 10.0
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def key_of(client: object) -> Key:
+    """Return the key that a client sends, if it was built with one."""
+    return Key(getattr(client, "init_options", {}).get("api_key"))
+
 
 def default_policy(client: QdrantClient | AsyncQdrantClient) -> RetryPolicy:
     """Return the policy where none is given: a client that was given more time has it."""
@@ -100,7 +111,12 @@ class NotAppliedError(Exception):
 
 
 def call(
-    action: Callable[[], T], policy: RetryPolicy, *, write: bool = False, local: bool = False
+    action: Callable[[], T],
+    policy: RetryPolicy,
+    *,
+    write: bool = False,
+    local: bool = False,
+    key: Key = NO_KEY,
 ) -> T:
     """Run a request until it succeeds, fails for good, or the deadline has passed.
 
@@ -109,6 +125,7 @@ def call(
         policy: how long.
         write: whether it changes the collection.
         local: whether it is computed in this process, where nothing can hang.
+        key: the client's, which no error may repeat.
 
     Raises:
         StoreUnavailableError: no answer until the deadline.
@@ -124,12 +141,16 @@ def call(
         with tries.told():
             return action() if left is None else bounded(action, left)
 
-    with _translating():
+    with _translating(key):
         return tenacity.Retrying(**tries.settings())(once)
 
 
 async def call_async(
-    action: Callable[[], Awaitable[T]], policy: RetryPolicy, *, write: bool = False
+    action: Callable[[], Awaitable[T]],
+    policy: RetryPolicy,
+    *,
+    write: bool = False,
+    key: Key = NO_KEY,
 ) -> T:
     """Await a request as ``call`` runs one; waits leave the event loop to others."""
     import asyncio
@@ -143,7 +164,7 @@ async def call_async(
             async with asyncio.timeout(tries.left()):
                 return await action()
 
-    with _translating():
+    with _translating(key):
         return await tenacity.AsyncRetrying(**tries.settings())(once)
 
 
@@ -192,14 +213,46 @@ class _Tries:
 
 
 @contextmanager
-def _translating() -> Iterator[None]:
-    """Turn what the client raises into trivec's errors."""
+def _translating(key: Key) -> Iterator[None]:
+    """Turn what the client raises into trivec's errors; a server may repeat the client's key."""
     try:
         yield
     except TrivecError:
         raise
-    except Exception as err:
-        raise _translated(err) from err
+    except Exception as err:  # noqa: BLE001  # raised again as trivec's
+        cause = _without(key, err)
+        raise _translated(cause) from cause
+
+
+class _RpcError(Exception):
+    """A failure over gRPC, in the place of one that repeats the key."""
+
+    def __init__(self, code: Any, words: str) -> None:
+        super().__init__(f"{code}: {words}")
+        self._code, self._words = code, words
+
+    def code(self) -> Any:
+        return self._code
+
+    def details(self) -> str:
+        return self._words
+
+
+def _without(key: Key, err: Exception) -> Exception:
+    """Return an error of the client's that does not show its key."""
+    secret = key.reveal()
+    if secret is None:
+        return err
+    if _http_status(err) is not None:
+        response: Any = err
+        response.content = bytes(response.content or b"").replace(secret.encode(), b"***")
+        response.reason_phrase = str(response.reason_phrase).replace(secret, "***")
+        return err
+    if secret not in f"{err} {_words(err)}":
+        return err
+    if _grpc_status(err) is not None:
+        return _RpcError(err.code(), key.removed_from(_words(err)))  # type: ignore[attr-defined]
+    return RuntimeError(key.removed_from(f"{type(err).__name__}: {err}"))
 
 
 def is_transient(err: BaseException) -> bool:

@@ -7,7 +7,7 @@ and the asynchronous store; they send the requests, each in its own way.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +18,6 @@ from trivec.errors import (
     CollectionNotFoundError,
     FilterError,
     InputError,
-    PointsRefusedError,
     StoreError,
 )
 from trivec.query import Filter, StoreQuery
@@ -27,29 +26,19 @@ from trivec.stores.execution import require_page
 from trivec.stores.filters import require_storable_filter
 from trivec.stores.records import point_id_of
 from trivec.stores.server import collections, requests
-from trivec.stores.server.batches import (
-    GRPC,
-    MAX_POINTS,
-    REST,
-    batches,
-    payload_bytes,
-    point_bytes,
-)
 from trivec.stores.server.calls import Calls, Operation
 from trivec.stores.server.failures import (
     NotAppliedError,
     is_conflict,
     is_forbidden,
-    is_refusal,
-    is_too_large,
     is_unknown_operation,
-    server_words,
 )
-from trivec.stores.server.limits import required_index
 from trivec.stores.server.searching import search
 from trivec.stores.server.terms import Terms
 from trivec.stores.server.verifying import gone, stored
 from trivec.stores.server.versions import FEATURES, Version, shown
+from trivec.stores.server.wire import wire_of
+from trivec.stores.server.writing import Change, Writer
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -62,8 +51,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _IDS_PER_REQUEST = 1_000
-_OF_ALL = ("Not existing vector name",)
-"""Words of refusals that are not due to single points."""
 
 
 class Operations:
@@ -90,16 +77,16 @@ class Operations:
         self.collection = collections.require_collection_name(collection)
         self._local = is_local(client)
         options = getattr(client, "init_options", {})
-        self._encoding = GRPC if options.get("prefer_grpc") else REST
-        self._calls = Calls(collection, patience)
+        self._wire = wire_of(client)
+        self._calls = Calls(collection, self._wire, patience)
         self._terms = Terms(
             self._calls,
             local=self._local,
-            grpc=self._encoding is GRPC,
+            grpc=bool(options.get("prefer_grpc")),
             index_on_demand=index_on_demand,
         )
         self._schema: Schema | None = None
-        self._most = MAX_POINTS  # points of one write that a rate limit allows
+        self._writer = Writer(self._terms)
 
     def schema(self) -> Operation[Schema | None]:
         """Read what the collection holds; None when it does not exist."""
@@ -197,12 +184,14 @@ class Operations:
         """Insert points or replace them whole."""
         schema = yield from self._unchanged_schema()
         schema.require_valid(points)
-        yield from self._write(
-            [(point.id, point) for point in points],
-            lambda point: point_bytes(point, self._encoding),
-            lambda some: self._calls.upsert(requests.point_structs(some)),
-            lambda some: self._calls.seen(*stored({each.id: each.payload for each in some})),
+        payloads = {point.id: point.payload for point in points}
+        change = Change(
+            self._wire.point,
+            self._wire.size,
+            self._calls.upsert,
+            lambda some: self._calls.seen(*stored({key: payloads[key] for key in some})),
         )
+        yield from self._writer.write(change, {point.id: point for point in points})
 
     def update_vectors(
         self, vectors: Mapping[PointId, Mapping[str, Vector]], where: Filter | None
@@ -217,26 +206,25 @@ class Operations:
                 f"the server is Qdrant {shown(version)}, which writes vectors to points that the "
                 f"filter leaves out; update it to {shown(FEATURES['update_filter'].since)} or later"
             )
-        yield from self._terms.adapting(
-            lambda: self._write(
-                [(point.id, point) for point in points],
-                lambda point: point_bytes(point, self._encoding),
-                lambda some: self._calls.update_vectors(requests.vector_structs(some), where),
-            ),
-            schema,
-            where,
+        change = Change(
+            self._wire.vectors,
+            self._wire.size,
+            lambda some: self._calls.update_vectors(some, where),
         )
+        values = {point.id: point for point in points}
+        yield from self._terms.adapting(lambda: self._writer.write(change, values), schema, where)
 
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> Operation[None]:
         """Replace the payload of existing points."""
         require_shallow(payloads)
         yield from self._unchanged_schema()
-        yield from self._write(
-            [(key, (key, payload)) for key, payload in payloads.items()],
-            lambda item: 100 + payload_bytes(item[1]),
-            lambda some: self._calls.batch_update(requests.overwrite_operations(some)),
-            lambda some: self._calls.seen(*stored(dict(some))),
+        change: Change[PointId] = Change(
+            lambda key: requests.overwrite_operation(key, payloads[key]),
+            requests.operation_bytes,
+            self._calls.batch_update,
+            lambda some: self._calls.seen(*stored({key: payloads[key] for key in some})),
         )
+        yield from self._writer.write(change, {key: key for key in payloads})
 
     def query(self, queries: Sequence[StoreQuery]) -> Operation[list[list[StoredPoint]]]:
         """Run several searches, in as few requests as the server takes."""
@@ -246,9 +234,7 @@ class Operations:
         filters = {id(query.filter): query.filter for query in queries}
         return (
             yield from self._terms.adapting(
-                lambda: search(
-                    self._calls, self._terms, queries, encoding=self._encoding, local=self._local
-                ),
+                lambda: search(self._calls, self._terms, self._wire, queries, local=self._local),
                 schema,
                 *filters.values(),
             )
@@ -316,63 +302,6 @@ class Operations:
         answer = yield from self._terms.adapting(lambda: self._calls.count(filter), schema, filter)
         return answer.count
 
-    def _write(
-        self,
-        items: Sequence[tuple[PointId, T]],
-        size: Callable[[T], int],
-        send: Callable[[Sequence[T]], Operation[None]],
-        verify: Callable[[Sequence[T]], Operation[None]] | None = None,
-    ) -> Operation[None]:
-        """Write in batches; what the server refuses is looked for and named, all else written.
-
-        Raises:
-            PointsRefusedError: the server refused single points.
-            StoreError: it refused all of a batch for a reason that is not theirs.
-        """
-        refused: dict[PointId, str] = {}
-        left = list(items)
-        while left:
-            most = min(MAX_POINTS, self._terms.limits.points or MAX_POINTS, self._most)
-            batch = next(batches(left, lambda item: size(item[1]), most=most))
-            try:
-                refused_here = yield from self._write_or_bisect(batch, send, verify)
-            except StoreError as err:
-                if len(batch) == 1 or not is_too_large(err.__cause__):
-                    raise
-                self._most = len(batch) // 2
-                continue
-            left = left[len(batch) :]
-            refused |= refused_here
-            if len(refused_here) == len(batch) > 1 and _concern_all(refused_here.values()):
-                raise StoreError(_refusals(refused, len(items)))
-        if refused:
-            raise PointsRefusedError(_refusals(refused, len(items)), refused)
-
-    def _write_or_bisect(
-        self,
-        items: Sequence[tuple[PointId, T]],
-        send: Callable[[Sequence[T]], Operation[None]],
-        verify: Callable[[Sequence[T]], Operation[None]] | None,
-    ) -> Operation[dict[PointId, str]]:
-        """Write items; return those that the server refuses even alone, with its reason."""
-        values = [value for _, value in items]
-        try:
-            yield from send(values)
-        except StoreError as err:
-            cause = err.__cause__
-            if isinstance(cause, NotAppliedError) and verify is not None:
-                yield from verify(values)
-                return {}
-            if not is_refusal(cause) or required_index(server_words(cause)):
-                raise
-            if len(items) == 1:
-                return {items[0][0]: str(err)}
-            half = len(items) // 2
-            logger.debug("the server refused %d points, they are sent in halves", len(items))
-            first = yield from self._write_or_bisect(items[:half], send, verify)
-            return first | (yield from self._write_or_bisect(items[half:], send, verify))
-        return {}
-
     def _gone(
         self, delete: Callable[[], Operation[None]], verify: Callable[[], Operation[None]]
     ) -> Operation[None]:
@@ -433,15 +362,6 @@ def is_local(client: Any) -> bool:
 
 def _slices(ids: Sequence[PointId], size: int) -> list[list[PointId]]:
     return [list(ids[start : start + size]) for start in range(0, len(ids), size)]
-
-
-def _concern_all(reasons: Iterable[str]) -> bool:
-    return all(any(words in reason for words in _OF_ALL) for reason in reasons)
-
-
-def _refusals(refused: Mapping[PointId, str], count: int) -> str:
-    named = "; ".join(f"{point}: {reason}" for point, reason in list(refused.items())[:10])
-    return f"the server refused {len(refused)} of {count} points: {named}"
 
 
 def _forgets(collection: str, version: Version) -> str:

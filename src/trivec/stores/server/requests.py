@@ -5,6 +5,7 @@ A synchronous and an asynchronous store share them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -18,49 +19,51 @@ if TYPE_CHECKING:
     from qdrant_client import models
 
 __all__ = [
-    "list_requests",
-    "overwrite_operations",
-    "point_structs",
-    "query_request",
+    "list_bodies",
+    "operation_bytes",
+    "overwrite_operation",
+    "point_struct",
+    "query_model",
+    "search_body",
     "stored_point",
     "vector_selector",
-    "vector_structs",
+    "vector_struct",
 ]
 
 
-def point_structs(points: Sequence[Point]) -> list[models.PointStruct]:
-    """Return points as the client writes them."""
+def point_struct(point: Point) -> models.PointStruct:
+    """Return a point as the client's models have it."""
     from qdrant_client import models
 
-    return [
-        models.PointStruct(id=point.id, vector=_inputs(point.vectors), payload=dict(point.payload))
-        for point in points
-    ]
+    return models.PointStruct(
+        id=point.id, vector=_inputs(point.vectors), payload=dict(point.payload)
+    )
 
 
-def vector_structs(points: Sequence[Point]) -> list[models.PointVectors]:
-    """Return the vectors of points as the client writes them."""
+def vector_struct(point: Point) -> models.PointVectors:
+    """Return the vectors of a point as the client's models have them."""
     from qdrant_client import models
 
-    return [models.PointVectors(id=point.id, vector=_inputs(point.vectors)) for point in points]
+    return models.PointVectors(id=point.id, vector=_inputs(point.vectors))
 
 
-def overwrite_operations(
-    payloads: Sequence[tuple[PointId, Mapping[str, Any]]],
-) -> list[models.OverwritePayloadOperation]:
-    """Return what replaces the payloads of points, one operation for each."""
+def overwrite_operation(
+    point: PointId, payload: Mapping[str, Any]
+) -> models.OverwritePayloadOperation:
+    """Return what replaces the payload of a point."""
     from qdrant_client import models
 
-    return [
-        models.OverwritePayloadOperation(
-            overwrite_payload=models.SetPayload(payload=dict(payload), points=[point])
-        )
-        for point, payload in payloads
-    ]
+    change = models.SetPayload(payload=dict(payload), points=[point])
+    return models.OverwritePayloadOperation(overwrite_payload=change)
 
 
-def query_request(query: StoreQuery, *, exact: bool) -> models.QueryRequest:
-    """Return one search as a request of the Query API.
+def operation_bytes(operation: models.OverwritePayloadOperation) -> int:
+    """Return the size of a change of a payload, rather too high than too low."""
+    return 100 + len(json.dumps(operation.overwrite_payload.payload, default=str))
+
+
+def search_body(query: StoreQuery, *, exact: bool) -> dict[str, Any]:
+    """Return one search as a request of the Query API; vectors are trivec's own.
 
     The filter goes into every prefetch, nested ones too, so that no candidate is lost to points
     that the filter removes afterwards.
@@ -69,66 +72,77 @@ def query_request(query: StoreQuery, *, exact: bool) -> models.QueryRequest:
         query: the search.
         exact: ask for exact search; local mode always is, and warns when asked.
     """
-    from qdrant_client import models
-
     plan = plan_query(query)
-    params = models.SearchParams(exact=True) if exact else None
+    params = _params(exact=exact)
+    prefetch = [_lookup(lookup, query.filter, params) for lookup in plan.sources]
     root = plan.root
-    nearest = isinstance(root, Lookup)
-    return models.QueryRequest(
-        prefetch=[_prefetch(lookup, query.filter, params) for lookup in plan.sources] or None,
-        query=_nearest(root) if isinstance(root, Lookup) else _fusion(root),
-        using=(root.using or None) if isinstance(root, Lookup) else None,
-        filter=query.filter,
-        params=params if nearest and not plan.sources else None,
-        score_threshold=root.threshold if isinstance(root, Lookup) else None,
-        limit=query.limit,
-        offset=query.offset,
-        with_vector=vector_selector(query.with_vectors),
-        with_payload=True,
+    if isinstance(root, Lookup):
+        body = _lookup(root, query.filter, params)
+        if prefetch:
+            body.pop("params", None)
+    else:
+        body = _given({"query": _fusion(root), "filter": query.filter})
+    return body | _given(
+        {
+            "limit": query.most,
+            "prefetch": prefetch or None,
+            "offset": query.offset,
+            "with_vector": vector_selector(query.with_vectors),
+            "with_payload": not query.candidates,
+        }
     )
 
 
-def list_requests(query: StoreQuery, *, exact: bool) -> list[models.QueryRequest]:
+def list_bodies(query: StoreQuery, *, exact: bool) -> list[dict[str, Any]]:
     """Return every list of a fusion as a search of its own, without payloads."""
-    from qdrant_client import models
-
-    params = models.SearchParams(exact=True) if exact else None
+    params = _params(exact=exact)
     return [
-        models.QueryRequest(
-            prefetch=[_prefetch(source, query.filter, params) for source in lookup.sources] or None,
-            query=_nearest(lookup),
-            using=lookup.using or None,
-            filter=query.filter,
-            params=None if lookup.sources else params,
-            score_threshold=lookup.threshold,
-            limit=lookup.limit,
-            with_payload=False,
-        )
+        {**_lookup(lookup, query.filter, params), "with_payload": False}
         for lookup in plan_query(query).sources
     ]
 
 
-def _prefetch(
-    lookup: Lookup, within: models.Filter | None, params: models.SearchParams | None
-) -> models.Prefetch:
+def query_model(body: Mapping[str, Any]) -> models.QueryRequest:
+    """Return a search as the client's models have it."""
     from qdrant_client import models
 
-    return models.Prefetch(
-        prefetch=[_prefetch(source, within, params) for source in lookup.sources] or None,
-        query=_nearest(lookup),
-        using=lookup.using or None,
-        filter=within,
-        params=None if lookup.sources else params,
-        score_threshold=lookup.threshold,
-        limit=lookup.limit,
+    return models.QueryRequest.model_validate(_with_lists(body))
+
+
+def _with_lists(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a search whose vectors are lists."""
+    listed = dict(body)
+    if isinstance(body["query"], Mapping):
+        listed["query"] = {"nearest": _input(body["query"]["nearest"])}
+    if "prefetch" in body:
+        listed["prefetch"] = [_with_lists(part) for part in body["prefetch"]]
+    return listed
+
+
+def _lookup(
+    lookup: Lookup, within: models.Filter | None, params: models.SearchParams | None
+) -> dict[str, Any]:
+    return _given(
+        {
+            "prefetch": [_lookup(source, within, params) for source in lookup.sources] or None,
+            "query": {"nearest": lookup.vector},
+            "using": lookup.using or None,
+            "filter": within,
+            "params": None if lookup.sources else params,
+            "score_threshold": lookup.threshold,
+            "limit": lookup.limit,
+        }
     )
 
 
-def _nearest(lookup: Lookup) -> models.NearestQuery:
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _params(*, exact: bool) -> models.SearchParams | None:
     from qdrant_client import models
 
-    return models.NearestQuery(nearest=_input(lookup.vector))
+    return models.SearchParams(exact=True) if exact else None
 
 
 def _fusion(fusion: Fusion) -> models.Query:

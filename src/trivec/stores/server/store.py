@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trivec._runtime.driving import drive
+from trivec._runtime.typed import checked
 from trivec.errors import StoreError
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.server.calls import Operation, Request
-from trivec.stores.server.failures import RetryPolicy, call, default_policy
+from trivec.stores.server.failures import RetryPolicy, call, default_policy, key_of
 from trivec.stores.server.operations import Operations, is_local, require_client
 from trivec.types import Point, PointId, StoredPoint, Vector
 
@@ -49,6 +50,7 @@ class ServerStore:
         InputError: the client is an asynchronous one.
     """
 
+    @checked
     def __init__(
         self,
         client: QdrantClient,
@@ -88,6 +90,7 @@ class ServerStore:
         """
         return self._run(self._operations.schema())
 
+    @checked
     def create(self, schema: Schema) -> None:
         """Create the collection with its vectors, payload indexes and description.
 
@@ -97,10 +100,12 @@ class ServerStore:
         """
         self._run(self._operations.create(schema))
 
+    @checked
     def describe(self, schema: Schema) -> None:
         """Replace the description; what else the collection's metadata holds stays."""
         self._run(self._operations.describe(schema))
 
+    @checked
     def ensure_payload_indexes(self, indexes: Mapping[str, str]) -> bool:
         """Make the payload indexes that are missing: path to index type; the schema's own too.
 
@@ -116,6 +121,7 @@ class ServerStore:
         """Return every vector of the collection by name, those outside the schema too."""
         return self._run(self._operations.vectors())
 
+    @checked
     def create_vector(self, spec: VectorSpec) -> None:
         """Add a named vector to the collection; no point has it yet. Again, it changes nothing.
 
@@ -124,6 +130,7 @@ class ServerStore:
         """
         self._run(self._operations.create_vector(spec))
 
+    @checked
     def upsert(self, points: Sequence[Point]) -> None:
         """Insert points or replace them whole.
 
@@ -134,6 +141,7 @@ class ServerStore:
         """
         self._run(self._operations.upsert(points))
 
+    @checked
     def update_vectors(
         self,
         vectors: Mapping[PointId, Mapping[str, Vector]],
@@ -148,6 +156,7 @@ class ServerStore:
         """
         self._run(self._operations.update_vectors(vectors, where))
 
+    @checked
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
         """Replace the payload of existing points, vectors untouched.
 
@@ -156,6 +165,7 @@ class ServerStore:
         """
         self._run(self._operations.overwrite_payload(payloads))
 
+    @checked
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches, in one request or a few; one list of results for each, best first.
 
@@ -164,12 +174,14 @@ class ServerStore:
         """
         return self._run(self._operations.query(queries))
 
+    @checked
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
         """Return the points that exist, in no promised order."""
         return self._run(self._operations.retrieve(ids, with_vectors))
 
+    @checked
     def scroll(
         self,
         *,
@@ -181,10 +193,12 @@ class ServerStore:
         """Return a page of points in id order, and the id that the next page starts at."""
         return self._run(self._operations.scroll(filter, limit, offset, with_vectors))
 
+    @checked
     def delete(self, *, ids: Sequence[PointId] | None = None, filter: Filter | None = None) -> None:
         """Delete by ids or by filter; exactly one is given."""
         self._run(self._operations.delete(ids, filter))
 
+    @checked
     def count(self, filter: Filter | None = None) -> int:
         """Return the exact number of points."""
         return self._run(self._operations.count(filter))
@@ -192,6 +206,7 @@ class ServerStore:
     def optimize(self) -> None:
         """Do nothing: a server optimises by itself."""
 
+    @checked
     def sibling(self, name: str) -> ServerStore:
         """Return the store of the collection ``<this one>_<name>`` behind the same client."""
         collection = f"{self._operations.collection}_{name}"
@@ -213,10 +228,10 @@ class ServerStore:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
 
         def action() -> Any:
-            result = request.call(self._client)
-            request.check(result)
-            return result
+            return request.checked(request.call(self._client))
 
         local = is_local(self._client)
         with self._local if local else contextlib.nullcontext():
-            return call(action, self._retry, write=request.write, local=local)
+            return call(
+                action, self._retry, write=request.write, local=local, key=key_of(self._client)
+            )

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trivec._runtime.driving import adrive
+from trivec._runtime.typed import checked
 from trivec.errors import StoreError
 from trivec.protocols import Store
 from trivec.query import Filter, StoreQuery
 from trivec.schema import Schema
 from trivec.stores.server.calls import Operation, Request
-from trivec.stores.server.failures import RetryPolicy, call_async, default_policy
+from trivec.stores.server.failures import RetryPolicy, call_async, default_policy, key_of
 from trivec.stores.server.operations import Operations, require_client
 from trivec.stores.server.store_loop import LoopServerStore
 from trivec.types import Point, PointId, StoredPoint, Vector
@@ -49,6 +50,7 @@ class AsyncServerStore:
         InputError: the client is a synchronous one.
     """
 
+    @checked
     def __init__(
         self,
         client: AsyncQdrantClient,
@@ -78,6 +80,7 @@ class AsyncServerStore:
         """Return what the collection holds; None when it does not exist."""
         return await self._run(self._operations.schema())
 
+    @checked
     async def upsert(self, points: Sequence[Point]) -> None:
         """Insert points or replace them whole.
 
@@ -88,6 +91,7 @@ class AsyncServerStore:
         """
         await self._run(self._operations.upsert(points))
 
+    @checked
     async def update_vectors(
         self,
         vectors: Mapping[PointId, Mapping[str, Vector]],
@@ -102,6 +106,7 @@ class AsyncServerStore:
         """
         await self._run(self._operations.update_vectors(vectors, where))
 
+    @checked
     async def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
         """Replace the payload of existing points, vectors untouched.
 
@@ -110,6 +115,7 @@ class AsyncServerStore:
         """
         await self._run(self._operations.overwrite_payload(payloads))
 
+    @checked
     async def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches in one request; one list of results for each, best first.
 
@@ -118,12 +124,14 @@ class AsyncServerStore:
         """
         return await self._run(self._operations.query(queries))
 
+    @checked
     async def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
         """Return the points that exist, in no promised order."""
         return await self._run(self._operations.retrieve(ids, with_vectors))
 
+    @checked
     async def scroll(
         self,
         *,
@@ -135,12 +143,14 @@ class AsyncServerStore:
         """Return a page of points in id order, and the id that the next page starts at."""
         return await self._run(self._operations.scroll(filter, limit, offset, with_vectors))
 
+    @checked
     async def delete(
         self, *, ids: Sequence[PointId] | None = None, filter: Filter | None = None
     ) -> None:
         """Delete by ids or by filter; exactly one is given."""
         await self._run(self._operations.delete(ids, filter))
 
+    @checked
     async def count(self, filter: Filter | None = None) -> int:
         """Return the exact number of points."""
         return await self._run(self._operations.count(filter))
@@ -173,9 +183,9 @@ class AsyncServerStore:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
 
         async def action() -> Any:
-            result = await request.call(self._client)
-            request.check(result)
-            return result
+            return request.checked(await request.call(self._client))
 
         async with self._slots:
-            return await call_async(action, self._retry, write=request.write)
+            return await call_async(
+                action, self._retry, write=request.write, key=key_of(self._client)
+            )

@@ -1,0 +1,264 @@
+"""Arguments and fields are what their annotations say, or InputError names what was given.
+
+Annotations are read at the first call. A part of one that names what type checkers alone import,
+such as Qdrant's client, is left to the function itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cache, wraps
+from itertools import chain
+from numbers import Integral, Real
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from trivec._runtime.checks import shown
+from trivec.errors import InputError
+
+__all__ = ["check_fields", "checked", "unchecked"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SECRET = frozenset({"api_key"})
+"""Arguments whose value no message shows."""
+
+
+def checked(function: F) -> F:
+    """Let a function refuse arguments that do not fit its annotations.
+
+    Elements of sequences and mappings are looked at, those of other iterables are not. A number
+    may be numpy's, a tuple may be a list, an object with a method of a protocol is taken for one.
+    A float is a number that a float can hold, and never NaN.
+    """
+    names = list(inspect.signature(function).parameters)
+
+    def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        expected, sure = _parameters(function), _sure_types(function)
+        for name, value in chain(zip(names, args, strict=False), options.items()):
+            if name not in expected or type(value) in sure[name]:
+                continue
+            if not _fits(value, expected[name]):
+                raise InputError(_refusal(name, value, expected[name]))
+
+    if inspect.iscoroutinefunction(function):
+
+        @wraps(function)
+        async def awaited(*args: Any, **options: Any) -> Any:
+            check(args, options)
+            return await function(*args, **options)
+
+        return cast("F", awaited)
+
+    @wraps(function)
+    def called(*args: Any, **options: Any) -> Any:
+        check(args, options)
+        return function(*args, **options)
+
+    return cast("F", called)
+
+
+def unchecked(function: F) -> F:
+    """Return a checked function without its check, for what trivec made itself."""
+    return cast("F", inspect.unwrap(function))
+
+
+def check_fields(record: Any) -> None:
+    """Refuse a dataclass whose fields do not fit their annotations; see ``checked``.
+
+    Raises:
+        InputError: one does not.
+    """
+    for name, expected in _fields(type(record)).items():  # type: ignore[arg-type]  # types can be hashed
+        value = getattr(record, name)
+        if not _fits(value, expected):
+            raise InputError(_refusal(name, value, expected))
+
+
+def _refusal(name: str, value: object, expected: Any) -> str:
+    given = f"{name} is a {type(value).__name__}" if name in _SECRET else f"{name}={shown(value)}"
+    refusal = f"{given}; allowed: {', '.join(_words(expected))}"
+    if name not in _SECRET and isinstance(value, Hashable) and _fits([value], expected):
+        return f"{refusal}. Give a list: {name}=[{shown(value)}]"
+    return refusal
+
+
+def _words(expected: Any) -> list[str]:
+    """Return what an annotation allows, in words."""
+    parts = typing.get_args(expected)
+    origin = typing.get_origin(expected)
+    if origin in (typing.Union, types.UnionType):
+        return [words for part in parts for words in _words(part)]
+    if origin is typing.Literal:
+        return [str(value) for value in parts]
+    if origin is Callable:
+        return ["a function"]
+    if origin is not None and origin is not np.ndarray:
+        inner = [" or ".join(_words(part)) for part in parts if part is not Ellipsis]
+        if issubclass(origin, Mapping):
+            return [f"a dict of {' to '.join(inner)}"]
+        plural = "s" if inner[0] in _NAMES.values() else ""
+        return [f"a list of {', '.join(inner)}{plural}"]
+    return [_NAMES.get(expected, getattr(expected, "__name__", str(expected)))]
+
+
+_NAMES: Mapping[Any, str] = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "True or False",
+    None: "None",
+    types.NoneType: "None",
+    Any: "anything",
+}
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return what is checked of a function's parameters."""
+    unchecked = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    annotations = {
+        name: str(parameter.annotation)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.annotation is not parameter.empty and parameter.kind not in unchecked
+    }
+    return _evaluated(annotations, function.__globals__)
+
+
+@cache
+def _sure_types(function: Callable[..., Any]) -> dict[str, frozenset[type]]:
+    """Return the types of each parameter whose values need no closer look."""
+    return {name: frozenset(_sure(kind)) for name, kind in _parameters(function).items()}
+
+
+def _sure(expected: Any) -> set[type]:
+    if expected is None:
+        return {types.NoneType}
+    if typing.get_origin(expected) in (typing.Union, types.UnionType):
+        return {kind for part in typing.get_args(expected) for kind in _sure(part)}
+    unsure = not isinstance(expected, type) or typing.get_origin(expected) is not None
+    if unsure or expected in (float, object) or typing.is_typeddict(expected):
+        return set()
+    return set() if getattr(expected, "_is_protocol", False) else {expected}
+
+
+@cache
+def _fields(record: type[Any]) -> dict[str, Any]:
+    """Return the same of a dataclass's fields, which may be inherited from another module."""
+    known: dict[str, Any] = {}
+    for base in reversed(record.__mro__):
+        annotations = {name: str(kind) for name, kind in inspect.get_annotations(base).items()}
+        known |= _evaluated(annotations, vars(inspect.getmodule(base)))
+    names = [field.name for field in dataclasses.fields(record)]
+    return {name: known[name] for name in names if name in known}
+
+
+def _evaluated(annotations: Mapping[str, str], names: dict[str, Any]) -> dict[str, Any]:
+    known = {}
+    for name, written in annotations.items():
+        try:
+            known[name] = eval(written, names)  # noqa: S307  # our own source
+        except (NameError, TypeError):  # imported for type checkers alone
+            continue
+    return known
+
+
+def _fits(value: Any, expected: Any) -> bool:  # noqa: PLR0911  # each kind has one
+    """Say whether a value is of an annotated type."""
+    if expected is Any:
+        return True
+    plain = _PLAIN.get(expected) if isinstance(expected, type) else None
+    if plain is not None:
+        return plain(value)
+    origin = typing.get_origin(expected)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in typing.get_args(expected))
+    if origin is typing.Literal:
+        return isinstance(value, Hashable) and value in typing.get_args(expected)
+    if origin is not None:
+        return _fits_generic(value, origin, typing.get_args(expected))
+    if expected is None:
+        return value is None
+    if not isinstance(expected, type):
+        return True  # a type variable
+    if getattr(expected, "_is_protocol", False):
+        return _resembles(value, expected)
+    return isinstance(value, dict if typing.is_typeddict(expected) else expected)
+
+
+def _fits_generic(  # noqa: PLR0911  # the same
+    value: Any, origin: Any, parts: tuple[Any, ...]
+) -> bool:
+    if origin is Callable:
+        return callable(value)
+    if origin is type:
+        return isinstance(value, type)
+    if isinstance(value, str | bytes | bytearray):
+        return False
+    if origin is tuple and Ellipsis not in parts:
+        return (
+            isinstance(value, list | tuple)
+            and len(value) == len(parts)
+            and all(map(_fits, value, parts))
+        )
+    if origin is tuple:
+        return isinstance(value, list | tuple) and _all_fit(value, parts[0])
+    if not isinstance(value, origin):
+        return False
+    if issubclass(origin, Mapping):
+        return _all_fit(value, parts[0]) and _all_fit(value.values(), parts[1])
+    return not issubclass(origin, Sequence) or _all_fit(value, parts[0])
+
+
+def _all_fit(values: Iterable[Any], expected: Any) -> bool:
+    if expected is Any:
+        return True
+    if expected is str:  # often many
+        return all(isinstance(value, str) for value in values)
+    return all(_fits(value, expected) for value in values)
+
+
+def _resembles(value: object, protocol: type[Any]) -> bool:
+    """Say whether an object has a method of a protocol: it may lack those that nobody calls."""
+    return not isinstance(value, type) and any(
+        callable(getattr(value, name, None))
+        for name in _methods(protocol)  # type: ignore[arg-type]  # the same
+    )
+
+
+@cache
+def _methods(protocol: type[Any]) -> tuple[str, ...]:
+    """Return the methods of a protocol, those of the protocols that it extends included."""
+    members = {
+        name: member
+        for base in protocol.__mro__
+        if getattr(base, "_is_protocol", False)
+        for name, member in vars(base).items()
+    }
+    return tuple(
+        name for name, member in members.items() if name[0] != "_" and inspect.isfunction(member)
+    )
+
+
+def _is_float(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return not math.isnan(float(value))
+    except OverflowError:
+        return False
+
+
+_PLAIN: Mapping[type, Callable[[Any], bool]] = {
+    bool: lambda value: isinstance(value, bool | np.bool_),
+    int: lambda value: isinstance(value, Integral) and not isinstance(value, bool),
+    float: _is_float,
+    str: lambda value: isinstance(value, str),
+    object: lambda _value: True,
+}

@@ -1,0 +1,340 @@
+"""``trivec eval``: every arm and every hybrid on questions whose answers are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trivec.arms import COLBERT
+from trivec.cli import variables
+from trivec.cli.arguments import (
+    MODEL_HELP,
+    ChatArguments,
+    DeviceOption,
+    JsonOption,
+    QuietOption,
+)
+from trivec.cli.chat import connected
+from trivec.cli.exits import INCOMPLETE
+from trivec.cli.paths import expanded
+from trivec.cli.place import Place, chosen_encoder, open_place
+from trivec.cli.progress import counted
+from trivec.cli.rendering import evaluation_table
+from trivec.cli.terminal import complain, complain_each, print_json, say, show
+from trivec.errors import CollectionNotFoundError
+from trivec.evaluation.reading import AND_ASKED
+
+if TYPE_CHECKING:
+    from trivec.encoders import FlagEncoder, MemoEncoder, OnnxEncoder
+    from trivec.evaluation import Dataset, Evaluation, System
+    from trivec.index import HybridIndex
+    from trivec.rewriting import Rewriter
+
+__all__ = [
+    "EvaluationArguments",
+    "encoders_of",
+    "eval",
+    "evaluated_place",
+    "own_folder",
+    "read_datasets",
+    "tell_failures",
+]
+
+MEMO = 50_000
+"""Query texts that are kept for the next dataset with the same questions."""
+
+MOST_FOR_COLBERT_ALONE = 500
+"""Passages beyond which ColBERT alone, which has no index, takes longer than all else."""
+
+DATASET = (
+    "SQuAD-shaped .json, a folder in BEIR's or TREC's form, or a .csv with the columns question "
+    "and passage or id. zh.json@en.json asks the questions of one over the passages of the other."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationArguments:
+    """What systems are run on, and where that is kept."""
+
+    place: Annotated[
+        str | None,
+        typer.Option(
+            "--index",
+            metavar="PLACE",
+            help="Over this index, a folder or a URL, instead of one of the dataset's passages.",
+        ),
+    ] = None
+    collection: Annotated[
+        str | None, typer.Option(help="The collection, where --index is a URL.")
+    ] = None
+    device: DeviceOption = "cpu"
+    to: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER", help="Where results are kept; a run that was ended goes on there."
+        ),
+    ] = Path("trivec-eval")
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask everything again, whatever FOLDER holds.")
+    ] = False
+    chunk_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Split the paragraphs of SQuAD's form into passages."),
+    ] = None
+    split: Annotated[str | None, typer.Option(help="Of BEIR's qrels. Default: test.")] = None
+    depth: Annotated[int, typer.Option(min=1, help="Passages that each question asks for.")] = 20
+
+
+def eval(  # noqa: A001  # the command's name
+    datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help=DATASET)],
+    *,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            envvar=variables.MODEL,
+            help=MODEL_HELP,
+        ),
+    ] = None,
+    systems: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system",
+            help='"dense", "hybrid, rrf", "dense+bm25, linear, colbert=rescore" ...; may be '
+            "repeated. Default: every arm and every hybrid. docs/evaluation.md has the grammar.",
+        ),
+    ] = None,
+    rerank: Annotated[
+        str | None,
+        typer.Option("--rerank", metavar="MODEL", help="And the default hybrid, reranked by it."),
+    ] = None,
+    evaluating: EvaluationArguments,
+    chat: ChatArguments,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure every arm and every hybrid on questions whose answers are known.
+
+    Several models are compared where --model is repeated.
+
+    Writes report.json, report.md and report.html, which asks for nothing, into the folder.
+    Ends with exit code 3 where a system was given up or questions failed.
+    """
+    from trivec.evaluation import System
+
+    chosen = [System.from_text(text) for text in systems or ()]  # before a model is loaded
+    with evaluated_place(evaluating) as place:
+        encoders = encoders_of(models or [], evaluating, place)
+        run = _Run(evaluating, place, chosen, rerank, _rewriters(chat), quiet=quiet)
+        read = read_datasets(datasets, evaluating, next(iter(encoders.values())))
+        evaluations = [run.evaluation(dataset, encoders) for dataset in read]
+    paths = _written(evaluations, expanded(evaluating.to))
+    if as_json:
+        from trivec.evaluation import as_json as json_of
+
+        print_json({**json_of(evaluations), "files": [str(path) for path in paths]})
+    else:
+        for evaluation in evaluations:
+            show(evaluation_table(evaluation))
+        if not quiet:
+            say(f"written: {', '.join(str(path) for path in paths)}")
+    if tell_failures(evaluations):
+        raise typer.Exit(INCOMPLETE)
+
+
+@contextmanager
+def evaluated_place(arguments: EvaluationArguments) -> Iterator[Place | None]:
+    """Yield the index that was named, if one was."""
+    if arguments.place is None:
+        yield None
+        return
+    with open_place(arguments.place, arguments.collection) as place:
+        yield place
+
+
+def encoders_of(
+    models: Sequence[str], arguments: EvaluationArguments, place: Place | None
+) -> dict[str, FlagEncoder | OnnxEncoder]:
+    """Return the models by their names; nothing is loaded yet.
+
+    Raises:
+        typer.BadParameter: several models for one index.
+    """
+    schema = None if place is None else place.require_schema()
+    if place is not None and len(models) > 1:
+        raise typer.BadParameter("--index has one model; leave --model out, or --index")
+    chosen: list[str | None] = list(models) or [None]
+    return {model or "": chosen_encoder(schema, model, arguments.device) for model in chosen}
+
+
+def read_datasets(
+    paths: Sequence[str], arguments: EvaluationArguments, encoder: FlagEncoder | OnnxEncoder
+) -> list[Dataset]:
+    """Read the datasets, and say on stderr what is wrong with them.
+
+    Raises:
+        InputError: one cannot be read.
+    """
+    from trivec.evaluation import read_dataset
+
+    tokens = arguments.chunk_tokens
+    datasets = []
+    for path in paths:
+        dataset = read_dataset(
+            AND_ASKED.join(str(expanded(part)) for part in path.split(AND_ASKED)),
+            split=arguments.split,
+            tokenizer=None if tokens is None else encoder.tokenizer,
+            max_tokens=tokens or 256,
+        )
+        complain_each(f"in {dataset.name}", [str(fault) for fault in dataset.faults])
+        datasets.append(dataset)
+    return datasets
+
+
+def _rewriters(chat: ChatArguments) -> dict[str, Rewriter]:
+    if chat.chat_model is None:
+        return {}
+    from trivec.rewriting import KeywordRewriter
+
+    return {"chat": KeywordRewriter(connected(chat.chat_model, chat))}
+
+
+class _Run:
+    """One run over several datasets; what was encoded for one serves the next."""
+
+    def __init__(
+        self,
+        arguments: EvaluationArguments,
+        place: Place | None,
+        systems: Sequence[System],
+        rerank: str | None,
+        rewriters: Mapping[str, Rewriter],
+        *,
+        quiet: bool,
+    ) -> None:
+        self._arguments = arguments
+        self._place = place
+        self._systems = list(systems)
+        self._rerank = rerank
+        self._rewriters = rewriters
+        self._quiet = quiet
+        self._memos: dict[str, MemoEncoder] = {}
+
+    def evaluation(
+        self, dataset: Dataset, encoders: Mapping[str, FlagEncoder | OnnxEncoder]
+    ) -> Evaluation:
+        """Run the systems on a dataset, by every model."""
+        from trivec.evaluation import joined
+
+        return joined(
+            [
+                self._by_model(dataset, name, encoder, several=len(encoders) > 1)
+                for name, encoder in encoders.items()
+            ]
+        )
+
+    def _by_model(
+        self, dataset: Dataset, name: str, encoder: FlagEncoder | OnnxEncoder, *, several: bool
+    ) -> Evaluation:
+        from trivec.encoders import MemoEncoder
+        from trivec.evaluation import EvaluationOptions, evaluate
+
+        memo = self._memos.setdefault(
+            name, MemoEncoder(encoder, heads=encoder.info.heads, size=MEMO)
+        )
+        folder = expanded(self._arguments.to)
+        options = EvaluationOptions(
+            folder=own_folder(folder / "results" / dataset.name, fresh=self._arguments.fresh),
+            depth=self._arguments.depth,
+            rewriters=self._rewriters,
+            prefix=f"{Path(name).name}: " if several else "",
+        )
+        with (
+            self._index(dataset, encoder, folder / "indexes") as index,
+            counted(quiet=self._quiet, begin=f"{dataset.name}: questions") as progress,
+        ):
+            systems = self._systems or self._default(index)
+            return evaluate(dataset, index.with_encoder(memo), systems, options, progress=progress)
+
+    @contextmanager
+    def _index(
+        self, dataset: Dataset, encoder: FlagEncoder | OnnxEncoder, folder: Path
+    ) -> Iterator[HybridIndex]:
+        from trivec.evaluation import indexed
+
+        if self._place is not None:
+            with self._place.open(encoder, create=False) as index:
+                yield index
+            return
+        with counted(
+            quiet=self._quiet, total=len(dataset.passages), begin=f"{dataset.name}: passages"
+        ) as progress:
+            opened = ExitStack()
+            index = opened.enter_context(indexed(dataset, encoder, folder, progress=progress))
+        with opened:
+            yield index
+
+    def _default(self, index: HybridIndex) -> list[System]:
+        """Return every arm and every hybrid, and what else is at hand."""
+        from trivec.evaluation import System, default_systems
+        from trivec.questions import QuestionIndex
+
+        colbert_alone = System.from_text(COLBERT.name)
+        try:
+            QuestionIndex.open(index, create=False).close()
+            questions = True
+        except CollectionNotFoundError:
+            questions = False
+        systems = default_systems(index.schema, reranker=self._rerank, questions=questions)
+        if index.count() > MOST_FOR_COLBERT_ALONE and colbert_alone in systems:
+            systems.remove(colbert_alone)
+            complain(
+                "note",
+                f"colbert alone reads all of more than {MOST_FOR_COLBERT_ALONE} passages for every "
+                "question, and is left out; --system colbert runs it",
+            )
+        return [*systems, *([System(rewriting="chat")] if self._rewriters else [])]
+
+
+def own_folder(folder: Path, *, fresh: bool) -> Path:
+    """Return a folder, without the results of an earlier run where none are wanted."""
+    if fresh and folder.is_dir():
+        for path in folder.iterdir():
+            path.unlink()
+    return folder
+
+
+def _written(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
+    from trivec.evaluation import as_html, as_json, as_markdown
+
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "report.json": json.dumps(as_json(evaluations), ensure_ascii=False, indent=2),
+        "report.md": as_markdown(evaluations),
+        "report.html": as_html(evaluations),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def tell_failures(evaluations: Sequence[Evaluation]) -> bool:
+    """Say which systems and questions failed; return whether any did."""
+    failed = False
+    for evaluation in evaluations:
+        for system in evaluation.systems:
+            where = f"{evaluation.dataset.name}, {system.name}"
+            if system.error:
+                complain("given up", f"{where}: {system.error}")
+            elif system.failed:
+                first = system.failed[0]
+                told = f"{len(system.failed)} questions, the first is {first.question!r}"
+                complain("failed", f"{where}: {told}: {first.error}")
+            failed = failed or bool(system.failed)
+    return failed

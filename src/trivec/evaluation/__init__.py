@@ -1,0 +1,86 @@
+"""How well an index finds what it should: datasets, systems, figures, statistics."""
+
+from __future__ import annotations
+
+from trivec.evaluation.analysis import (
+    FailureKind,
+    Overlap,
+    Separation,
+    Slice,
+    failures,
+    overlaps,
+    separation,
+    slices,
+)
+from trivec.evaluation.building import indexed
+from trivec.evaluation.comparing import Cost, Verdict, Word, verdict
+from trivec.evaluation.costs import Costs
+from trivec.evaluation.dataset import Dataset, DatasetFault, FaultKind, Question
+from trivec.evaluation.features import Features
+from trivec.evaluation.metrics import MAIN_MEASURE, MEASURES, figures
+from trivec.evaluation.page import as_html
+from trivec.evaluation.reading import read_dataset
+from trivec.evaluation.records import QuestionResult
+from trivec.evaluation.reports import as_json, as_markdown
+from trivec.evaluation.results import Evaluation, Latency, SystemResult, joined
+from trivec.evaluation.running import EvaluationOptions, evaluate
+from trivec.evaluation.settings import load_options, load_settings, save_settings
+from trivec.evaluation.statistics import (
+    Comparison,
+    DrawnBy,
+    Estimate,
+    compare_all,
+    compared,
+    estimated,
+    units_of,
+)
+from trivec.evaluation.systems import Rewriting, System, default_systems
+
+__all__ = [
+    "MAIN_MEASURE",
+    "MEASURES",
+    "Comparison",
+    "Cost",
+    "Costs",
+    "Dataset",
+    "DatasetFault",
+    "DrawnBy",
+    "Estimate",
+    "Evaluation",
+    "EvaluationOptions",
+    "FailureKind",
+    "FaultKind",
+    "Features",
+    "Latency",
+    "Overlap",
+    "Question",
+    "QuestionResult",
+    "Rewriting",
+    "Separation",
+    "Slice",
+    "System",
+    "SystemResult",
+    "Verdict",
+    "Word",
+    "as_html",
+    "as_json",
+    "as_markdown",
+    "compare_all",
+    "compared",
+    "default_systems",
+    "estimated",
+    "evaluate",
+    "failures",
+    "figures",
+    "indexed",
+    "joined",
+    "load_options",
+    "load_settings",
+    "overlaps",
+    "read_dataset",
+    "save_settings",
+    "separation",
+    "slices",
+    "units_of",
+    "verdict",
+]

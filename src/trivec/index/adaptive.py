@@ -1,0 +1,178 @@
+"""Adaptive fusion: every list is weighed by what its arm could match of this query.
+
+The weight of a lexical arm is its own times the fourth power of its coverage; an arm that matches
+meaning keeps its own. Every list is scaled from its floor to its best, and the weighted shares are
+added up. Why these numbers, and what was tried: docs/fusion.md and benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, cast
+
+from trivec.arms import arm_named
+from trivec.coverage import PASSAGES, coverage
+from trivec.fusion import share_fusion, shares_of_best
+from trivec.query import Filter, Prefetch, StoreQuery
+from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoint
+
+__all__ = ["AdaptiveSearch", "FusedList", "Ranking", "WeighedList", "fused"]
+
+POWER = 4
+"""Of coverage in a lexical arm's weight: half of the query leaves it a sixteenth."""
+
+Ranking: TypeAlias = list[tuple[PointId, float]]
+"""Ids with their scores, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusedList:
+    """A list to be fused: what one arm finds for one text.
+
+    Attributes:
+        arm: its name.
+        text: the query text.
+        prefetch: how it is looked up.
+        weight: what the caller gave it.
+        idf: whether the engine counts its terms by their IDF.
+    """
+
+    arm: str
+    text: str
+    prefetch: Prefetch
+    weight: float
+    idf: bool = False
+
+    @property
+    def lexical(self) -> bool:
+        """Whether its weight depends on coverage."""
+        return arm_named(self.arm).lexical
+
+    def ranking(self, points: Sequence[StoredPoint]) -> Ranking:
+        """Return what was found, without what its threshold refuses."""
+        least = self.prefetch.threshold
+        return [
+            (point.id, point.score) for point in points if least is None or point.score >= least
+        ]
+
+    def floor(self, ranking: Ranking) -> float | None:
+        """Return the score that counts 0: of words that all were found, no match at all."""
+        return 0.0 if self.lexical and len(ranking) < self.prefetch.limit else None
+
+    def coverage(self, points: Sequence[StoredPoint]) -> float:
+        """Return how much of the query the best passages hold."""
+        name = self.prefetch.using
+        read = [point for point in points if name in point.vectors]
+        return coverage(
+            cast("SparseVector", self.prefetch.vector),
+            [cast("SparseVector", point.vectors[name]) for point in read],
+            [point.score for point in read],
+            idf=self.idf,
+        )
+
+    def weight_at(self, covered: float | None) -> float:
+        """Return what the list counts with a coverage, None for an arm that has none."""
+        own = self.weight * arm_named(self.arm).adaptive_weight
+        return own if covered is None else own * covered**POWER
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedList:
+    """A list as it was fused.
+
+    Attributes:
+        source: what was looked up.
+        ranking: what it found.
+        weight: what it counted; the weights of a search add up to 1.
+        covered: the coverage of a lexical arm.
+    """
+
+    source: FusedList
+    ranking: Ranking
+    weight: float
+    covered: float | None
+
+    @property
+    def floor(self) -> float | None:
+        """The score that counts 0; None: the lowest."""
+        return self.source.floor(self.ranking)
+
+    def parts(self, ids: Sequence[PointId]) -> dict[PointId, ScorePart]:
+        """Return what the list added to the score of each of some points."""
+        share = dict(shares_of_best(self.ranking, self.floor))
+        arm, text, weight = self.source.arm, self.source.text, self.weight
+        return {
+            key: ScorePart(arm, text, weight, weight * share.get(key, 0.0), self.covered)
+            for key in ids
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveSearch:
+    """A search whose lists are fused here.
+
+    Attributes:
+        lists: at least two.
+        limit: how many results.
+        offset: how many to skip.
+        filter: AND-ed into every request.
+        with_vectors: names of the vectors to return.
+    """
+
+    lists: tuple[FusedList, ...]
+    limit: int
+    offset: int = 0
+    filter: Filter | None = None
+    with_vectors: tuple[str, ...] = ()
+
+    @property
+    def requests(self) -> list[StoreQuery]:
+        """The candidates of every list, then the best passages of every lexical one."""
+        return [
+            *(self._candidates(source) for source in self.lists),
+            *(self._best_passages(source) for source in self.lists if source.lexical),
+        ]
+
+    def weighed(self, answers: Sequence[Sequence[StoredPoint]]) -> list[WeighedList]:
+        """Weigh the lists by what the requests found."""
+        best = iter(answers[len(self.lists) :])
+        covered = [source.coverage(next(best)) if source.lexical else None for source in self.lists]
+        rankings = [
+            source.ranking(points)
+            for source, points in zip(self.lists, answers, strict=False)  # the rest is evidence
+        ]
+        weights = [
+            source.weight_at(share) for source, share in zip(self.lists, covered, strict=True)
+        ]
+        total = sum(weights) or 1.0
+        return [
+            WeighedList(source, ranking, weight / total, share)
+            for source, ranking, weight, share in zip(
+                self.lists, rankings, weights, covered, strict=True
+            )
+        ]
+
+    def _candidates(self, source: FusedList) -> StoreQuery:
+        prefetches: tuple[Prefetch, ...] = (source.prefetch,)
+        rescore = None
+        if source.prefetch.over_candidates:
+            others = [other.prefetch for other in self.lists]
+            prefetches = tuple(other for other in others if not other.over_candidates)
+            rescore = (source.prefetch.using, cast("FloatArray", source.prefetch.vector))
+        needed = self.limit + self.offset
+        return StoreQuery(prefetches, needed, rescore=rescore, filter=self.filter, candidates=True)
+
+    def _best_passages(self, source: FusedList) -> StoreQuery:
+        few = replace(source.prefetch, limit=PASSAGES)
+        names = (few.using,)
+        return StoreQuery((few,), 1, filter=self.filter, with_vectors=names, candidates=True)
+
+
+def fused(lists: Sequence[WeighedList]) -> Ranking:
+    """Fuse weighed lists; best first."""
+    return share_fusion(
+        [each.ranking for each in lists],
+        [each.weight for each in lists],
+        [each.floor for each in lists],
+    )

@@ -1,0 +1,160 @@
+"""``trivec eval`` from the command line: files in, a table and reports out."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from tests.reading import Reading
+
+from trivec import HybridIndex
+from trivec.errors import ModelError
+from trivec.evaluation import System, save_settings
+
+PASSAGES = {
+    "lemon": "Lemons are sour and yellow.",
+    "honey": "Honey is sweet.",
+    "snow": "Snow is white and cold.",
+}
+QUESTIONS = {"what is sour?": "lemon", "what is sweet?": "honey", "what is cold?": "snow"}
+
+
+@pytest.fixture
+def run(command_line, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("trivec.loading.load_encoder", lambda model, **_: Reading(name=model))
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{asked},{PASSAGES[key]},{key}" for asked, key in QUESTIONS.items()]
+    Path("asked.csv").write_text("\n".join(["question,passage,id", *rows]), "utf-8")
+    return command_line
+
+
+def test_a_dataset_gives_a_table_and_reports(run):
+    outcome = run("eval", "asked.csv", "--model", "mini")
+    assert outcome.code == 0, outcome.err
+    assert "asked: 3 questions, 3 passages" in outcome.out
+    assert "hybrid, dbsf, colbert=fuse" in outcome.out
+    report = json.loads(Path("trivec-eval/report.json").read_text("utf-8"))
+    (dataset,) = report["datasets"]
+    assert [one["name"] for one in dataset["systems"]][:4] == ["dense", "sparse", "bm25", "colbert"]
+    assert "| bm25 |" in Path("trivec-eval/report.md").read_text("utf-8")
+
+
+def test_json_is_one_document(run):
+    outcome = run("eval", "asked.csv", "--model", "mini", "--system", "bm25", "--json")
+    data = json.loads(outcome.out)
+    (system,) = data["datasets"][0]["systems"]
+    assert system["measures"]["nDCG@10"]["mean"] == 1.0
+    assert "trivec-eval/report.json" in data["files"]
+
+
+def test_several_datasets_and_models(run):
+    Path("other.csv").write_text(Path("asked.csv").read_text("utf-8"), "utf-8")
+    given = ("asked.csv", "other.csv", "--model", "a", "--model", "b", "--system", "dense")
+    data = json.loads(run("eval", *given, "--json").out)
+    assert [one["name"] for one in data["datasets"]] == ["asked", "other"]
+    assert [one["name"] for one in data["datasets"][0]["systems"]] == ["a: dense", "b: dense"]
+    assert len(list(Path("trivec-eval/indexes").iterdir())) == 2  # one a model, for both datasets
+
+
+def test_an_index_that_is_there(run):
+    notes = Path("notes")
+    notes.mkdir()
+    records = [{"id": key, "text": text} for key, text in PASSAGES.items()]
+    (notes / "all.jsonl").write_text("\n".join(map(json.dumps, records)), "utf-8")
+    run("sync", "kb", "notes", "--model", "mini")
+    rows = [f"{asked}\t{key}" for asked, key in QUESTIONS.items()]
+    Path("ids.tsv").write_text("\n".join(["question\tid", *rows, "who?\tnobody"]), "utf-8")
+    alone = run("eval", "ids.tsv", "--model", "mini")
+    assert alone.code == 1
+    assert "has questions alone" in alone.err
+    outcome = run("eval", "ids.tsv", "--index", "kb", "--system", "bm25", "--json")
+    (dataset,) = json.loads(outcome.out)["datasets"]
+    assert dataset["missing"] == ["nobody"]
+    assert dataset["systems"][0]["failures"] == {"not in the index": 1}
+    twice = run("eval", "ids.tsv", "--index", "kb", "--model", "a", "--model", "b")
+    assert (twice.code, "--index has one model" in twice.err) == (2, True)
+
+
+def test_what_is_wrong_with_a_dataset_is_said(run):
+    with Path("asked.csv").open("a", encoding="utf-8") as file:
+        file.write("\n,a passage of no question,x")
+    outcome = run("eval", "asked.csv", "--model", "mini", "--system", "bm25")
+    assert outcome.code == 0
+    assert "in asked: blank question (1): line 5" in outcome.err
+
+
+def test_failures_are_named_and_the_rest_is_reported(run, monkeypatch):
+    search = HybridIndex.search
+
+    def failing(self, query, *arguments, **settings):
+        if "sweet" in str(query):
+            raise ModelError("no memory")
+        return search(self, query, *arguments, **settings)
+
+    monkeypatch.setattr(HybridIndex, "search", failing)
+    systems = ("--system", "bm25", "--system", "hybrid, rewrite=chat")
+    outcome = run("eval", "asked.csv", "--model", "mini", *systems)
+    assert outcome.code == 3
+    assert "failed: asked, bm25: 1 questions, the first is 'q1': ModelError" in outcome.err
+    assert "given up: asked, hybrid, dbsf, rewrite=chat: " in outcome.err
+    monkeypatch.undo()
+
+
+def test_fresh_asks_again(run, monkeypatch):
+    given = ("eval", "asked.csv", "--model", "mini", "--system", "bm25")
+    run(*given)
+    asked = []
+    search = HybridIndex.search
+
+    def counting(self, query, *arguments, **settings):
+        asked.append(query)
+        return search(self, query, *arguments, **settings)
+
+    monkeypatch.setattr(HybridIndex, "search", counting)
+    run(*given)
+    assert asked == []
+    run(*given, "--fresh")
+    assert asked == list(QUESTIONS)
+
+
+def test_a_system_that_is_none_loads_no_model(run, monkeypatch):
+    monkeypatch.setattr("trivec.loading.load_encoder", None)
+    outcome = run("eval", "asked.csv", "--system", "best")
+    assert (outcome.code, "arm='best'" in outcome.err) == (1, True)
+
+
+class TestCompare:
+    def test_two_ways_to_search(self, run):
+        outcome = run("compare", "bm25", "hybrid, rrf", "asked.csv", "--model", "mini")
+        assert outcome.code == 0, outcome.err
+        assert re.match(r"(WIN|TIE|LOSS): bm25 against hybrid, rrf: [+-]0\.\d{4} ", outcome.out)
+
+    def test_two_models_and_two_datasets(self, run):
+        Path("other.csv").write_text(Path("asked.csv").read_text("utf-8"), "utf-8")
+        given = ("compare", "some/model", "other/model", "asked.csv", "other.csv", "--json")
+        verdicts = json.loads(run(*given).out)["verdicts"]
+        assert sorted(verdicts) == ["asked", "other"]
+        assert verdicts["asked"]["comparison"]["first"] == "some/model: hybrid, dbsf"
+
+    def test_an_index_with_a_settings_file(self, run):
+        notes = Path("notes")
+        notes.mkdir()
+        records = [{"id": key, "text": text} for key, text in PASSAGES.items()]
+        (notes / "all.jsonl").write_text("\n".join(map(json.dumps, records)), "utf-8")
+        run("sync", "kb", "notes", "--model", "mini")
+        save_settings(System.from_text("bm25"), "settings.json")
+        outcome = run("compare", "settings.json", "kb", "asked.csv", "--index", "kb", "--json")
+        verdict = json.loads(outcome.out)["verdicts"]["asked"]
+        assert verdict["comparison"]["first"] == "settings.json: bm25"
+        assert verdict["comparison"]["second"] == "kb: hybrid, dbsf"
+
+    @pytest.mark.parametrize(
+        ("sides", "code", "said"),
+        [(("bm25", "bm25"), 2, "are both"), (("bm25", "hybrid, best"), 1, "'best' of the system")],
+    )
+    def test_what_cannot_be_compared(self, run, sides, code, said):
+        outcome = run("compare", *sides, "asked.csv", "--model", "mini")
+        assert (outcome.code, said in outcome.err) == (code, True)
