@@ -201,6 +201,8 @@ def _fits_generic(  # noqa: PLR0911  # the same
         return isinstance(value, type)
     if isinstance(value, str | bytes | bytearray):
         return False
+    if origin is Sequence and isinstance(value, np.ndarray):
+        return _is_row(value, parts[0])
     if origin is tuple and Ellipsis not in parts:
         return (
             isinstance(value, list | tuple)
@@ -222,6 +224,11 @@ def _all_fit(values: Iterable[Any], expected: Any) -> bool:
     if expected is str:  # often many
         return all(isinstance(value, str) for value in values)
     return all(_fits(value, expected) for value in values)
+
+
+def _is_row(array: np.ndarray[Any, Any], expected: Any) -> bool:
+    """Say whether an array is a list of integers, or of numbers."""
+    return array.ndim == 1 and array.dtype.kind in {int: "iu", float: "fiu"}.get(expected, "")
 
 
 def _resembles(value: object, protocol: type[Any]) -> bool:
