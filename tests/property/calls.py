@@ -412,7 +412,11 @@ CORE: list[Call] = [
         },
     ),
     public("trivec.encoders.FlagEncoder", {"model": "nowhere", "options": None}),
-    public("trivec.encoders.OnnxEncoder", {"folder": "nowhere", "options": None}),
+    public("trivec.encoders.OnnxEncoder", {"model": "nowhere", "options": None}),
+    public(
+        "trivec.encoders.HubOptions",
+        {"revision": "main", "cache_dir": None, "local_files_only": True},
+    ),
     public(
         "trivec.encoders.RemoteEncoder",
         {
@@ -424,19 +428,21 @@ CORE: list[Call] = [
             "tokenizer": None,
         },
     ),
-    public("trivec.load_encoder", {"model": "nowhere", "device": "cpu", "precision": None}),
-    public("trivec.load_reranker", {"model": "nowhere", "device": "cpu"}),
+    public(
+        "trivec.load_encoder",
+        {"model": "nowhere", "device": "cpu", "precision": None, "backend": "flag", "hub": None},
+    ),
+    public(
+        "trivec.load_reranker",
+        {"model": "nowhere", "device": "cpu", "backend": "flag", "hub": None},
+    ),
     public("trivec.rerankers.FlagReranker", {"model": "nowhere", "options": None}),
-    public("trivec.rerankers.OnnxReranker", {"folder": "nowhere", "options": None}),
+    public("trivec.rerankers.OnnxReranker", {"model": "nowhere", "options": None}),
     public(
         "trivec.rerankers.FlagRerankerOptions",
         {**FLAG, "max_length": 20, "query_max_length": 5, "window_overlap": 3},
     ),
     public("trivec.rerankers.OnnxRerankerOptions", {**ONNX, "max_length": 20, "window_overlap": 3}),
-    public(
-        "trivec.mini.MiniRerankerOptions",
-        {"device": "cpu", "precision": "fp32", "max_batch_tokens": 10},
-    ),
     public(
         "trivec.rerankers.RankingOptions",
         {"top_n": 1, "threshold": 0.5, "normalize": True, "retrieval_weight": 0.5},

@@ -132,6 +132,7 @@ ELSEWHERE = {
     "RemoteEncoder": "asks a server: test_remote_encoder.py",
     "AsyncServerStore": "the contract suites",
     "MiniEncoder": "loads a model",
+    "MiniFlagEncoder": "loads a model",
     "MiniReranker": "loads a model",
     "FlagReranker": "loads a model",
     "OnnxReranker": "loads a model",
