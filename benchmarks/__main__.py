@@ -21,6 +21,7 @@ PARTS = (
     "onnx",
     "onnx_quality",
     "late_chunking",
+    "linear",
 )
 WITH_DATA = ("quality", "robust")
 

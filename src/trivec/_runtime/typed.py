@@ -201,6 +201,8 @@ def _fits_generic(  # noqa: PLR0911  # the same
         return isinstance(value, type)
     if isinstance(value, str | bytes | bytearray):
         return False
+    if origin is Sequence and isinstance(value, np.ndarray):
+        return _is_row(value, parts[0])
     if origin is tuple and Ellipsis not in parts:
         return (
             isinstance(value, list | tuple)
@@ -238,6 +240,11 @@ def _surely_fit(values: list[Any], expected: Any) -> bool:
         alike = kinds == {tuple} and set(map(len, values)) == {len(parts)}
         return alike and all(map(_surely_fit, map(list, columns), parts))
     return False
+
+
+def _is_row(array: np.ndarray[Any, Any], expected: Any) -> bool:
+    """Say whether an array is a list of integers, or of numbers."""
+    return array.ndim == 1 and array.dtype.kind in {int: "iu", float: "fiu"}.get(expected, "")
 
 
 def _resembles(value: object, protocol: type[Any]) -> bool:
