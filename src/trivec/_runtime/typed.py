@@ -223,7 +223,23 @@ def _all_fit(values: Iterable[Any], expected: Any) -> bool:
         return True
     if expected is str:  # often many
         return all(isinstance(value, str) for value in values)
-    return all(_fits(value, expected) for value in values)
+    listed = list(values)
+    return _surely_fit(listed, expected) or all(_fits(value, expected) for value in listed)
+
+
+def _surely_fit(values: list[Any], expected: Any) -> bool:
+    """Say whether all fit, of many at once; False where each takes a closer look."""
+    if isinstance(expected, TypeVar):
+        return True
+    kinds = set(map(type, values))
+    if expected is float:
+        return kinds <= {float} and math.isfinite(sum(values))
+    parts = typing.get_args(expected)
+    if typing.get_origin(expected) is tuple and Ellipsis not in parts:
+        columns = zip(*values, strict=False) if kinds == {tuple} else ()
+        alike = kinds == {tuple} and set(map(len, values)) == {len(parts)}
+        return alike and all(map(_surely_fit, map(list, columns), parts))
+    return False
 
 
 def _is_row(array: np.ndarray[Any, Any], expected: Any) -> bool:
