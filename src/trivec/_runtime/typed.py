@@ -42,8 +42,11 @@ def checked(function: F) -> F:
     def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
         expected = _parameters(function)
         for name, value in chain(zip(names, args, strict=False), options.items()):
-            if name in expected and not _fits(value, expected[name]):
-                raise InputError(_refusal(name, value, expected[name]))
+            kind = expected.get(name, Any)
+            if type(value) is kind and kind is not float:  # nearly always; a float may be NaN
+                continue
+            if not _fits(value, kind):
+                raise InputError(_refusal(name, value, kind))
 
     if inspect.iscoroutinefunction(function):
 
@@ -200,8 +203,11 @@ def _fits_generic(  # noqa: PLR0911  # the same
 def _all_fit(values: Iterable[Any], expected: Any) -> bool:
     if expected is Any:
         return True
-    if expected is str:  # often many
-        return all(isinstance(value, str) for value in values)
+    kinds = set(map(type, values))  # often many, and all of one kind
+    if expected in (str, int) and kinds <= {expected}:
+        return True
+    if expected is float and kinds <= {float}:
+        return not any(map(math.isnan, values))
     return all(_fits(value, expected) for value in values)
 
 
