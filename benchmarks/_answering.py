@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -31,7 +30,7 @@ POINTS = [
     for n, point in enumerate(IDS)
 ]
 DONE = {"operation_id": 1, "status": "completed"}
-LIST = 100  # ids of a list that is asked for without payloads
+LISTED = [{"id": n, "version": 3, "score": 1 / (n + 1)} for n in range(100)]
 
 Ports = tuple[int, int]
 
@@ -118,11 +117,13 @@ def _record(n: int) -> dict[str, Any]:
 
 
 def _batch(body: bytes) -> tuple[int, bytes]:
-    """Answer a batch of searches: as many as it has; those without payloads with longer lists."""
-    flags = re.findall(rb'"with_payload":\s*(true|false)', body)
-    short = {"points": POINTS}
-    long = {"points": [{"id": n, "version": 3, "score": 1 / (n + 1)} for n in range(LIST)]}
-    return _fine([short if flag == b"true" else long for flag in flags])
+    """Answer searches: with payloads where they are asked for, else with a list."""
+    return _fine(
+        [
+            {"points": POINTS if search["with_payload"] else LISTED[: search["limit"]]}
+            for search in json.loads(body)["searches"]
+        ]
+    )
 
 
 def _description(made: dict[str, Any]) -> dict[str, Any]:
@@ -168,13 +169,16 @@ def _grpc_server() -> tuple[Any, int]:
     ]
     found = messages.QueryResponse(result=points).SerializeToString()
     listed = [
-        messages.ScoredPoint(id=messages.PointId(num=n), score=1 / (n + 1)) for n in range(LIST)
+        messages.ScoredPoint(id=messages.PointId(num=one["id"]), score=one["score"])
+        for one in LISTED
     ]
 
     def batch(body: bytes) -> bytes:
         searches = messages.QueryBatchPoints.FromString(body).query_points
         results = [
-            messages.BatchResult(result=points if search.with_payload.enable else listed)
+            messages.BatchResult(
+                result=points if search.with_payload.enable else listed[: search.limit]
+            )
             for search in searches
         ]
         return bytes(messages.QueryBatchResponse(result=results).SerializeToString())

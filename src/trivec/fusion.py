@@ -239,8 +239,14 @@ def weighted_sum_fusion(
     Raises:
         InputError: there are not as many weights as rankings.
     """
+    return _weighted_sum(rankings, _weights(weights, len(rankings)))
+
+
+def _weighted_sum(
+    rankings: Sequence[Sequence[tuple[Id, float]]], weights: Sequence[float]
+) -> list[tuple[Id, float]]:
     fused: defaultdict[Id, float] = defaultdict(float)
-    for ranking, weight in zip(rankings, _weights(weights, len(rankings)), strict=True):
+    for ranking, weight in zip(rankings, weights, strict=True):
         for identity, score in ranking:
             fused[identity] += weight * score
     return _best_first(fused.items())
@@ -293,9 +299,9 @@ def share_fusion(
     if len(least) != len(rankings):
         raise InputError(f"{len(least)} floors for {len(rankings)} rankings; give one for each")
     total = sum(given) or 1.0
-    shares, weighted_sum = unchecked(shares_of_best), unchecked(weighted_sum_fusion)
+    shares = unchecked(shares_of_best)
     scaled = [shares(each, floor) for each, floor in zip(rankings, least, strict=True)]
-    return weighted_sum(scaled, [weight / total for weight in given])
+    return _weighted_sum(scaled, [weight / total for weight in given])
 
 
 @checked

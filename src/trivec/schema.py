@@ -64,7 +64,6 @@ class VectorSpec:
     distance: str = "cosine"
     datatype: str = "float32"
 
-    @checked
     def fault(self, vector: Vector) -> str | None:
         """Say what keeps a vector from being stored or looked up here, or None."""
         return _fault(vector, self)

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from trivec.errors import CollectionError, StoreError
+from trivec.errors import CollectionError, StoreError, TrivecError
 from trivec.index import check_index
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
@@ -426,6 +426,31 @@ def test_a_panic_is_a_store_error_and_an_interrupt_stays_one(filled, monkeypatch
         filled.scroll()
     monkeypatch.undo()
     assert filled.count() == 3
+
+
+@pytest.mark.parametrize("identity", ["x", -1, 2**64, ""])
+def test_an_id_that_the_engine_does_not_have(filled, identity):
+    for use in (
+        lambda: filled.retrieve([identity]),
+        lambda: filled.delete(ids=[identity]),
+        lambda: filled.scroll(offset=identity),
+        lambda: filled.upsert([Point(identity, {"dense": VECTOR}, {})]),
+        lambda: filled.update_vectors({identity: {"dense": VECTOR}}),
+    ):
+        with pytest.raises(TrivecError):
+            use()
+    assert filled.count() == 3
+
+
+def test_a_count_that_the_engine_does_not_have(filled):
+    for query in (
+        StoreQuery((Prefetch("dense", VECTOR, 5),), 2**64),
+        StoreQuery((Prefetch("dense", VECTOR, 5),), 5, offset=2**64),
+    ):
+        with pytest.raises(TrivecError):
+            filled.query([query])
+    with pytest.raises(TrivecError):
+        filled.scroll(limit=2**64)
 
 
 LIMITED = """

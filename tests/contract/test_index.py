@@ -909,3 +909,13 @@ def test_pages_of_adaptive_fusion_join(filled):
     pages = [ids(filled.search("green warm cat", k=2, offset=at)) for at in (0, 2, 4, 6)]
     assert [*pages[0], *pages[1], *pages[2]] == whole
     assert pages[3] == []
+
+
+@pytest.mark.parametrize("count", [2**64, 2**70])
+def test_counts_beyond_every_engine(index, count):
+    with pytest.raises(InputError, match=r"at most 2\*\*53"):
+        index.search("passage", count)
+    for name in ("offset", "prefetch_k", "mmr_candidates"):
+        with pytest.raises(InputError, match=rf"{name}=.*at most 2\*\*53"):
+            index.search("passage", 3, **{name: count})
+    assert index.search("passage", 2**53, offset=2**53) == []

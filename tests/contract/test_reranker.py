@@ -130,6 +130,11 @@ class Lazy:
 
     info = EncoderInfo(model="no/such/model", weights="0", dense_dim=1, heads=("dense",))
 
+    def encode_queries(self, texts, *, heads=("dense",)):
+        raise NotImplementedError
+
+    encode_documents = encode_queries
+
     def __repr__(self):
         return "Lazy('no/such/model')"
 

@@ -35,7 +35,7 @@ def test_a_dataset_gives_a_table_and_reports(run):
     outcome = run("eval", "asked.csv", "--model", "mini")
     assert outcome.code == 0, outcome.err
     assert "asked: 3 questions, 3 passages" in outcome.out
-    assert "hybrid, dbsf, colbert=fuse" in outcome.out
+    assert "colbert=fuse" in outcome.out
     report = json.loads(Path("trivec-eval/report.json").read_text("utf-8"))
     (dataset,) = report["datasets"]
     assert [one["name"] for one in dataset["systems"]][:4] == ["dense", "sparse", "bm25", "colbert"]
@@ -99,7 +99,7 @@ def test_failures_are_named_and_the_rest_is_reported(run, monkeypatch):
     outcome = run("eval", "asked.csv", "--model", "mini", *systems)
     assert outcome.code == 3
     assert "failed: asked, bm25: 1 questions, the first is 'q1': ModelError" in outcome.err
-    assert "given up: asked, hybrid, dbsf, rewrite=chat: " in outcome.err
+    assert f"given up: asked, {System()}, rewrite=chat: " in outcome.err
     monkeypatch.undo()
 
 
@@ -137,7 +137,7 @@ class TestCompare:
         given = ("compare", "some/model", "other/model", "asked.csv", "other.csv", "--json")
         verdicts = json.loads(run(*given).out)["verdicts"]
         assert sorted(verdicts) == ["asked", "other"]
-        assert verdicts["asked"]["comparison"]["first"] == "some/model: hybrid, dbsf"
+        assert verdicts["asked"]["comparison"]["first"] == f"some/model: {System()}"
 
     def test_an_index_with_a_settings_file(self, run):
         notes = Path("notes")
@@ -149,7 +149,7 @@ class TestCompare:
         outcome = run("compare", "settings.json", "kb", "asked.csv", "--index", "kb", "--json")
         verdict = json.loads(outcome.out)["verdicts"]["asked"]
         assert verdict["comparison"]["first"] == "settings.json: bm25"
-        assert verdict["comparison"]["second"] == "kb: hybrid, dbsf"
+        assert verdict["comparison"]["second"] == f"kb: {System()}"
 
     @pytest.mark.parametrize(
         ("sides", "code", "said"),
@@ -158,3 +158,30 @@ class TestCompare:
     def test_what_cannot_be_compared(self, run, sides, code, said):
         outcome = run("compare", *sides, "asked.csv", "--model", "mini")
         assert (outcome.code, said in outcome.err) == (code, True)
+
+
+class TestExplain:
+    @pytest.fixture(autouse=True)
+    def kb(self, run):
+        notes = Path("notes")
+        notes.mkdir()
+        records = [{"id": key, "text": text} for key, text in PASSAGES.items()]
+        (notes / "all.jsonl").write_text("\n".join(map(json.dumps, records)), "utf-8")
+        run("sync", "kb", "notes", "--model", "mini", "--colbert")
+
+    def test_the_best_passage(self, run):
+        outcome = run("explain", "kb", "what is sour?")
+        assert outcome.code == 0, outcome.err
+        assert outcome.out.startswith("lemon: it is number 1 of 10, score ")
+        assert "sour" in outcome.out
+        assert "colbert: " in outcome.out
+
+    def test_one_that_is_missing(self, run):
+        asked = ("explain", "kb", "what is sour?", "snow", "--arms", "bm25", "-k", "1")
+        assert "snow: " in run(*asked).out
+        data = json.loads(run(*asked, "--json").out)
+        assert (data["rank"], data["id"]) == (None, "snow")
+        assert "no such passage" in run("explain", "kb", "what is sour?", "nobody").out
+
+    def test_what_is_not_explained(self, run):
+        assert run("explain", "kb", "what is sour?", "--questions").code == 2

@@ -142,7 +142,7 @@ def test_the_options_of_a_search_reach_an_answer(run, notes, monkeypatch):
     found = json.loads(run("ask", "kb", *asked, "--evidence").out)
     run("search", "kb", *asked)
     assert seen[0] == seen[1]
-    assert seen[0]["options"].fusion == "rrf"
+    assert seen[0]["options"].fusion == "adaptive"
     assert {"dense"} < set(found["sentences"][0]["arms"]) <= {"dense", "bm25", "colbert"}
     explained = run("ask", "kb", "calcium", "--evidence", "--arms", "bm25", "--explain")
     assert "calcium (bm25" in explained.out

@@ -23,7 +23,6 @@ __all__ = [
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """How a model computes on torch: in single, brain or half precision."""
 
-_BEYOND = 2**53
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 120
 _REPR.maxlevel = 3
@@ -35,6 +34,10 @@ def shown(value: object) -> str:
         return _REPR.repr(value)
     except Exception:  # noqa: BLE001  # somebody's own __repr__
         return f"<{type(value).__name__}>"
+
+
+MOST = 2**53
+"""The largest count: JSON has no greater integers, and the engines' have 64 bits."""
 
 
 def check_choice(name: str, value: object, choices: Any, *, or_none: bool = False) -> None:
@@ -79,7 +82,7 @@ def check_depth(name: str, value: object, most: int) -> None:
 
 
 def check_least(name: str, value: object, least: int, *, or_none: bool = False) -> None:
-    """Refuse what is not an integer of at least ``least``, and below 2**53.
+    """Refuse what is not an integer of at least ``least``, and at most 2**53.
 
     Beyond that, JSON and the engines' own integers no longer hold what was meant.
 
@@ -91,8 +94,8 @@ def check_least(name: str, value: object, least: int, *, or_none: bool = False) 
     none = ", or None" if or_none else ""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise InputError(f"{name}={shown(value)}; it must be an integer of at least {least}{none}")
-    if not value < _BEYOND:
-        raise InputError(f"{name}={shown(value)}; it must be below 2**53{none}")
+    if int(value) > MOST:
+        raise InputError(f"{name}={shown(value)}; it must be at most 2**53{none}")
 
 
 def check_number(

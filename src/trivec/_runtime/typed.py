@@ -40,13 +40,12 @@ def checked(function: F) -> F:
     names = list(inspect.signature(function).parameters)
 
     def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        expected = _parameters(function)
+        expected, sure = _parameters(function), _sure_types(function)
         for name, value in chain(zip(names, args, strict=False), options.items()):
-            kind = expected.get(name, Any)
-            if type(value) is kind and kind is not float:  # nearly always; a float may be NaN
+            if name not in expected or type(value) in sure[name]:
                 continue
-            if not _fits(value, kind):
-                raise InputError(_refusal(name, value, kind))
+            if not _fits(value, expected[name]):
+                raise InputError(_refusal(name, value, expected[name]))
 
     if inspect.iscoroutinefunction(function):
 
@@ -133,6 +132,23 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 @cache
+def _sure_types(function: Callable[..., Any]) -> dict[str, frozenset[type]]:
+    """Return the types of each parameter whose values need no closer look."""
+    return {name: frozenset(_sure(kind)) for name, kind in _parameters(function).items()}
+
+
+def _sure(expected: Any) -> set[type]:
+    if expected is None:
+        return {types.NoneType}
+    if typing.get_origin(expected) in (typing.Union, types.UnionType):
+        return {kind for part in typing.get_args(expected) for kind in _sure(part)}
+    unsure = not isinstance(expected, type) or typing.get_origin(expected) is not None
+    if unsure or expected in (float, object) or typing.is_typeddict(expected):
+        return set()
+    return set() if getattr(expected, "_is_protocol", False) else {expected}
+
+
+@cache
 def _fields(record: type[Any]) -> dict[str, Any]:
     """Return the same of a dataclass's fields, which may be inherited from another module."""
     known: dict[str, Any] = {}
@@ -185,6 +201,8 @@ def _fits_generic(  # noqa: PLR0911  # the same
         return isinstance(value, type)
     if isinstance(value, str | bytes | bytearray):
         return False
+    if origin is Sequence and isinstance(value, np.ndarray):
+        return _is_row(value, parts[0])
     if origin is tuple and Ellipsis not in parts:
         return (
             isinstance(value, list | tuple)
@@ -209,6 +227,11 @@ def _all_fit(values: Iterable[Any], expected: Any) -> bool:
     if expected is float and kinds <= {float}:
         return not any(map(math.isnan, values))
     return all(_fits(value, expected) for value in values)
+
+
+def _is_row(array: np.ndarray[Any, Any], expected: Any) -> bool:
+    """Say whether an array is a list of integers, or of numbers."""
+    return array.ndim == 1 and array.dtype.kind in {int: "iu", float: "fiu"}.get(expected, "")
 
 
 def _resembles(value: object, protocol: type[Any]) -> bool:

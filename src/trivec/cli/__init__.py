@@ -24,6 +24,7 @@ from trivec.cli.comparing import compare
 from trivec.cli.evaluating import eval as evaluate
 from trivec.cli.examples import epilog
 from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USAGE
+from trivec.cli.explain import explain
 from trivec.cli.export import export
 from trivec.cli.files import index, sync
 from trivec.cli.grouping import grouped
@@ -137,6 +138,7 @@ def configure(
 _PLACED: tuple[Callable[..., Any], ...] = (
     sync,
     search,
+    explain,
     ask,
     info,
     check,

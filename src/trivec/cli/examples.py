@@ -48,6 +48,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "trivec compare 'hybrid, rrf' bm25 asked.csv --model mini",
         "trivec compare mini bm25 asked.csv --model mini --json",
     ),
+    "explain": (
+        'trivec explain kb "which fruit is rich in calcium?"',
+        'trivec explain kb "which fruit is rich in calcium?" honey --arms dense=1,bm25=0.5',
+    ),
     "export": ("trivec export mini mini-int8",),
 }
 """Command lines by the name of the command's function."""

@@ -16,6 +16,14 @@ from trivec.evaluation.building import indexed
 from trivec.evaluation.comparing import Cost, Verdict, Word, verdict
 from trivec.evaluation.costs import Costs
 from trivec.evaluation.dataset import Dataset, DatasetFault, FaultKind, Question
+from trivec.evaluation.explaining import (
+    ArmAccount,
+    ExplainOptions,
+    Explanation,
+    Reranking,
+    TokenMatch,
+    explain_passage,
+)
 from trivec.evaluation.features import Features
 from trivec.evaluation.metrics import MAIN_MEASURE, MEASURES, figures
 from trivec.evaluation.page import as_html
@@ -39,6 +47,7 @@ from trivec.evaluation.systems import Rewriting, System, default_systems
 __all__ = [
     "MAIN_MEASURE",
     "MEASURES",
+    "ArmAccount",
     "Comparison",
     "Cost",
     "Costs",
@@ -48,6 +57,8 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "EvaluationOptions",
+    "ExplainOptions",
+    "Explanation",
     "FailureKind",
     "FaultKind",
     "Features",
@@ -55,11 +66,13 @@ __all__ = [
     "Overlap",
     "Question",
     "QuestionResult",
+    "Reranking",
     "Rewriting",
     "Separation",
     "Slice",
     "System",
     "SystemResult",
+    "TokenMatch",
     "Verdict",
     "Word",
     "as_html",
@@ -70,6 +83,7 @@ __all__ = [
     "default_systems",
     "estimated",
     "evaluate",
+    "explain_passage",
     "failures",
     "figures",
     "indexed",

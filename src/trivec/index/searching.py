@@ -175,7 +175,7 @@ def _as_array(vector: object) -> FloatArray:
         raise InvalidVectorError(f"vector={shown(vector)}; allowed: a list of numbers") from err
     if array.dtype.kind not in "fiu":
         raise InvalidVectorError(f"vector={shown(vector)}; allowed: a list of numbers")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         return array.astype(np.float32, copy=False)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec._runtime.typed import check_fields
+from trivec.errors import InputError
 from trivec.fusion import FusionName
 from trivec.types.passages import Chunk
 from trivec.types.vectors import Vector
@@ -191,3 +192,23 @@ class Hit:
     def metadata(self) -> Mapping[str, Any]:
         """The passage's metadata, as they were added."""
         return self.chunk.metadata
+
+    def explain(self) -> str:
+        """Return, in lines, what is known of how the passage was found.
+
+        :func:`trivec.evaluation.explain_passage` says more, also of a passage that was not found.
+
+        Raises:
+            InputError: the search was carried out without ``explain=True``.
+        """
+        if not (self.arms or self.matches or self.parts):
+            raise InputError("nothing is known of this hit; search with explain=True")
+        lines = [f"score {self.score:.4f}"]
+        by_arm = {part.arm: part for part in self.parts}
+        for arm, score in self.arms.items():
+            terms = [one for one in self.matches if one.arm == arm]
+            words = ", ".join(f"{one.term} {one.score:.3g}" for one in terms)
+            part = by_arm.get(arm)
+            added = "" if part is None else f", adds {part.score:.4f} of at most {part.weight:.4f}"
+            lines.append(f"{arm} {score:.4f}{added}{': ' if words else ''}{words}")
+        return "\n".join(lines)

@@ -201,8 +201,8 @@ class EdgeStore:
         """
         import qdrant_edge as edge
 
-        requests = [codec.edge_request(query) for query in queries]
         with self._engine() as shard:
+            requests = [codec.edge_request(query) for query in queries]
             found = shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
         return [[codec.stored_point(point) for point in points] for points in found]
 

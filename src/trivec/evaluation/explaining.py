@@ -1,0 +1,424 @@
+"""Why a passage stands where it stands, or why it is missing: every arm, the fusion, the words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import numpy as np
+
+from trivec._runtime.checks import check_least
+from trivec.arms import COLBERT
+from trivec.encoders import MemoEncoder
+from trivec.errors import InputError
+from trivec.fusion import FUSIONS, fuse
+from trivec.index import DEFAULT_SEARCH, HybridIndex
+from trivec.index.hybrid import binding_of
+from trivec.protocols import Encoder, Reranker
+from trivec.query import Filter
+from trivec.rerankers import RankingOptions, rank
+from trivec.types import Chunk, FloatArray, Hit, MatchedTerm, SearchOptions
+
+__all__ = [
+    "ArmAccount",
+    "ExplainOptions",
+    "Explanation",
+    "Reranking",
+    "TokenMatch",
+    "explain_passage",
+]
+
+EXACT = 1e-4
+"""What parts that add up may differ by from the score."""
+
+DEEP = 1000
+"""How far down an arm's list a passage is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmAccount:
+    """What one arm said of a passage.
+
+    Attributes:
+        arm: its name.
+        rank: from 1; None where it is not among the first 1,000.
+        score: exact; None where the arm does not match the passage.
+        taken: whether the passage is among the candidates that were fused.
+        part: what the arm added to the fused score; None where scores were not fused, or where
+            equal scores leave the order that the engine took unknown.
+        weight: what the arm counted; None where the fusion has no weights.
+        terms: the words or tokens that question and passage share, heaviest first.
+        rest: what tokens without anything to see, such as a space, add to the score.
+    """
+
+    arm: str
+    rank: int | None
+    score: float | None
+    taken: bool
+    part: float | None = None
+    weight: float | None = None
+    terms: tuple[MatchedTerm, ...] = ()
+    rest: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMatch:
+    """A token of the question, and the token of the passage that is most like it; their cosine."""
+
+    token: str
+    passage_token: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """What a reranker changed.
+
+    Attributes:
+        before: rank from 1 of the passage in what it read.
+        after: rank from 1 in its order.
+        score: what it gave the passage.
+    """
+
+    before: int
+    after: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a passage stands where it stands.
+
+    Attributes:
+        query: what was asked.
+        id: of the passage.
+        text: the passage; empty where there is none of that id.
+        rank: from 1 in the search's result; None where it is not in it.
+        score: the score that the order follows; None where the passage is no candidate.
+        reason: why it is there, or missing, in a sentence.
+        fusion: how the arms became one list.
+        arms: what each arm said.
+        alignment: ColBERT's best token for each token of the question; empty without ColBERT.
+        reranking: what the reranker changed; None without one, or where it did not read it.
+    """
+
+    query: str
+    id: str
+    text: str
+    rank: int | None
+    score: float | None
+    reason: str
+    fusion: str = ""
+    arms: tuple[ArmAccount, ...] = ()
+    alignment: tuple[TokenMatch, ...] = ()
+    reranking: Reranking | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainOptions:
+    """What is explained.
+
+    Attributes:
+        search: the options of the search.
+        k: how many passages it asks for.
+        source: of the passage, where several sources have its id.
+        filter: the filter of the search.
+        reranker: reads what was found.
+        ranking: how it orders; ``top_n`` and ``threshold`` are not used.
+    """
+
+    search: SearchOptions = DEFAULT_SEARCH
+    k: int = 10
+    source: str | None = None
+    filter: Filter | Mapping[str, Any] | None = None
+    reranker: Reranker | None = None
+    ranking: RankingOptions = field(default_factory=RankingOptions)
+
+    def __post_init__(self) -> None:
+        check_least("k", self.k, 1)
+        if self.search.mmr_lambda is not None or self.search.offset:
+            raise InputError("mmr_lambda and offset are not explained; leave them out")
+
+
+def explain_passage(
+    index: HybridIndex,
+    query: str,
+    id: str | None = None,  # noqa: A002  # the index's own word
+    options: ExplainOptions | None = None,
+) -> Explanation:
+    """Explain where a passage stands for a question, and why; also one that was not found.
+
+    The parts of the arms add up to the fused score, the terms of a lexical arm with ``rest`` to
+    its score, and the mean of the alignment is ColBERT's.
+
+    Args:
+        index: where the passage is.
+        query: the question.
+        id: of the passage; None is the best one.
+        options: how the search is carried out.
+
+    Raises:
+        InputError: a blank question, or an id that several sources have.
+
+    Example:
+        >>> explain_passage(index, "which fruit is sour?", "lemon").reason  # doctest: +SKIP
+        'it is number 12 of the fused list, and 10 were asked for'
+    """
+    options = options or ExplainOptions()
+    return _Explaining(index, query, options).of(id)
+
+
+class _Explaining:
+    def __init__(self, index: HybridIndex, query: str, options: ExplainOptions) -> None:
+        memo = MemoEncoder(index.encoder, heads=index.encoder.info.heads, size=64)
+        self.index = index.with_encoder(memo)
+        self.query = query
+        self.options = options
+        self.weights = index.arms(options.search)
+        self.depth = max(options.search.prefetch_k, options.k)
+
+    def of(self, identity: str | None) -> Explanation:
+        found = self._search(self.depth, replace(self.options.search, explain=True))
+        chunk = self._chunk(identity, found)
+        if chunk is None:
+            named = "nothing was found" if identity is None else "the index has no such passage"
+            return Explanation(self.query, identity or "", "", None, None, named)
+        at = _place(chunk, found)
+        # the search itself: of equal scores the engine may choose others where fewer are asked for
+        shown = _place(chunk, self._search(self.options.k, self.options.search))
+        exact = self._exact(chunk)
+        lists = self._lists()
+        parts = self._parts(chunk, found, lists, exact)
+        if at is not None and abs(sum(one for one, _ in parts.values()) - found[at].score) > EXACT:
+            parts = {}  # of equal scores in a list the engine has taken another order
+        arms = tuple(
+            self._account(arm, chunk, ranking, exact, parts) for arm, ranking in lists.items()
+        )
+        return Explanation(
+            self.query,
+            str(chunk.id),
+            chunk.text,
+            None if shown is None else shown + 1,
+            None if at is None else found[at].score,
+            self._reason(chunk, shown, at, arms),
+            self._fusion(),
+            arms,
+            self._alignment(chunk),
+            self._reranking(chunk, found),
+        )
+
+    def _search(self, k: int, options: SearchOptions, scope: Filter | None = None) -> list[Hit]:
+        binding = binding_of(self.index)
+        joined = binding.scope(self.options.filter, scope)
+        return self.index.search(self.query, k, filter=joined, options=options)
+
+    def _chunk(self, identity: str | None, found: Sequence[Hit]) -> Chunk | None:
+        if identity is None:
+            return found[0].chunk if found else None
+        chunks = self.index.get([identity], source=self.options.source)
+        if len(chunks) > 1:
+            sources = sorted(str(chunk.source) for chunk in chunks)
+            raise InputError(
+                f"the id {identity!r} is that of {len(chunks)} passages, of the sources {sources}; "
+                "say which with ExplainOptions(source=...)"
+            )
+        return chunks[0] if chunks else None
+
+    def _only(self, chunk: Chunk) -> Filter:
+        binding = binding_of(self.index)
+        return binding.of_points([binding.point_of(chunk)])
+
+    def _exact(self, chunk: Chunk) -> Hit | None:
+        """Return the passage with every arm's exact score, whatever the filter and thresholds."""
+        options = replace(self.options.search, explain=True, thresholds={})
+        hits = self.index.search(self.query, 1, filter=self._only(chunk), options=options)
+        return hits[0] if hits else None
+
+    def _lists(self) -> dict[str, list[Hit]]:
+        """Return each arm's list; that of a ColBERT which is fused is over the candidates."""
+        search = self.options.search
+        lists = {arm: self._list(arm, self.depth) for arm in self.weights}
+        if search.colbert is not None and COLBERT.name not in lists:
+            candidates = [hit for ranking in lists.values() for hit in ranking[: self.depth]]
+            points = {binding_of(self.index).point_of(hit.chunk) for hit in candidates}
+            if points:
+                over = binding_of(self.index).of_points(sorted(points, key=str))
+                options = SearchOptions(arms=(COLBERT.name,), prefetch_k=len(points))
+                lists[COLBERT.name] = self._search(len(points), options, over)
+        return lists
+
+    def _list(self, arm: str, depth: int) -> list[Hit]:
+        return self._search(depth, SearchOptions(arms=(arm,), prefetch_k=depth))
+
+    def _candidates(self, arm: str, ranking: Sequence[Hit]) -> list[Hit]:
+        """Return the part of an arm's list that is fused."""
+        over_candidates = arm == COLBERT.name and arm not in self.weights
+        least = self.options.search.thresholds.get(arm)
+        taken = ranking if over_candidates else ranking[: self.depth]
+        return [hit for hit in taken if least is None or hit.score >= least]
+
+    def _parts(
+        self,
+        chunk: Chunk,
+        found: Sequence[Hit],
+        lists: Mapping[str, Sequence[Hit]],
+        exact: Hit | None,
+    ) -> dict[str, tuple[float, float | None]]:
+        """Return what each arm added to the fused score, and its weight."""
+        search = self.options.search
+        at = _place(chunk, found)
+        if search.colbert == "rescore" or at is None:
+            return {}
+        hit = found[at]
+        if hit.parts:
+            return {one.arm: (one.score, one.weight) for one in hit.parts}
+        if len(lists) == 1:
+            return dict.fromkeys(lists, (hit.score, 1.0))
+        method = FUSIONS[search.fusion]
+        weights = [self._weight(arm) for arm in lists]
+        if method.adds_scores:
+            scores = exact.arms if exact is not None else {}
+            return {
+                arm: (weight * scores.get(arm, 0.0), weight)
+                for arm, weight in zip(lists, weights, strict=True)
+            }
+        if method.request is None:
+            return {}
+        value, key = method.request(search.rrf_k, tuple(weights)), _key(chunk)
+        parts = {}
+        for number, (arm, weight) in enumerate(zip(lists, weights, strict=True)):
+            alone: list[list[tuple[Any, float]]] = [[] for _ in lists]
+            alone[number] = [
+                (_key(one.chunk), one.score) for one in self._candidates(arm, lists[arm])
+            ]
+            added = dict(fuse(value, alone)).get(key, 0.0)
+            parts[arm] = (added, weight if method.weighted else None)
+        return parts
+
+    def _weight(self, arm: str) -> float:
+        if arm in self.weights:
+            return self.weights[arm]
+        return self.index.arms(replace(self.options.search, arms=(arm,)))[arm]
+
+    def _account(
+        self,
+        arm: str,
+        chunk: Chunk,
+        ranking: Sequence[Hit],
+        exact: Hit | None,
+        parts: Mapping[str, tuple[float, float | None]],
+    ) -> ArmAccount:
+        at = _place(chunk, ranking)
+        if at is None and arm in self.weights and self.depth < DEEP:
+            at = _place(chunk, self._list(arm, DEEP))
+        score = None if exact is None else exact.arms.get(arm)
+        terms = tuple(one for one in (exact.matches if exact else ()) if one.arm == arm)
+        part, weight = parts.get(arm, (None, None))
+        return ArmAccount(
+            arm,
+            None if at is None else at + 1,
+            score,
+            _place(chunk, self._candidates(arm, ranking)) is not None,
+            part,
+            weight,
+            terms,
+            (score or 0.0) - sum(one.score for one in terms) if terms else 0.0,
+        )
+
+    def _reason(
+        self, chunk: Chunk, shown: int | None, at: int | None, arms: Sequence[ArmAccount]
+    ) -> str:
+        k = self.options.k
+        if shown is not None:
+            return f"it is number {shown + 1} of {k}"
+        if at is not None:
+            place = max(at, k) + 1
+            return f"it is number {place} of the fused list, and {k} were asked for"
+        binding = binding_of(self.index)
+        if not self.index.count(binding.scope(self.options.filter, self._only(chunk))):
+            return "the filter leaves it out"
+        if any(one.taken for one in arms):
+            return f"it is a candidate, but not among the first {self.depth} of the fused list"
+        below = [
+            f"{one.arm} scores it {one.score:.4g}, below the threshold of {least:g}"
+            for one in arms
+            if (least := self.options.search.thresholds.get(one.arm)) is not None
+            and one.score is not None
+            and one.score < least
+        ]
+        if below:
+            return "; ".join(below)
+        ranks = ", ".join(f"{one.arm} {_rank_text(one)}" for one in arms)
+        return f"no arm has it among its first {self.depth}: {ranks}; raise prefetch_k to reach it"
+
+    def _fusion(self) -> str:
+        search = self.options.search
+        if search.colbert == "rescore":
+            return "ColBERT orders the candidates"
+        return search.fusion if len(self.weights) > 1 or search.colbert else "a single arm"
+
+    def _alignment(self, chunk: Chunk) -> tuple[TokenMatch, ...]:
+        schema = self.index.schema
+        if COLBERT.name not in schema.vectors:
+            return ()
+        name, binding = schema.vectors[COLBERT.name].name, binding_of(self.index)
+        stored = self.index.store.retrieve([binding.point_of(chunk)], with_vectors=[name])
+        asked = self.index.encoder.encode_queries([self.query])[0].colbert
+        if not stored or asked is None or name not in stored[0].vectors:
+            return ()
+        rows = cast("FloatArray", stored[0].vectors[name])
+        cosines = np.asarray(asked, dtype=np.float32) @ np.asarray(rows, dtype=np.float32).T
+        encoder = _innermost(self.index.encoder)
+        words = _token_texts(encoder, self.query, len(asked))
+        passage_words = _token_texts(encoder, chunk.text, len(rows))
+        return tuple(
+            TokenMatch(word, passage_words[int(line.argmax())], float(line.max()))
+            for word, line in zip(words, cosines, strict=True)
+        )
+
+    def _reranking(self, chunk: Chunk, found: Sequence[Hit]) -> Reranking | None:
+        at = _place(chunk, found)
+        if self.options.reranker is None or at is None:
+            return None
+        options = replace(self.options.ranking, top_n=None, threshold=None)
+        retrieved = [hit.score for hit in found]
+        texts = [hit.text for hit in found]
+        order = rank(self.options.reranker, self.query, texts, options, retrieved=retrieved)
+        after = next(place for place, one in enumerate(order) if one.position == at)
+        return Reranking(at + 1, after + 1, order[after].score)
+
+
+def _key(chunk: Chunk) -> tuple[str, str | None]:
+    return str(chunk.id), chunk.source
+
+
+def _place(chunk: Chunk, hits: Sequence[Hit]) -> int | None:
+    return next((at for at, hit in enumerate(hits) if _key(hit.chunk) == _key(chunk)), None)
+
+
+def _rank_text(account: ArmAccount) -> str:
+    if account.score is None:
+        return "does not match it"
+    return f"beyond {DEEP}" if account.rank is None else str(account.rank)
+
+
+def _innermost(encoder: Encoder) -> Encoder:
+    while isinstance(encoder, MemoEncoder):
+        encoder = encoder.encoder
+    return encoder
+
+
+def _token_texts(encoder: Encoder, text: str, rows: int) -> list[str]:
+    """Return the text of each row; numbers where the encoder does not show its tokens.
+
+    Rows that were averaged, because Qdrant takes no more, have no text of their own either.
+    """
+    tokenizer = getattr(encoder, "tokenizer", None)
+    encode = getattr(tokenizer, "encode", None)
+    if encode is None:
+        return [f"#{number}" for number in range(1, rows + 1)]
+    tokens = [*encode(text, add_special_tokens=False).tokens, "</s>"]
+    if len(tokens) < rows:
+        return [f"#{number}" for number in range(1, rows + 1)]
+    return [str(token).replace("▁", " ").strip() or "▁" for token in tokens[:rows]]

@@ -1,0 +1,186 @@
+"""What is shown adds up to the score, and what is missing has its reason."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions
+from trivec.errors import InputError
+from trivec.evaluation import ExplainOptions, explain_passage
+from trivec.rerankers import RankingOptions
+from trivec.stores import EdgeStore
+from trivec.testing import FakeEncoder, MemoryStore
+
+ARMS = ("dense", "sparse", "bm25", "colbert")
+WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
+texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join)
+
+
+def opened(passages, store=None):
+    config = IndexConfig(arms=ARMS)
+    index = HybridIndex.open(store or MemoryStore(), FakeEncoder(), config=config)
+    index.add([Chunk(text, id=f"p{at}") for at, text in enumerate(passages)])
+    return index
+
+
+def check_sums(explanation):
+    """Assert that the parts of the arms, their terms and the alignment add up."""
+    if explanation.score is not None and any(one.part is not None for one in explanation.arms):
+        parts = sum(one.part or 0.0 for one in explanation.arms)
+        assert parts == pytest.approx(explanation.score, abs=1e-4)
+    for one in explanation.arms:
+        if one.terms:
+            assert sum(term.score for term in one.terms) == pytest.approx(one.score, abs=1e-4)
+            assert one.rest == pytest.approx(0.0, abs=1e-4)  # the fake's tokens are all seen
+        if one.arm == "colbert" and one.score is not None:
+            aligned = np.mean([match.score for match in explanation.alignment])
+            assert aligned == pytest.approx(one.score, abs=1e-4)
+
+
+searches = st.builds(
+    SearchOptions,
+    arms=st.sampled_from(
+        [None, ("dense", "bm25"), ("sparse", "bm25"), ("dense",), ("bm25",), ("dense", "colbert")]
+    ),
+    fusion=st.sampled_from(["adaptive", "rrf", "dbsf", "linear"]),
+    rrf_k=st.integers(1, 61),
+    prefetch_k=st.integers(1, 12),
+    colbert=st.sampled_from([None, "fuse", "rescore"]),
+)
+
+
+CORPORA = [
+    ["alpha", "alpha beta", "beta alpha gamma gamma"],
+    ["alpha beta gamma", "gamma", "delta epsilon zeta eta theta", "eta eta eta", "beta theta"],
+    [f"{one} {other}" for one in WORDS[:4] for other in WORDS[4:]],
+]
+
+
+@pytest.fixture(scope="module")
+def indexes():
+    """Opened once: an analyser loads its dictionaries at its first text."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(opened(passages)) for passages in CORPORA]
+
+
+@settings(max_examples=80)
+@given(st.integers(0, len(CORPORA) - 1), texts, searches, st.data())
+def test_what_is_shown_adds_up(indexes, number, query, search, data):
+    index, k = indexes[number], data.draw(st.integers(1, 5))
+    identity = f"p{data.draw(st.integers(0, len(CORPORA[number]) - 1))}"
+    explanation = explain_passage(index, query, identity, ExplainOptions(search=search, k=k))
+    check_sums(explanation)
+    scores = {hit.id: hit.score for hit in index.search(query, k, options=search)}
+    assert (explanation.rank is not None) == (identity in scores)
+    if explanation.rank is not None:
+        assert list(scores)[explanation.rank - 1] == identity
+        assert explanation.score == pytest.approx(scores[identity], abs=1e-5)
+    assert explanation.reason
+
+
+@pytest.mark.parametrize("fusion", ["adaptive", "rrf", "dbsf", "linear"])
+@pytest.mark.parametrize("colbert", [None, "fuse", "rescore"])
+def test_so_it_does_on_the_engine(tmp_path, fusion, colbert):
+    rows = zip(WORDS, WORDS[2:] + WORDS[:2], WORDS[::-1], strict=True)
+    passages = [f"{one} {other} of {third}" for one, other, third in rows]
+    with opened(passages, EdgeStore(tmp_path / "kb")) as index:
+        search = SearchOptions(fusion=fusion, colbert=colbert, prefetch_k=5)
+        for identity in ("p0", "p4", "p7"):
+            options = ExplainOptions(search=search, k=3)
+            explanation = explain_passage(index, "alpha beta theta", identity, options)
+            check_sums(explanation)
+            if explanation.score is not None and colbert != "rescore":
+                assert all(one.part is not None for one in explanation.arms)
+            assert len(explanation.alignment) == 4  # three words and the end
+
+
+PASSAGES = [f"{word} stands here" for word in WORDS]
+
+
+def test_the_best_is_explained_where_none_is_named():
+    with opened(PASSAGES) as index:
+        explanation = explain_passage(index, "gamma")
+        assert (explanation.id, explanation.rank) == ("p2", 1)
+        assert explanation.reason == "it is number 1 of 10"
+        (bm25,) = (one for one in explanation.arms if one.arm == "bm25")
+        assert [term.term for term in bm25.terms] == ["gamma"]
+        assert bm25.taken
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (ExplainOptions(k=2), r"it is number \d of the fused list, and 2 were asked for"),
+        (ExplainOptions(filter={"lang": "zh"}), "the filter leaves it out"),
+        (
+            ExplainOptions(search=SearchOptions(arms=("dense",), thresholds={"dense": 2.0})),
+            r"dense scores it -?0\.\d+, below the threshold of 2",
+        ),
+        (
+            ExplainOptions(search=SearchOptions(arms=("bm25",))),
+            "no arm has it among its first 100: bm25 does not match it",
+        ),
+        (
+            ExplainOptions(search=SearchOptions(arms=("dense",), prefetch_k=1), k=1),
+            r"no arm has it among its first 1: dense \d; raise prefetch_k",
+        ),
+    ],
+)
+def test_why_one_is_missing(options, said):
+    with opened(PASSAGES) as index:
+        explanation = explain_passage(index, "gamma", "p5", options)
+        if explanation.rank is not None:  # of equal scores the engine chooses
+            explanation = explain_passage(index, "gamma", "p6", options)
+        assert explanation.rank is None
+        assert explanation.text
+        assert re.search(said, explanation.reason), explanation.reason
+
+
+def test_an_id_that_is_not_there():
+    with opened(PASSAGES) as index:
+        explanation = explain_passage(index, "gamma", "nobody")
+        assert explanation.reason == "the index has no such passage"
+        assert explanation.arms == ()
+
+
+def test_an_id_of_several_sources():
+    with opened(PASSAGES) as index:
+        index.add([Chunk("one", id="x", source="a"), Chunk("two", id="x", source="b")])
+        with pytest.raises(InputError, match=r"'a', 'b'"):
+            explain_passage(index, "one", "x")
+        assert explain_passage(index, "one", "x", ExplainOptions(source="b")).text == "two"
+
+
+def test_what_a_reranker_changed():
+    class Backwards:
+        def score(self, _query, passages):
+            return [float(at) for at in range(len(passages))]
+
+    with opened(PASSAGES) as index:
+        options = ExplainOptions(reranker=Backwards(), ranking=RankingOptions())
+        changed = explain_passage(index, "gamma", None, options).reranking
+        assert (changed.before, changed.after, changed.score) == (1, len(PASSAGES), 0.0)
+
+
+def test_what_is_not_explained():
+    with pytest.raises(InputError, match="mmr_lambda and offset"):
+        ExplainOptions(search=SearchOptions(offset=1))
+
+
+def test_a_hit_explains_itself():
+    with opened(PASSAGES) as index:
+        (hit,) = index.search("gamma", 1, explain=True)
+        first, *lines = hit.explain().splitlines()
+        assert first == f"score {hit.score:.4f}"
+        assert [line.split()[0] for line in lines] == list(hit.arms)
+        pattern = r"bm25 [\d.]+, adds .* of at most .*: gamma .*"
+        assert any(re.fullmatch(pattern, line) for line in lines)
+        (plain,) = index.search("gamma", 1)
+        with pytest.raises(InputError, match="explain=True"):
+            plain.explain()
