@@ -122,11 +122,11 @@ _NAMES: Mapping[Any, str] = {
 @cache
 def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
     """Return what is checked of a function's parameters."""
-    unchecked = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     annotations = {
         name: str(parameter.annotation)
         for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.annotation is not parameter.empty and parameter.kind not in unchecked
+        if parameter.annotation is not parameter.empty and parameter.kind not in starred
     }
     return _evaluated(annotations, function.__globals__)
 
