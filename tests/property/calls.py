@@ -412,7 +412,7 @@ CORE: list[Call] = [
         },
     ),
     public("trivec.encoders.FlagEncoder", {"model": "nowhere", "options": None}),
-    public("trivec.encoders.OnnxEncoder", {"folder": "nowhere", "options": None}),
+    public("trivec.encoders.OnnxEncoder", {"model": "nowhere", "options": None}),
     public(
         "trivec.encoders.RemoteEncoder",
         {
@@ -427,16 +427,12 @@ CORE: list[Call] = [
     public("trivec.load_encoder", {"model": "nowhere", "device": "cpu", "precision": None}),
     public("trivec.load_reranker", {"model": "nowhere", "device": "cpu"}),
     public("trivec.rerankers.FlagReranker", {"model": "nowhere", "options": None}),
-    public("trivec.rerankers.OnnxReranker", {"folder": "nowhere", "options": None}),
+    public("trivec.rerankers.OnnxReranker", {"model": "nowhere", "options": None}),
     public(
         "trivec.rerankers.FlagRerankerOptions",
         {**FLAG, "max_length": 20, "query_max_length": 5, "window_overlap": 3},
     ),
     public("trivec.rerankers.OnnxRerankerOptions", {**ONNX, "max_length": 20, "window_overlap": 3}),
-    public(
-        "trivec.mini.MiniRerankerOptions",
-        {"device": "cpu", "precision": "fp32", "max_batch_tokens": 10},
-    ),
     public(
         "trivec.rerankers.RankingOptions",
         {"top_n": 1, "threshold": 0.5, "normalize": True, "retrieval_weight": 0.5},
@@ -510,7 +506,7 @@ CORE: list[Call] = [
     public("trivec.evaluation.units_of", {"documents": ["a.md", "b.md"]}),
     public(
         "trivec.evaluation.read_dataset",
-        {"path": "nowhere.json", "split": None, "tokenizer": count_words, "max_tokens": 20},
+        {"path": "asked.csv", "split": None, "tokenizer": count_words, "max_tokens": 20},
     ),
     public("trivec.fusion.fuse", {"fusion": Dbsf(), "rankings": RANKINGS}),
     public("trivec.fusion.method_of", {"fusion": Dbsf()}),
@@ -561,7 +557,7 @@ CORE += [
     Call(
         "trivec.schema.Schema.require_same_writer",
         SCHEMA.require_same_writer,
-        {"mine": FINGERPRINT, "where": "here"},
+        {"writer": FINGERPRINT, "where": "here"},
     ),
     Call(
         "trivec.payloads.PayloadCodec.encode",
