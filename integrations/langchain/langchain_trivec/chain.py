@@ -227,7 +227,7 @@ def _retriever(given: object) -> Runnable[Any, list[Document]]:
         InputError: it is neither.
     """
     if isinstance(given, VectorStore):
-        raise InputError("a vector store is no retriever; give store.as_retriever()")
+        raise InputError("a vector store is not a retriever; give store.as_retriever()")
     if not isinstance(given, Runnable) and not callable(given):
         raise InputError(f"retriever is a {type(given).__name__}; give a retriever")
     runnable: Runnable[Any, list[Document]] = coerce_to_runnable(given)

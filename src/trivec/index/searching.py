@@ -73,7 +73,18 @@ def search_steps(
         warn_of_unindexed(binding, scope)
     if k == 0 or not searches:
         return [[] for _ in searches]
-    rarity = (yield from rarity_steps(binding)) if BM25.name in arms else None
+    rarity = (
+        (
+            yield from rarity_steps(
+                binding.schema.vectors.get(BM25.name),
+                binding.rarity,
+                binding.tenant,
+                binding.scope(),
+            )
+        )
+        if BM25.name in arms
+        else None
+    )
     encoded = yield from compute(lambda: _encode(binding, searches, arms, options, rarity))
     plans = [
         plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded

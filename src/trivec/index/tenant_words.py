@@ -13,16 +13,15 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 
 from trivec.arms import BM25
 from trivec.index.steps import Steps, read
+from trivec.query import Filter
+from trivec.schema import VectorSpec
 from trivec.types import SparseVector, Vector
-
-if TYPE_CHECKING:
-    from trivec.index.collection import Binding
 
 __all__ = ["SAMPLE", "Rarity", "RarityByTenant", "rarity_steps"]
 
@@ -76,20 +75,32 @@ class RarityByTenant:
             self._read[tenant] = (time.monotonic(), rarity)
 
 
-def rarity_steps(binding: Binding) -> Steps[Rarity | None]:
-    """Read how rare words are among the tenant's passages; None where the engine counts them."""
-    spec = binding.schema.vectors.get(BM25.name)
+def rarity_steps(
+    spec: VectorSpec | None, known: RarityByTenant, tenant: str | None, scope: Filter | None
+) -> Steps[Rarity | None]:
+    """Read how rare words are among the tenant's passages; None where the engine counts them.
+
+    Args:
+        spec: the vectors of BM25, None without that arm.
+        known: what was read before; what is read now is kept there.
+        tenant: whose passages.
+        scope: the filter that holds their points.
+    """
     if spec is None or spec.idf:
         return None
-    known = binding.rarity.of(binding.tenant)
-    if known is not None:
-        return known
-    scope, name = binding.scope(), spec.name
+    rarity = known.of(tenant)
+    if rarity is not None:
+        return rarity
+    name = spec.name
     points, _ = yield from read(
         lambda store: store.scroll(filter=scope, limit=SAMPLE, with_vectors=(name,))
     )
-    vectors = [cast("SparseVector", one.vectors[name]) for one in points if name in one.vectors]
+    vectors = [
+        cast("SparseVector", point.vectors[name]) for point in points if name in point.vectors
+    ]
+        cast("SparseVector", point.vectors[name]) for point in points if name in point.vectors
+    ]
     holding = Counter(index for vector in vectors for index in vector.indices.tolist())
     rarity = Rarity(len(vectors), holding)
-    binding.rarity.keep(binding.tenant, rarity)
+    known.keep(tenant, rarity)
     return rarity
