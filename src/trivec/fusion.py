@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_
 import numpy as np
 
 from trivec._runtime.checks import shown
-from trivec._runtime.typed import checked
+from trivec._runtime.typed import checked, unchecked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -152,11 +152,11 @@ def fuse(fusion: Fusion, rankings: Sequence[Sequence[tuple[Id, float]]]) -> list
     """
     match fusion:
         case Rrf(k, weights):
-            return reciprocal_rank_fusion(rankings, k=k, weights=weights)
+            return unchecked(reciprocal_rank_fusion)(rankings, k=k, weights=weights)
         case Dbsf():
-            return distribution_based_fusion(rankings)
+            return unchecked(distribution_based_fusion)(rankings)
         case Linear(weights):
-            return weighted_sum_fusion(rankings, weights)
+            return unchecked(weighted_sum_fusion)(rankings, weights)
         case _:
             assert_never(fusion)
 
@@ -299,7 +299,8 @@ def share_fusion(
     if len(least) != len(rankings):
         raise InputError(f"{len(least)} floors for {len(rankings)} rankings; give one for each")
     total = sum(given) or 1.0
-    scaled = [shares_of_best(each, floor) for each, floor in zip(rankings, least, strict=True)]
+    shares = unchecked(shares_of_best)
+    scaled = [shares(each, floor) for each, floor in zip(rankings, least, strict=True)]
     return _weighted_sum(scaled, [weight / total for weight in given])
 
 

@@ -414,10 +414,6 @@ CORE: list[Call] = [
     public("trivec.encoders.FlagEncoder", {"model": "nowhere", "options": None}),
     public("trivec.encoders.OnnxEncoder", {"model": "nowhere", "options": None}),
     public(
-        "trivec.encoders.HubOptions",
-        {"revision": "main", "cache_dir": None, "local_files_only": True},
-    ),
-    public(
         "trivec.encoders.RemoteEncoder",
         {
             "urls": "http://127.0.0.1:9",
@@ -516,7 +512,7 @@ CORE: list[Call] = [
     public("trivec.evaluation.units_of", {"documents": ["a.md", "b.md"]}),
     public(
         "trivec.evaluation.read_dataset",
-        {"path": "nowhere.json", "split": None, "tokenizer": count_words, "max_tokens": 20},
+        {"path": "asked.csv", "split": None, "tokenizer": count_words, "max_tokens": 20},
     ),
     public("trivec.fusion.fuse", {"fusion": Dbsf(), "rankings": RANKINGS}),
     public("trivec.fusion.method_of", {"fusion": Dbsf()}),
@@ -567,7 +563,7 @@ CORE += [
     Call(
         "trivec.schema.Schema.require_same_writer",
         SCHEMA.require_same_writer,
-        {"mine": FINGERPRINT, "where": "here"},
+        {"writer": FINGERPRINT, "where": "here"},
     ),
     Call(
         "trivec.payloads.PayloadCodec.encode",

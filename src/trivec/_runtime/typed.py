@@ -122,11 +122,11 @@ _NAMES: Mapping[Any, str] = {
 @cache
 def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
     """Return what is checked of a function's parameters."""
-    unchecked = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     annotations = {
         name: str(parameter.annotation)
         for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.annotation is not parameter.empty and parameter.kind not in unchecked
+        if parameter.annotation is not parameter.empty and parameter.kind not in starred
     }
     return _evaluated(annotations, function.__globals__)
 
@@ -221,8 +221,6 @@ def _fits_generic(  # noqa: PLR0911  # the same
 def _all_fit(values: Iterable[Any], expected: Any) -> bool:
     if expected is Any:
         return True
-    if expected is str:  # often many
-        return all(isinstance(value, str) for value in values)
     listed = list(values)
     return _surely_fit(listed, expected) or all(_fits(value, expected) for value in listed)
 
@@ -232,8 +230,10 @@ def _surely_fit(values: list[Any], expected: Any) -> bool:
     if isinstance(expected, TypeVar):
         return True
     kinds = set(map(type, values))
+    if expected in (str, int):
+        return kinds <= {expected}
     if expected is float:
-        return kinds <= {float} and math.isfinite(sum(values))
+        return kinds <= {float} and not math.isnan(sum(values))
     parts = typing.get_args(expected)
     if typing.get_origin(expected) is tuple and Ellipsis not in parts:
         columns = zip(*values, strict=False) if kinds == {tuple} else ()

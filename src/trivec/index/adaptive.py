@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
+from trivec._runtime.typed import unchecked
 from trivec.arms import arm_named
 from trivec.coverage import PASSAGES, coverage, unseen_idf
 from trivec.fusion import share_fusion, shares_of_best
@@ -113,7 +114,7 @@ class WeighedList:
 
     def parts(self, ids: Sequence[PointId]) -> dict[PointId, ScorePart]:
         """Return what the list added to the score of each of some points."""
-        share = dict(shares_of_best(self.ranking, self.floor))
+        share = dict(unchecked(shares_of_best)(self.ranking, self.floor))
         arm, text, weight = self.source.arm, self.source.text, self.weight
         return {
             key: ScorePart(arm, text, weight, weight * share.get(key, 0.0), self.covered)
@@ -199,7 +200,7 @@ class AdaptiveSearch:
 
 def fused(lists: Sequence[WeighedList]) -> Ranking:
     """Fuse weighed lists; best first."""
-    return share_fusion(
+    return unchecked(share_fusion)(
         [each.ranking for each in lists],
         [each.weight for each in lists],
         [each.floor for each in lists],

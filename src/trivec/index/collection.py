@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trivec._runtime.checks import check_texts
+from trivec._runtime.typed import unchecked
 from trivec.arms import heads_of, vectors_by_arm
 from trivec.bm25 import Bm25Analyzer
 from trivec.errors import InputError
@@ -170,14 +171,14 @@ class Binding:
     def document_vectors(self, text: str, encoding: Encoding = NO_HEADS) -> dict[str, Vector]:
         """Return a passage's vectors by their names in the collection; empty ones are left out."""
         analyzed = None if self.analyzer is None else self.analyzer.document(text)
-        vectors = vectors_by_arm(encoding, analyzed)
+        vectors = unchecked(vectors_by_arm)(encoding, analyzed)
         written = self.schema.written
         return {written[arm].name: vectors[arm] for arm in written if arm in vectors}
 
     def query_vectors(self, text: str, encoding: Encoding = NO_HEADS) -> dict[str, Vector]:
         """Return a query's vectors by arm; empty ones are left out."""
         analyzed = None if self.analyzer is None else self.analyzer.query(text)
-        return vectors_by_arm(encoding, analyzed)
+        return unchecked(vectors_by_arm)(encoding, analyzed)
 
 
 def listed_ids(ids: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from trivec._runtime.checks import check_least, check_number
-from trivec._runtime.typed import check_fields
+from trivec._runtime.typed import check_fields, unchecked
 from trivec.errors import InputError
 from trivec.fusion import distribution_based_fusion
 from trivec.questions.records import Kind, QuestionRecord
@@ -101,7 +101,8 @@ def merge(
     """
     hits = {_key(hit.chunk): hit for hit in passages}
     named = {_key(chunk): chunk for chunk in chunks}
-    scores = dict(distribution_based_fusion([[(key, hit.score) for key, hit in hits.items()]]))
+    ranking = [(key, hit.score) for key, hit in hits.items()]
+    scores = dict(unchecked(distribution_based_fusion)([ranking]))
     merged = []
     terms = _strongest(questions, options)
     for key in dict.fromkeys([*hits, *terms]):

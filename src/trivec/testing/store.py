@@ -13,7 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
-from trivec._runtime.typed import checked
+from trivec._runtime.typed import checked, unchecked
 from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
 from trivec.fusion import fuse
 from trivec.query import Filter, StoreQuery
@@ -269,7 +269,7 @@ class MemoryStore:
             )
             ranking = self._look_up(root, candidates, schema)
         else:
-            ranking = fuse(plan.root, rankings)
+            ranking = unchecked(fuse)(plan.root, rankings)
         return [
             _stored(self._points[identity], query.with_vectors, score)
             for identity, score in ranking[query.offset : query.offset + query.most]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
+from trivec._runtime.typed import unchecked
 from trivec.fusion import Rrf, fuse
 from trivec.query import StoreQuery
 from trivec.stores.server import requests
@@ -70,7 +71,7 @@ def _fused_here(
         answers = yield from calls.query(some, [()] * len(some))
         rankings += [[(point.id, point.score) for point in points] for points in answers]
     fusion = cast("Rrf", query.fusion)  # it is weighted
-    fused = fuse(fusion, rankings)[query.offset : query.offset + query.limit]
+    fused = unchecked(fuse)(fusion, rankings)[query.offset : query.offset + query.limit]
     records = (
         (yield from calls.retrieve([key for key, _ in fused], query.with_vectors)) if fused else []
     )
