@@ -22,7 +22,7 @@ SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py
   llama_index/test_interop.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-server test-llm trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test test-damage test-server test-llm properties trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ demo: $(RUNNABLE) ## index the sample and ask it questions in two languages
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
+test-damage: $(INSTALLED) ## every kind of damage to every file of an index; prints the table of docs/durability.md
+	TRIVEC_DAMAGE=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/integration/test_damage.py
+
 test-server: $(INSTALLED) ## the contract suites on a running Qdrant: URL=http://... [GRPC_PORT=6334]
 	@test -n '$(URL)' || { echo "name the server: make test-server URL=http://localhost:6333 [GRPC_PORT=6334]"; exit 2; }
 	TRIVEC_TEST_SERVER='$(URL)' TRIVEC_TEST_GRPC_PORT='$(GRPC_PORT)' OMP_NUM_THREADS=1 \
@@ -66,6 +69,10 @@ $(LLM_INSTALLED): constraints-llm.txt
 
 test-llm: $(INSTALLED) $(LLM_INSTALLED) ## rewriting, answers and refusals by a real small model, served here over HTTP
 	TRIVEC_LLM_PYTHON=$(LLM_VENV)/bin/python $(BIN)/python -m pytest tests/llm
+
+properties: $(INSTALLED) ## the property suites with thirty times the examples, new ones each time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --hypothesis-profile thorough \
+	  --timeout 3000 tests/property
 
 trial: $(INSTALLED) ## a folder of every format and encoding through the commands: some minutes
 	$(BIN)/python -m scripts.trial

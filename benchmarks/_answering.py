@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -31,7 +30,7 @@ POINTS = [
     for n, point in enumerate(IDS)
 ]
 DONE = {"operation_id": 1, "status": "completed"}
-LIST = 100  # ids of a list that is asked for without payloads
+LISTED = [{"id": n, "version": 3, "score": 1 / (n + 1)} for n in range(100)]
 
 Ports = tuple[int, int]
 
@@ -54,7 +53,7 @@ class _Rest(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     collections: ClassVar[dict[str, dict[str, Any]]] = {}
-    last: ClassVar[list[tuple[str, bytes]]] = [("", b"")]
+    requests: ClassVar[list[tuple[str, bytes]]] = []
 
     def _do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -69,14 +68,16 @@ class _Rest(BaseHTTPRequestHandler):
         self, method: str, path: str, body: bytes
     ) -> tuple[int, bytes]:
         name, _, what = path.removeprefix("/collections/").partition("/")
-        if "/query" in what:
-            _remember(path, body)
+        if method == "POST":
+            self.requests.append((path, body))
         made = self.collections.get(name)
         match method, what:
             case "GET", "" if path == "/":
                 return 200, json.dumps({"title": "qdrant", "version": VERSION}).encode()
-            case "GET", "" if path == "/last":
-                return 200, self.last[0][0].encode() + b"\n" + self.last[0][1]
+            case "GET", "requests":
+                said = [(where, sent.hex()) for where, sent in self.requests]
+                self.requests.clear()
+                return 200, json.dumps(said).encode()
             case "GET", "exists":
                 return _fine({"exists": made is not None})
             case "PUT", "":
@@ -93,7 +94,7 @@ class _Rest(BaseHTTPRequestHandler):
             case "POST", "points/count":
                 return _fine({"count": 0})
             case "POST", "points":
-                return _fine([])
+                return _fine([_record(n) for n in json.loads(body)["ids"] if isinstance(n, int)])
             case "POST", "points/batch":
                 return _fine([DONE] * 256)
             case _ if made is not None:
@@ -111,16 +112,18 @@ def _fine(result: Any) -> tuple[int, bytes]:
 SEARCHED = _fine({"points": POINTS})[1]
 
 
+def _record(n: int) -> dict[str, Any]:
+    return {"id": n, "payload": PAYLOADS[n % HITS]}
+
+
 def _batch(body: bytes) -> tuple[int, bytes]:
-    """Answer a batch of searches: as many as it has; those without payloads with longer lists."""
-    flags = re.findall(rb'"with_payload":\s*(true|false)', body)
-    short = {"points": POINTS}
-    long = {"points": [{"id": n, "version": 3, "score": 1 / (n + 1)} for n in range(LIST)]}
-    return _fine([short if flag == b"true" else long for flag in flags])
-
-
-def _remember(path: str, body: bytes) -> None:
-    _Rest.last[0] = (path, body)
+    """Answer searches: with payloads where they are asked for, else with a list."""
+    return _fine(
+        [
+            {"points": POINTS if search["with_payload"] else LISTED[: search["limit"]]}
+            for search in json.loads(body)["searches"]
+        ]
+    )
 
 
 def _description(made: dict[str, Any]) -> dict[str, Any]:
@@ -166,16 +169,29 @@ def _grpc_server() -> tuple[Any, int]:
     ]
     found = messages.QueryResponse(result=points).SerializeToString()
     listed = [
-        messages.ScoredPoint(id=messages.PointId(num=n), score=1 / (n + 1)) for n in range(LIST)
+        messages.ScoredPoint(id=messages.PointId(num=one["id"]), score=one["score"])
+        for one in LISTED
     ]
 
     def batch(body: bytes) -> bytes:
         searches = messages.QueryBatchPoints.FromString(body).query_points
         results = [
-            messages.BatchResult(result=points if search.with_payload.enable else listed)
+            messages.BatchResult(
+                result=points if search.with_payload.enable else listed[: search.limit]
+            )
             for search in searches
         ]
         return bytes(messages.QueryBatchResponse(result=results).SerializeToString())
+
+    def get(body: bytes) -> bytes:
+        ids = [one.num for one in messages.GetPoints.FromString(body).ids if not one.uuid]
+        records = [
+            messages.RetrievedPoint(
+                id=messages.PointId(num=n), payload=RestToGrpc.convert_payload(PAYLOADS[n % HITS])
+            )
+            for n in ids
+        ]
+        return bytes(messages.GetResponse(result=records).SerializeToString())
 
     def create(body: bytes) -> bytes:
         request = messages.CreateCollection.FromString(body)
@@ -224,17 +240,18 @@ def _grpc_server() -> tuple[Any, int]:
         "Points/QueryBatch": batch,
         "Points/Scroll": lambda _: messages.ScrollResponse().SerializeToString(),
         "Points/Count": lambda _: messages.CountResponse().SerializeToString(),
-        "Points/Get": lambda _: messages.GetResponse().SerializeToString(),
+        "Points/Get": get,
     }
 
     class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
         def service(self, call: Any) -> Any:
             answer = answers.get(call.method.removeprefix("/qdrant."), lambda _: written)
-            if "/Query" in call.method:
-                return grpc.unary_unary_rpc_method_handler(
-                    lambda body, _context: (_remember(call.method, body), answer(body))[1]
-                )
-            return grpc.unary_unary_rpc_method_handler(lambda body, _context: answer(body))
+
+            def respond(body: bytes, _context: Any) -> bytes:
+                _Rest.requests.append((call.method, body))
+                return answer(body)
+
+            return grpc.unary_unary_rpc_method_handler(respond)
 
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     server = grpc.server(ThreadPoolExecutor(8), handlers=[Handler()], options=unlimited)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.client [--searches 100] [--points 4000]
 
-CPU seconds of this process, by REST and gRPC. A search is compared with the bare request: the same
-bytes sent again by httpx or grpcio, the answer read and not parsed. Adding is compared with
+CPU seconds of this process, by REST and gRPC. A search is compared with the bare requests: the same
+bytes sent again by httpx or grpcio, the answers read and not parsed. Adding is compared with
 langchain-qdrant's ``QdrantVectorStore``. All vectors are ready: 1,024 dims, about 120 non-zeros, 32
 ColBERT rows a query and 64 a passage. All sides take turns; the median round counts.
 """
@@ -49,7 +49,7 @@ LONGEST = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_leng
 
 @dataclass(frozen=True)
 class Search:
-    """CPU milliseconds of one search, and of the bare request that it sends."""
+    """CPU milliseconds of one search, and of the bare requests that it sends."""
 
     what: str
     ours: float
@@ -121,18 +121,33 @@ def connect(ports: Ports, *, grpc: bool) -> QdrantClient:
 
 
 @contextlib.contextmanager
-def bare_request(ports: Ports, *, grpc: bool) -> Iterator[Callable[[], object]]:
-    """Yield what sends the bytes of the last search again, and reads the answer."""
+def bare_requests(
+    ports: Ports, search: Callable[[int], object], *, grpc: bool
+) -> Iterator[Callable[[int], object]]:
+    """Yield what sends the bytes of one search again, and reads the answers."""
     rest_port, grpc_port = ports
-    with httpx.Client(base_url=f"http://127.0.0.1:{rest_port}", trust_env=False) as client:
-        path, _, body = client.get("/last").content.partition(b"\n")
-        if grpc:
-            with insecure_channel(f"127.0.0.1:{grpc_port}", options=LONGEST) as channel:
-                send = channel.unary_unary(path.decode())
-                yield lambda: send(body, timeout=60)
-        else:
-            headers = {"Content-Type": "application/json"}
-            yield lambda: client.post(path.decode(), content=body, headers=headers).content
+    search(0)
+    with (
+        httpx.Client(
+            base_url=f"http://127.0.0.1:{rest_port}", trust_env=False, timeout=60
+        ) as client,
+        insecure_channel(f"127.0.0.1:{grpc_port}", options=LONGEST) as channel,
+    ):
+        client.get("/requests")  # what was before
+        search(0)
+        sent = [(path, bytes.fromhex(body)) for path, body in client.get("/requests").json()]
+        if not sent:
+            raise RuntimeError("the server has seen no request of a search")
+        headers = {"Content-Type": "application/json"}
+
+        def again(_row: int) -> None:
+            for path, body in sent:
+                if grpc:
+                    channel.unary_unary(path)(body, timeout=60)
+                else:
+                    client.post(path, content=body, headers=headers).raise_for_status()
+
+        yield again
 
 
 def cpu_ms(action: Callable[[int], object], count: int) -> float:
@@ -162,9 +177,8 @@ def measure_searches(ports: Ports, asked: Vectors, count: int, *, grpc: bool) ->
         search: Callable[[int], Any] = lambda row, options=options: index.search(  # noqa: E731
             f"query {row}", K, **options
         )
-        search(0)
-        with bare_request(ports, grpc=grpc) as bare:
-            times = by_turns({"ours": search, "bare": lambda _, bare=bare: bare()}, count)
+        with bare_requests(ports, search, grpc=grpc) as bare:
+            times = by_turns({"ours": search, "bare": bare}, count)
         label = f"search, {what}, {protocol}"
         rows.append(Search(label, times["ours"], times["bare"], SEARCH_GOALS[what]))
     rows += measure_langchain_search(client, ports, asked, count, grpc=grpc)
@@ -181,9 +195,8 @@ def measure_langchain_search(
         "ours": lambda row: ours.similarity_search(f"query {row}", k=K, **SAME_FUSION),
         "theirs": lambda row: theirs.similarity_search(f"query {row}", k=K),
     }
-    works["ours"](0)
-    with bare_request(ports, grpc=grpc) as bare:
-        times = by_turns({**works, "bare": lambda _: bare()}, count)
+    with bare_requests(ports, works["ours"], grpc=grpc) as bare:
+        times = by_turns({**works, "bare": bare}, count)
     protocol = "gRPC" if grpc else "REST"
     return [
         Search(f"LangChain's hybrid search, {protocol}", times["ours"], times["bare"]),
@@ -269,7 +282,7 @@ def measure(points: int, searches: int) -> tuple[list[Search], list[Adding]]:
 
 def report(searches: Sequence[Search], adding: Sequence[Adding], console: Console) -> None:
     table = Table(title="CPU milliseconds of the client, a search")
-    for name in ("", "ours", "bare request", "over it", "goal"):
+    for name in ("", "ours", "bare requests", "over them", "goal"):
         table.add_column(name, justify="left" if not name else "right")
     for row in searches:
         goal = "" if row.goal is None else f"{row.goal:.0f}"

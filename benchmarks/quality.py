@@ -25,7 +25,7 @@ from trivec.evaluation import Question, figures, read_dataset
 from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS
 
-__all__ = ["Corpus", "Measurement", "evaluate", "main", "read_corpora", "run"]
+__all__ = ["Corpus", "Measurement", "evaluate", "main", "read_corpora", "read_squad", "run"]
 
 SHIPPED = Path(__file__).parent / "data"
 
@@ -81,13 +81,14 @@ class Measurement:
 def read_corpora(folder: Path) -> list[Corpus]:
     """Read every SQuAD-shaped ``*.json`` of a folder; of the shipped one, XQuAD."""
     pattern = "xquad.*.json" if folder == SHIPPED else "*.json"
-    corpora = [_corpus(path) for path in sorted(folder.glob(pattern))]
+    corpora = [read_squad(path) for path in sorted(folder.glob(pattern))]
     if not corpora:
         raise SystemExit(f"{folder} holds no *.json file; give a folder of SQuAD-shaped files")
     return corpora
 
 
-def _corpus(path: Path) -> Corpus:
+def read_squad(path: Path) -> Corpus:
+    """Read a SQuAD-shaped file; paragraphs with the same text are one."""
     dataset = read_dataset(path)
     asked = {f"q{number}": question for number, question in enumerate(dataset.questions)}
     return Corpus(

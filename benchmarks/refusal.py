@@ -1,8 +1,10 @@
 """Whether questions that an index cannot answer are refused, and those that it can are not.
 
 The articles of XQuAD are dealt out to two halves, which are two corpora: one is indexed, its own
-questions can be answered, the other half's cannot. The threshold is the one that ``mini`` ships
-with, which was chosen on other text (docs/answering.md): nothing is chosen here.
+questions can be answered, the other half's cannot. They are asked in the language of the passages
+and in the other one. So are the reported lay questions, for which there is no goal. The thresholds
+are those that ``mini`` ships with, which were chosen on other text (docs/answering.md): nothing is
+chosen here.
 
     python -m benchmarks.refusal [--data FOLDER] [--questions 600]
 """
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from benchmarks.rewriting import REPORT, read_gap
 from rich.console import Console
 from rich.table import Table
 
@@ -30,9 +33,20 @@ __all__ = ["Refused", "main", "measure", "run"]
 
 SHIPPED = Path(__file__).parent / "data"
 CORPORA = ("xquad.zh", "xquad.en")
-LEAST_UNANSWERABLE = 0.95
-MOST_ANSWERABLE = 0.05
 SEED = 0
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The least share of unanswerable questions refused, and the most of answerable ones."""
+
+    unanswerable: float
+    answerable: float
+
+
+AT_HOME = Goal(0.95, 0.05)
+CROSSED = Goal(0.85, 0.10)
+NONE = Goal(0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -51,10 +65,13 @@ class Refused:
     questions: tuple[int, int]
     answerable: float
     unanswerable: float
+    goal: Goal = AT_HOME
 
     @property
     def reaches_goals(self) -> bool:
-        return self.unanswerable >= LEAST_UNANSWERABLE and self.answerable <= MOST_ANSWERABLE
+        return (
+            self.unanswerable >= self.goal.unanswerable and self.answerable <= self.goal.answerable
+        )
 
 
 def read_halves(path: Path) -> tuple[Half, Half]:
@@ -72,7 +89,40 @@ def _half(articles: Sequence[dict]) -> Half:
     )
 
 
-def measure(name: str, halves: tuple[Half, Half], encoder: Encoder, questions: int) -> Refused:
+def crossed(asked: tuple[Half, Half], told: tuple[Half, Half]) -> tuple[Half, Half]:
+    """Return the questions of one translation over the passages of another."""
+    first, second = (
+        Half(passages.paragraphs, questions.questions)
+        for questions, passages in zip(asked, told, strict=True)
+    )
+    return first, second
+
+
+def lay_halves(language: str) -> tuple[Half, Half]:
+    """Deal the passages that lay questions ask for out by turns."""
+    corpus = read_gap()[f"domain gap, {language}, {REPORT}"]
+    order = {chunk.id: number for number, chunk in enumerate(corpus.chunks)}
+    first, second = (
+        Half(
+            tuple(chunk.text for chunk in corpus.chunks[start::2]),
+            tuple(
+                question
+                for key, question in corpus.questions.items()
+                if order[corpus.answers[key]] % 2 == start
+            ),
+        )
+        for start in (0, 1)
+    )
+    return first, second
+
+
+def measure(
+    name: str,
+    halves: tuple[Half, Half],
+    encoder: Encoder,
+    questions: int,
+    goal: Goal = AT_HOME,
+) -> Refused:
     """Ask an index of the first half questions of both, seeded samples of equal size."""
     indexed, other = halves
     memo = MemoEncoder(encoder, heads=ALL_HEADS, size=1024)  # paragraphs are encoded once
@@ -89,17 +139,24 @@ def measure(name: str, halves: tuple[Half, Half], encoder: Encoder, questions: i
         ]
         weak = [[rag.find(question).evidence.is_weak for question in each] for each in samples]
     answerable, unanswerable = (sum(each) / len(each) for each in weak)
-    return Refused(name, (len(weak[0]), len(weak[1])), answerable, unanswerable)
+    return Refused(name, (len(weak[0]), len(weak[1])), answerable, unanswerable, goal)
 
 
 def run(data: Path = SHIPPED, questions: int = 600, model: str = "mini") -> list[Refused]:
-    """Measure both languages."""
+    """Measure both languages, each over the other, and lay questions."""
     encoder = load_encoder(model)
     if measured_thresholds(encoder.info) is None:
         raise SystemExit(f"no threshold was measured for {model!r}; use 'mini'")
-    return [
-        measure(name, read_halves(data / f"{name}.json"), encoder, questions) for name in CORPORA
+    chinese, english = (read_halves(data / f"{name}.json") for name in CORPORA)
+    asked = [
+        ("xquad.zh", chinese, AT_HOME),
+        ("xquad.en", english, AT_HOME),
+        ("zh questions, en passages", crossed(chinese, english), CROSSED),
+        ("en questions, zh passages", crossed(english, chinese), CROSSED),
+        ("lay questions, zh", lay_halves("zh"), NONE),
+        ("lay questions, en", lay_halves("en"), NONE),
     ]
+    return [measure(name, halves, encoder, questions, goal) for name, halves, goal in asked]
 
 
 def report(rows: Sequence[Refused], console: Console) -> None:
@@ -112,9 +169,9 @@ def report(rows: Sequence[Refused], console: Console) -> None:
             row.corpus,
             f"{row.questions[1]} + {row.questions[0]}",
             f"{row.unanswerable:.1%}",
-            f">= {LEAST_UNANSWERABLE:.0%}",
+            f">= {row.goal.unanswerable:.0%}",
             f"{row.answerable:.1%}",
-            f"<= {MOST_ANSWERABLE:.0%}",
+            f"<= {row.goal.answerable:.0%}",
             style=None if row.reaches_goals else "red",
         )
     console.print(table)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # a first example imports what is lazy, and machines differ: tests measure no time
 settings.register_profile("trivec", deadline=None)
 settings.load_profile("trivec")
+settings.register_profile("thorough", deadline=None, max_examples=3000)
 
 # a real language model, which make test-llm installs and serves
 collect_ignore = [] if "TRIVEC_LLM_PYTHON" in os.environ else ["llm"]

@@ -66,10 +66,11 @@ class ServedQdrant:
             if verb == method and place is not None:
                 arguments = [] if kind is None else [TypeAdapter(kind).validate_json(body)]
                 given = (self, name, *place.groups(), *arguments)
-                return self._answered(name, partial(action, *given))
+                return self.answered(name, partial(action, *given))
         return 404, {}
 
-    def _answered(self, name: str, action: Callable[[], Any]) -> tuple[int, Any]:
+    def answered(self, name: str, action: Callable[[], Any]) -> tuple[int, Any]:
+        """Return a status, and what an action on a collection gives."""
         try:
             with self.lock, warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)

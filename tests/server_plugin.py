@@ -152,7 +152,7 @@ def remove(prefix: str) -> list[str]:
     """Remove the collections of a prefix; return their names."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Api key is used with an insecure", UserWarning)
-        client = QdrantClient(**options())
+        client = QdrantClient(**{**options(), "prefer_grpc": False})
     try:
         names = [one.name for one in client.get_collections().collections]
         doomed = [name for name in names if name.startswith(prefix)]

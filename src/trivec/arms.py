@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
+from trivec._runtime.checks import check_texts
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.schema import VectorKind, VectorSpec
@@ -151,7 +152,13 @@ def arm_named(name: str) -> Arm:
 
 @checked
 def arms_among(names: Iterable[str]) -> list[Arm]:
-    """Return the arms of these names, in the order of the table."""
+    """Return the arms of these names, in the order of the table.
+
+    Raises:
+        InputError: a name is not a text.
+    """
+    names = list(names)
+    check_texts("names", names)
     wanted = set(names)
     return [arm for arm in ARMS if arm.name in wanted]
 

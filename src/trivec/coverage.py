@@ -15,6 +15,7 @@ that a filter or a tenant shuts out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from trivec.types import SparseVector
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PASSAGES", "UNSEEN_IDF", "coverage"]
+__all__ = ["PASSAGES", "UNSEEN_IDF", "coverage", "unseen_idf"]
 
 PASSAGES = 5
 """How many of an arm's best passages are looked at."""
@@ -33,7 +34,6 @@ PASSAGES = 5
 UNSEEN_IDF = 8.0
 """At least what a term weighs that none of them holds: Qdrant's IDF among 1,500 passages."""
 
-_PRIOR = UNSEEN_IDF / 2
 _LEAST_IDF = 0.05
 _RIDGE = 0.05
 
@@ -44,6 +44,7 @@ def coverage(
     scores: Sequence[float],
     *,
     idf: bool,
+    unseen: float = UNSEEN_IDF,
 ) -> float:
     """Return how much of a query the best of some passages holds, from 0 to 1.
 
@@ -52,6 +53,7 @@ def coverage(
         passages: the term weights of the arm's best passages.
         scores: the arm's score of each.
         idf: whether the scores count every term by its IDF.
+        unseen: at least the IDF of a term that none of them holds; see ``unseen_idf``.
 
     Returns:
         0 where no passage holds a term of the query.
@@ -61,9 +63,22 @@ def coverage(
     asked = np.maximum(query.values.astype(np.float64), 0.0)
     held = np.stack([_weights_in(passage, query.indices) for passage in passages])
     if idf:
-        asked = asked * _inverse_frequencies(asked, held, np.asarray(scores, np.float64))
+        asked = asked * _inverse_frequencies(asked, held, np.asarray(scores, np.float64), unseen)
     total = float(asked.sum())
     return float(((held > 0) * asked).sum(axis=1).max()) / total if total > 0 else 0.0
+
+
+def unseen_idf(passages: int | None) -> float:
+    """Return the IDF of a term that no passage holds, by Qdrant's formula.
+
+    Among few passages it is low: there a word of the question that is missing says little.
+
+    Args:
+        passages: how many there are; None: unknown, and not few.
+    """
+    if passages is None:
+        return UNSEEN_IDF
+    return min(UNSEEN_IDF, math.log((passages + 0.5) / 0.5 + 1))
 
 
 def _weights_in(passage: SparseVector, indices: NDArray[np.uint32]) -> NDArray[np.float64]:
@@ -77,13 +92,16 @@ def _weights_in(passage: SparseVector, indices: NDArray[np.uint32]) -> NDArray[n
 
 
 def _inverse_frequencies(
-    asked: NDArray[np.float64], held: NDArray[np.float64], scores: NDArray[np.float64]
+    asked: NDArray[np.float64],
+    held: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    unseen: float,
 ) -> NDArray[np.float64]:
     """Derive the IDF of every term from the passages' scores."""
     products = held * asked
     known = products.any(axis=0)
-    factors = np.where(known, _PRIOR, 0.0)
+    factors = np.where(known, unseen / 2, 0.0)
     gram = products @ products.T + _RIDGE * np.eye(len(products))
     factors = factors + products.T @ np.linalg.solve(gram, scores - products @ factors)
     factors = np.maximum(factors, _LEAST_IDF)
-    return np.where(known, factors, max(UNSEEN_IDF, float(factors[known].max(initial=0.0))))
+    return np.where(known, factors, max(unseen, float(factors[known].max(initial=0.0))))

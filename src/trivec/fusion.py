@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_
 
 import numpy as np
 
+from trivec._runtime.checks import shown
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
@@ -238,13 +239,20 @@ def weighted_sum_fusion(
     Raises:
         InputError: there are not as many weights as rankings.
     """
+    return _weighted_sum(rankings, _weights(weights, len(rankings)))
+
+
+def _weighted_sum(
+    rankings: Sequence[Sequence[tuple[Id, float]]], weights: Sequence[float]
+) -> list[tuple[Id, float]]:
     fused: defaultdict[Id, float] = defaultdict(float)
-    for ranking, weight in zip(rankings, _weights(weights, len(rankings)), strict=True):
+    for ranking, weight in zip(rankings, weights, strict=True):
         for identity, score in ranking:
             fused[identity] += weight * score
     return _best_first(fused.items())
 
 
+@checked
 def shares_of_best(
     ranking: Sequence[tuple[Id, float]], floor: float | None = None
 ) -> list[tuple[Id, float]]:
@@ -266,6 +274,7 @@ def shares_of_best(
     return [(key, (score - least) / span if span > 0 else 1.0) for key, score in ranking]
 
 
+@checked
 def share_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
     weights: Sequence[float] | None = None,
@@ -291,7 +300,7 @@ def share_fusion(
         raise InputError(f"{len(least)} floors for {len(rankings)} rankings; give one for each")
     total = sum(given) or 1.0
     scaled = [shares_of_best(each, floor) for each, floor in zip(rankings, least, strict=True)]
-    return weighted_sum_fusion(scaled, [weight / total for weight in given])
+    return _weighted_sum(scaled, [weight / total for weight in given])
 
 
 @checked
@@ -312,7 +321,13 @@ def maximal_marginal_relevance(
 
     Returns:
         Row numbers of the chosen candidates, in the order of choice.
+
+    Raises:
+        InputError: the arrays hold no numbers, or are not of these shapes.
     """
+    query, candidates = _numbers("query", query, 1), _numbers("candidates", candidates, 2)
+    if len(candidates) and query.shape != candidates.shape[1:]:
+        raise InputError(f"query has shape {query.shape}, the candidates {candidates.shape}")
     if len(candidates) == 0 or k <= 0:
         return []
     unit = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
@@ -327,6 +342,15 @@ def maximal_marginal_relevance(
         chosen.append(best)
         redundancy = np.maximum(redundancy, unit @ unit[best])
     return chosen
+
+
+def _numbers(name: str, values: object, dimensions: int) -> NDArray[np.float32]:
+    """Return an array of real numbers, where it is one of so many dimensions."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        raise InputError(f"{name}={shown(values)}; allowed: a numpy array of numbers")
+    if values.ndim != dimensions:
+        raise InputError(f"{name} has {values.ndim} dimensions; allowed: {dimensions}")
+    return values
 
 
 def _weights(weights: Sequence[float] | None, count: int) -> Sequence[float]:

@@ -64,7 +64,6 @@ class VectorSpec:
     distance: str = "cosine"
     datatype: str = "float32"
 
-    @checked
     def fault(self, vector: Vector) -> str | None:
         """Say what keeps a vector from being stored or looked up here, or None."""
         return _fault(vector, self)
@@ -278,10 +277,11 @@ def _is_sound_column(vectors: Sequence[Vector], spec: VectorSpec) -> bool:
         sparse = [vector for vector in vectors if isinstance(vector, SparseVector)]
         return len(sparse) == len(vectors) and _are_sound_sparse(sparse)
     dense = [vector for vector in vectors if not isinstance(vector, SparseVector)]
-    return len(dense) == len(vectors) and all(
-        _is_array(row, _FLOAT32, (spec.size,)) and _SHORTEST_SQUARE <= np.dot(row, row) < np.inf
-        for row in dense
-    )
+    with np.errstate(over="ignore", under="ignore"):
+        return len(dense) == len(vectors) and all(
+            _is_array(row, _FLOAT32, (spec.size,)) and _SHORTEST_SQUARE <= np.dot(row, row) < np.inf
+            for row in dense
+        )
 
 
 def _are_sound_sparse(vectors: Sequence[SparseVector]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivec._runtime.checks import check_least
+from trivec._runtime.checks import check_least, shown
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
@@ -178,9 +178,18 @@ def _is_headings(piece: str) -> bool:
 
 @checked
 def token_counter(tokenizer: Tokenizer | Callable[[str], int]) -> Callable[[str], int]:
-    """Return a function that counts tokens, whatever truncation the tokenizer is set to."""
+    """Return a function that counts tokens, whatever truncation the tokenizer is set to.
+
+    Raises:
+        InputError: it is neither a tokenizer nor a function.
+    """
     if callable(tokenizer):
         return tokenizer
+    if not callable(getattr(tokenizer, "encode_batch", None)):  # a text has encode() as well
+        raise InputError(
+            f"tokenizer={shown(tokenizer)}; allowed: a tokenizers.Tokenizer, or a function that "
+            "counts the tokens of a text"
+        )
 
     def count(text: str) -> int:
         encoding = tokenizer.encode(text, add_special_tokens=False)

@@ -14,7 +14,7 @@ from trivec.errors import CollectionError, InputError, InvalidVectorError, Store
 from trivec.index.hybrid import binding_of
 from trivec.schema import VectorSpec
 from trivec.testing import FakeEncoder, MemoryStore
-from trivec.types import ALL_HEADS, SparseVector
+from trivec.types import ALL_HEADS, Point, SparseVector
 
 DENSE = IndexConfig(arms=("dense",), batch_size=4)
 CHUNKS = [Chunk(f"passage number {n} of 这本书", id=str(n), source="book") for n in range(10)]
@@ -172,7 +172,9 @@ def test_a_text_that_changes_while_it_is_encoded_keeps_its_own_vector(location):
 def test_points_written_without_the_arm_are_filled_in_later(index):
     index.add_arm("sparse")
     [point] = index.store.retrieve([index.point_id("7", "book")], with_vectors=["dense"])
-    index.store.upsert([point])  # as another writer would, who knows nothing of the arm
+    index.store.upsert(
+        [Point(point.id, point.vectors, point.payload)]
+    )  # as another writer would, who knows nothing of the arm
     assert lacking(index, "sparse") == 1
     assert index.add_arm("sparse") == 1
     assert best(index, "sparse") == "7"

@@ -19,12 +19,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from trivec.errors import CollectionError, StoreError
+from trivec.errors import CollectionError, StoreError, TrivecError
+from trivec.index import check_index
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import EdgeStore
 from trivec.stores.edge import engine as engines
 from trivec.stores.edge import space
+from trivec.stores.edge.failures import engine_errors
 from trivec.stores.edge.manifest import read_manifest, survey
 from trivec.types import Point
 
@@ -426,6 +428,74 @@ def test_a_panic_is_a_store_error_and_an_interrupt_stays_one(filled, monkeypatch
     assert filled.count() == 3
 
 
+@pytest.mark.parametrize("identity", ["x", -1, 2**64, ""])
+def test_an_id_that_the_engine_does_not_have(filled, identity):
+    for use in (
+        lambda: filled.retrieve([identity]),
+        lambda: filled.delete(ids=[identity]),
+        lambda: filled.scroll(offset=identity),
+        lambda: filled.upsert([Point(identity, {"dense": VECTOR}, {})]),
+        lambda: filled.update_vectors({identity: {"dense": VECTOR}}),
+    ):
+        with pytest.raises(TrivecError):
+            use()
+    assert filled.count() == 3
+
+
+def test_a_count_that_the_engine_does_not_have(filled):
+    for query in (
+        StoreQuery((Prefetch("dense", VECTOR, 5),), 2**64),
+        StoreQuery((Prefetch("dense", VECTOR, 5),), 5, offset=2**64),
+    ):
+        with pytest.raises(TrivecError):
+            filled.query([query])
+    with pytest.raises(TrivecError):
+        filled.scroll(limit=2**64)
+
+
+LIMITED = """
+import resource, sys
+from trivec.errors import StoreError
+from trivec.stores import EdgeStore
+import qdrant_edge
+kind, limit = getattr(resource, sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(kind, (limit, limit))
+try:
+    EdgeStore(sys.argv[1]).count()
+except StoreError as err:
+    print(err)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
+@pytest.mark.parametrize("limit", ["5", "6"])
+def test_a_limit_of_the_system_is_named_and_is_no_damage(filled, folder, limit):
+    filled.close()
+    command = [sys.executable, "-c", LIMITED, str(folder), "RLIMIT_NOFILE", limit]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "may open no more files; raise its limit (ulimit -n)" in run.stdout, run.stderr
+    assert "--repair" not in run.stdout
+    assert count(folder) == 3
+
+
+def test_checking_tells_a_refusal_from_damage(filled, folder, monkeypatch):
+    filled.close()
+    refusal = "Service runtime error: Read-only file system (os error 30)"
+    with pytest.raises(StoreError) as caught, engine_errors(folder, loading=True):
+        raise RuntimeError(refusal)
+    assert str(caught.value).endswith("copy the index to another place")
+    assert "--repair" not in str(caught.value)
+    program = f"raise __import__('trivec').StoreError({str(caught.value)!r})"
+    run = subprocess.run
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **more: run([*command[:1], "-c", program], **more)
+    )
+    with pytest.raises(StoreError, match=r"^the engine failed.*copy the index to another place"):
+        check_index(folder, repair=True)
+    monkeypatch.undo()
+    assert check_index(folder).is_sound
+
+
 def almost_full(monkeypatch, free):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free))
@@ -477,7 +547,9 @@ def test_an_index_is_not_opened_where_that_cannot_be_noted(filled, folder, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tempfile, "mkstemp", full)
-    with pytest.raises(StoreError, match="cannot be opened: No space left on device"):
+    with pytest.raises(
+        StoreError, match="cannot be read: No space left on device; the disk is full"
+    ):
         count(folder)
     monkeypatch.undo()
     assert count(folder) == 3

@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -25,6 +24,7 @@ from trivec.errors import (
     InputError,
     ModelError,
 )
+from trivec.exporting import Agreement
 from trivec.questions import QuestionIndex, QuestionOptions, QuestionPrompts
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ChatReply
@@ -424,7 +424,7 @@ def test_an_index_without_lexical_arms(tmp_path, encoder):
 
 def test_an_encoder_for_queries_alone_writes_no_questions(tmp_path):
     class Int8(FakeEncoder):
-        agreement = SimpleNamespace(dense_cosine_mean=0.999, sparse_top10_shared=1.0)
+        agreement = Agreement(texts=2, dense_cosine_mean=0.999, sparse_top10_shared=1.0)
 
         @property
         def info(self):

@@ -509,14 +509,21 @@ def test_a_server_that_does_not_tell_its_version_deletes_nothing_unsure():
         next(terms.require_understood(models.Filter(must=[NEWER["slice"]])), None)
 
 
-@pytest.mark.parametrize(("version", "here"), [("1.16.3", True), ("1.18.3", False)])
-def test_weights_are_counted_whatever_the_version(qdrant, client, version, here):
+@pytest.mark.parametrize(
+    ("version", "arms", "here"),
+    [
+        ("1.16.3", {"dense": 3.0, "bm25": 1.0}, True),
+        ("1.18.3", {"dense": 3.0, "bm25": 1.0}, False),
+        ("1.15.5", ("dense", "bm25"), True),  # it would drop the constant
+        ("1.16.3", ("dense", "bm25"), False),
+    ],
+)
+def test_ranks_are_fused_alike_whatever_the_version(qdrant, client, version, arms, here):
     qdrant.version = version
     index = opened(client)
     index.add(chunks(4))
     qdrant.requests.clear()
-    weighted = SearchOptions(fusion="rrf", arms={"dense": 3.0, "bm25": 1.0})
-    hits = index.search("passage number", k=3, options=weighted)
+    hits = index.search("passage number", k=3, options=SearchOptions(fusion="rrf", arms=arms))
     assert len(hits) == 3
     searches = qdrant.sent("POST", f"{POINTS}/query/batch")[0]["searches"]
     assert len(searches) == (2 if here else 1)
@@ -541,8 +548,17 @@ def test_many_searches_are_several_requests(qdrant, client):
     results = index.search_batch([f"question {n}" for n in range(300)], k=1)
     assert [len(hits) for hits in results] == [1] * 300
     sizes = [len(body["searches"]) for body in qdrant.sent("POST", f"{POINTS}/query/batch")]
-    assert sum(sizes) == 300
+    assert sum(sizes) == 300 * 5  # three lists to fuse, and the best of the two of words
     assert max(sizes) <= 64
+
+
+def test_the_default_search_is_two_requests(qdrant, client):
+    index = opened(client)
+    index.add(chunks(2))
+    before = len(qdrant.requests)
+    assert len(index.search("question", k=2)) == 2
+    paths = [path for _, path, _ in qdrant.requests[before:]]
+    assert paths == [f"{POINTS}/query/batch", POINTS]
 
 
 def test_several_batches_are_written_at_once(qdrant, client, add):

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import logging
+import re
 import socket
 import subprocess
 import sys
@@ -196,7 +197,7 @@ async def test_what_is_no_refusal_of_the_schema_does_not_fall_back(openai_server
 STATUS_ERRORS = {
     400: (ModelError, r"'model-1' refuses the request \(status 400\): too long"),
     401: (ModelError, "refuses the API key .* check api_key"),
-    403: (ModelError, "refuses the API key"),
+    403: (ModelError, "refuses the model 'model-1' to this API key.*: too long"),
     404: (ModelError, "knows no model 'model-1'.*: too long"),
     429: (ModelUnavailableError, "too many requests"),
     500: (ModelUnavailableError, r"failed \(status 500\)"),
@@ -420,6 +421,40 @@ async def test_a_reasoning_model_of_openai(way, openai_server, connect, caplog):
         assert len(openai_server.requests) == len(refused) + 2
 
 
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        ("`temperature` may only be set to 1 when thinking is enabled.", "temperature"),
+        ("`temperature` and `top_p` cannot both be specified for this model.", "temperature"),
+        ("invalid temperature: only 1 is allowed for this model", "temperature"),
+        ("Input validation error: `temperature` must be strictly positive", "temperature"),
+        ("temperature 参数非法。请检查文档", "temperature"),
+        ("seed is not a supported parameter", "seed"),
+        ("extraneous key [seed] is not permitted", "seed"),
+        ("invalid option provided: seed", "seed"),
+        ("サポートされていないパラメータです: seed", "seed"),
+        ("temperature: range: 0..1", None),
+        ("Range of max_tokens should be [1, 4]", None),
+    ],
+)
+def test_how_vendors_refuse_a_parameter(message, name, openai_server, connect):
+    openai_server.answer_json({"Message": message}, 400)
+    openai_server.answer("yes")
+    chat = connect(max_tokens=9, seed=1)
+    if name is None:
+        with pytest.raises(ModelError, match=re.escape(message)):
+            chat.chat(ASKED)
+    else:
+        assert chat.chat(ASKED).text == "yes"
+        assert name not in openai_server.requests[-1].body
+
+
+def test_an_account_with_nothing_left_is_told_so(openai_server, connect):
+    openai_server.fail(429, message="You exceeded your current quota")
+    with pytest.raises(ModelUnavailableError, match=r"has nothing left.*raise its quota"):
+        connect().chat(ASKED)
+
+
 def test_parameters_are_not_left_out_where_that_is_not_wanted(openai_server, connect):
     openai_server.fail(400, message=REFUSALS_OF_PARAMETERS["temperature"])
     with pytest.raises(ModelError, match="temperature"):
@@ -515,6 +550,13 @@ def test_a_model_that_thinks_without_an_opening_tag_is_remembered(openai_server,
         ("SAFETY", "content_filter"),
         ("tool_calls", "tool_calls"),
         ("error", "error"),
+        ("model_context_window_exceeded", "length"),
+        ("ERROR_LIMIT", "length"),
+        ("IMAGE_SAFETY", "content_filter"),
+        ("content_filter: PROHIBITED", "content_filter"),
+        ("abort", "error"),
+        ("time_limit", "error"),
+        ("eos_token", None),
         ("stop", None),
         ("eos", None),
     ],
@@ -545,6 +587,56 @@ async def test_chunks_without_delta_or_choices(way, openai_server, connect):
 
 
 @pytest.mark.parametrize("way", STREAMED)
+@pytest.mark.parametrize(
+    "events",
+    [
+        [  # other answers, where several were asked for
+            {"choices": [{"index": 0, "delta": {"content": "It is."}}]},
+            {"choices": [{"index": 1, "delta": {"content": "It is not."}}]},
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        ],
+        [  # the whole message once more at the end
+            {"choices": [{"index": 0, "delta": {"content": "It is."}}]},
+            {"choices": [{"message": {"content": "It is."}, "finish_reason": "stop"}]},
+        ],
+        [  # as completions have it
+            {"choices": [{"index": 0, "text": "It is."}]},
+            {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]},
+        ],
+    ],
+)
+async def test_one_answer_is_read_once(way, events, openai_server, connect):
+    openai_server.answer_events([*events, "[DONE]"])
+    pieces = await pieces_of(connect(), way)
+    assert "".join(piece.text for piece in pieces) == "It is."
+
+
+@pytest.mark.parametrize("way", STREAMED)
+async def test_an_error_of_vllm_in_the_stream(way, openai_server, connect):
+    openai_server.answer_events(
+        [
+            {"choices": [{"index": 0, "delta": {"content": "It"}}]},
+            {"object": "error", "message": "the engine died", "code": 500},
+        ]
+    )
+    with pytest.raises(ModelUnavailableError, match="the engine died"):
+        await pieces_of(connect(), way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_call_of_a_tool_that_ends_with_stop(way, openai_server, connect):
+    call = {"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": ""}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    if way in STREAMED:
+        events = [{"choices": [{"index": 0, "delta": message}]}]
+        events += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+        openai_server.answer_events([*events, "[DONE]"])
+    else:
+        openai_server.answer_json({"choices": [{"message": message, "finish_reason": "stop"}]})
+    assert (await pieces_of(connect(), way))[-1].ended == "tool_calls"
+
+
+@pytest.mark.parametrize("way", STREAMED)
 async def test_a_stream_that_is_done_without_a_reason(way, openai_server, connect):
     openai_server.answer_events(
         [{"choices": [{"index": 0, "delta": {"content": "yes"}}]}, "[DONE]"]
@@ -571,6 +663,14 @@ ERRORS_IN_BODIES = [
     ({"code": 1113, "msg": "no money left", "success": False}, ModelError, "1113"),
     ([{"error": {"message": "no money left", "code": 400}}], ModelError, "400"),
     ({"error": "no money left"}, ModelError, "no money"),
+    ({"error": {"message": "no money left", "code": 529}}, ModelUnavailableError, "529"),
+    (
+        {"type": "error", "error": {"type": "overloaded_error", "message": "no money left"}},
+        ModelUnavailableError,
+        "overloaded_error",
+    ),
+    ({"base_resp": {"status_code": 1004, "status_msg": "no money left"}}, ModelError, "no money"),
+    ({"error_code": 17, "error_msg": "no money left"}, ModelError, "no money"),
     ({"detail": [{"loc": ["body"], "msg": "no money left"}]}, ModelError, "body"),
 ]
 

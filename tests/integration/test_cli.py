@@ -89,7 +89,7 @@ def test_a_damaged_index_is_checked_repaired_and_filled_again(place):
 
     refused = trivec(place, "search", "damaged", "river")
     assert refused.returncode == 1
-    assert "trivec check damaged --repair" in refused.stderr
+    assert f"trivec check {place / 'damaged'} --repair" in refused.stderr
     checked = trivec(place, "check", "damaged")
     assert checked.returncode == 3
     assert "status.dat is missing" in checked.stderr

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from trivec.errors import (
     FingerprintMismatchError,
     StoreUnavailableError,
 )
+from trivec.index import check_index
 from trivec.index.hybrid import binding_of
 from trivec.stores import EdgeStore
 from trivec.testing import FakeEncoder
@@ -151,3 +153,56 @@ def test_a_server_that_is_not_there():
         HybridIndex.open(client, FakeEncoder(), collection="kb")
     assert "secret-key" not in str(caught.value)
     assert time.monotonic() - start < 60
+
+
+MIDST = textwrap.dedent(
+    """
+    import sys
+    from tests_crash import CONFIG, chunks
+    from itertools import islice
+    from trivec import HybridIndex
+    from trivec.testing import FakeEncoder
+
+    index = HybridIndex.open(sys.argv[1], FakeEncoder(dim=32), config=CONFIG)
+    index.count()
+    print("open", flush=True)
+    while True:
+        for at in range(0, 400, 5):
+            index.delete(filter={"at": {"gte": at, "lt": at + 5}}) if "delete" in sys.argv else None
+            index.optimize() if "optimize" in sys.argv else None
+            index.ensure_payload_index("at") if "index" in sys.argv else None
+        index.close() if "close" in sys.argv else None
+        index = HybridIndex.open(sys.argv[1], FakeEncoder(dim=32), config=CONFIG)
+        index.add(islice(chunks(), 400)) if "delete" in sys.argv else None
+    """
+)
+
+
+@pytest.mark.usefixtures("adding")
+@pytest.mark.parametrize("midst", ["delete optimize", "index", "close"])
+def test_a_kill_in_the_midst_leaves_an_index_that_is_sound(tmp_path, midst):
+    """Killed twice at whatever it was doing; what was not deleted is there, whole."""
+    folder = tmp_path / "kb"
+    with HybridIndex.open(folder, FakeEncoder(dim=32), config=CONFIG) as index:
+        index.add(islice(chunks(), 400))
+    for seconds in (0.1, 0.7):
+        process = subprocess.Popen(
+            [sys.executable, "-c", MIDST, str(folder), *midst.split()],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout.readline() == "open\n"
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+    assert check_index(folder).is_sound
+    with HybridIndex.open(folder, FakeEncoder(dim=32), config=CONFIG) as index:
+        there = {chunk.metadata["at"]: chunk for chunk in index.chunks()}
+        assert len(there) == index.count()
+        assert "delete" in midst or len(there) == 400
+        whole = {chunk.metadata["at"]: chunk.text for chunk in islice(chunks(), 400)}
+        assert all(whole[at] == chunk.text for at, chunk in there.items())
+        index.add(islice(chunks(), 400))
+        assert index.count() == 400
+    assert check_index(folder).is_sound

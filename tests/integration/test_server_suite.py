@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.served_grpc import over_grpc
 from tests.served_qdrant import ServedQdrant
 
 ROOT = Path(__file__).parents[2]
@@ -48,14 +49,20 @@ def test_add_arm():
 """
 
 
-def run(served: ServedQdrant, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    served: ServedQdrant, *arguments: str, grpc_port: int | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-p", "tests.server_plugin"),
             *("-p", "no:cacheprovider", "-rs", "--color=no", "-c", "pyproject.toml", *arguments),
         ],
         cwd=ROOT,
-        env={**os.environ, "TRIVEC_TEST_SERVER": f"http://127.0.0.1:{served.port}"},
+        env={
+            **os.environ,
+            "TRIVEC_TEST_SERVER": f"http://127.0.0.1:{served.port}",
+            "TRIVEC_TEST_GRPC_PORT": str(grpc_port or ""),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -78,10 +85,13 @@ def test_collections_are_removed_and_old_servers_excused(tmp_path, version, skip
         assert "Qdrant 1.17.2; adding a vector to a collection came with 1.18" in ended.stdout
 
 
-def test_a_contract_suite_passes_by_rest():
-    suite = "tests/contract/test_store.py"
-    with ServedQdrant() as served:
-        ended = run(served, suite, "-k", "server and (fus or rescor or sparse or delete)", "-q")
+@pytest.mark.parametrize("protocol", ["REST", "gRPC"])
+def test_a_contract_suite_passes(protocol):
+    """The whole of them takes minutes; here are those that read and write by every road."""
+    some = ("-k", "server and (fus or rescor or sparse or delete or vectors or payload)", "-q")
+    with ServedQdrant() as served, over_grpc(served) as port:
+        grpc_port = port if protocol == "gRPC" else None
+        ended = run(served, "tests/contract/test_store.py", *some, grpc_port=grpc_port)
         left = served.local.get_collections().collections
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert left == []

@@ -161,6 +161,9 @@ def test_a_passage_has_the_word_however_it_is_written(word, spellings):
         ("1½", "11/2"),
         ("①②", "12"),
         ("共5，10个", "5.10"),
+        ("两片", "三片"),
+        ("一个", "1个"),
+        ("第三章", "3节"),
     ],
 )
 def test_what_differs_has_its_own_word(one, other):
@@ -188,6 +191,54 @@ def test_a_torn_number_matches_nothing():
         ("-5°C", "kept at -5°C", "kept at 5°C"),
         ("5°C", "kept at 5°C", "kept at -5°C"),
         ("information", "infor\u00admation theory", "graph theory"),
+        # dates in the words of a language
+        ("ab dem 15. Januar 2020", "ab dem 15.01.2020", "ab dem 15.10.2020"),
+        ("le 14 juillet 1789", "prise le 14/07/1789", "le 14/08/1789"),
+        ("1er janvier 2024", "en vigueur : 01/01/2024", "en vigueur : 10/01/2024"),
+        ("15 de enero de 2020", "desde 2020-01-15", "desde 2020-11-15"),
+        ("15 января 2020 года", "Договор от 15.01.2020.", "Договор от 15.10.2020."),
+        ("15 जनवरी 2020", "दिनांक 2020-01-15", "दिनांक 2020-11-15"),
+        ("二零二零年一月十五日", "2020年1月15日发布", "2020年11月5日发布"),
+        # times of day
+        ("um 14 Uhr 30", "Beginn um 14:30 Uhr", "Beginn um 15:30 Uhr"),
+        ("14.30 Uhr", "Beginn um 14:30 Uhr", "Beginn um 14:00 Uhr"),
+        ("départ à 14h30", "départ à 14:30", "départ à 14:00"),
+        ("départ à 14 heures 30", "départ à 14h30", "départ à 15h30"),
+        # numbers in groups, and in words that multiply
+        ("1 234,56 €", "montant de 1234,56 euros", "montant de 234,56 euros"),
+        ("1 000 000 руб", "сумма 1000000 рублей", "сумма 1 000 рублей"),
+        ("₹1,25,000", "कीमत ₹125000 है", "कीमत ₹1 है"),
+        ("3万元", "价格为30000元", "价格为3000元"),
+        ("3万円", "料金は30,000円です", "料金は3円です"),
+        ("$1.5 million", "raised $1,500,000", "raised $5"),
+        ("100 рублей", "цена 100 ₽", "цена 1000 ₽"),
+        ("-5 градусов", "минус 5 градусов", "тепло 5 градусов"),
+        # numbers in Chinese characters
+        ("每天两片", "每日2片", "每日3片"),
+        ("每日2片", "每天兩片", "每天三片"),
+        ("三个月", "疗程3个月", "疗程6个月"),
+        ("二十五毫克", "每次25毫克", "每次5毫克"),
+        ("百分之五", "利率为5%", "利率为15%"),
+        ("第3条", "第三条 总则内容", "第五条 总则内容"),
+        ("三十七度五", "体温37.5℃", "体温37℃"),
+        ("37度5", "体温37.5℃", "体温37℃"),
+        # names
+        ("h264", "the H.264 codec", "the H.265 codec"),
+        ("2023Q3", "Q3 2023 revenue", "Q2 2023 revenue"),
+        ("Q3/2023", "2023Q3 revenue", "2023Q2 revenue"),
+        # accents and signs that are left out
+        ("cafe", "le café du coin", "le bar du coin"),
+        ("café", "le cafe du coin", "le bar du coin"),
+        ("espana", "en España", "en Italia"),
+        ("Ελλαδα", "η Ελλάδα", "η Ιταλία"),
+        ("елка", "зелёная ёлка", "зелёный дуб"),
+        ("istanbul", "İstanbul rehberi", "Ankara rehberi"),
+        ("محمد", "مُحَمَّد رسول", "علي رسول"),
+        ("احمد", "أحمد في البيت", "علي في البيت"),
+        ("كتاب", "الكِتاب مفيد", "القلم مفيد"),
+        ("ज़रूर", "जरूर आना", "मत आना"),
+        # lines that part a word
+        ("交换机", "这台网络交\n换机很快", "这台网络服\n务器很快"),
     ],
 )
 def test_the_right_passage_comes_first(question, right, wrong):
@@ -249,7 +300,7 @@ def test_rules_1_give_the_vectors_they_gave_at_first():
 
 def test_rules_2_give_the_vectors_they_gave_at_first():
     """A change here needs a new version of the rules, once these are released."""
-    assert fingerprint(Bm25Analyzer()) == "89acec3b3f38311c"
+    assert fingerprint(Bm25Analyzer()) == "dc5d7bf0521a3f28"
 
 
 @pytest.mark.parametrize(

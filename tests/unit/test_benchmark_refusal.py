@@ -41,7 +41,9 @@ def test_shares_are_those_that_the_threshold_refuses(
     corpus, monkeypatch, threshold, answerable, unanswerable
 ):
     encoder = FakeEncoder()
-    monkeypatch.setattr(evidence, "MEASURED", {encoder.info.weights: Measured(threshold, 0.0)})
+    monkeypatch.setattr(
+        evidence, "MEASURED", {encoder.info.weights: Measured(threshold, threshold, 0.0)}
+    )
     row = measure("en", read_halves(corpus), encoder, questions=2)
     assert (row.answerable, row.unanswerable) == (answerable, unanswerable)
     assert row.questions == (2, 2)

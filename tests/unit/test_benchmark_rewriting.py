@@ -54,7 +54,8 @@ def row(name, mode, **figures) -> rewriting.Measurement:
     ("rows", "missed"),
     [
         ([row("domain gap, zh, report", rewriting.BY_CORPUS, recall_at_5=0.9)], 0),
-        ([row("domain gap, zh, report", rewriting.BY_CORPUS, recall_at_5=0.6)], 1),
+        ([row("domain gap, zh, report", rewriting.BY_CORPUS, recall_at_5=0.45)], 0),
+        ([row("domain gap, zh, report", rewriting.BY_CORPUS, recall_at_5=0.4)], 1),
         ([row("domain gap, zh, choose", rewriting.BY_CORPUS, recall_at_5=0.1)], 0),
         ([row("domain gap, zh, report", rewriting.BY_MODEL, recall_at_5=0.1)], 0),
         ([row("xquad.en", rewriting.BY_CORPUS, ndcg_at_10=0.895)], 0),

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from trivec.encoders.arguments import check_arguments
 from trivec.encoders.memo import MemoEncoder
 from trivec.errors import InputError, ModelError
 from trivec.testing import FakeEncoder
@@ -159,3 +160,8 @@ def assert_both_end(memo, begun, go_on):
         assert first.exception(timeout=10) is not None
         assert isinstance(second.exception(timeout=10), ModelError)
     assert memo._running == {}
+
+
+def test_an_iterator_of_texts_is_refused():
+    with pytest.raises(InputError, match="texts is a generator; give a list"):
+        check_arguments((text for text in ["one"]), ("dense",))

@@ -192,7 +192,7 @@ def test_what_cannot_be_read_says_what_can(tmp_path, name, content, said):
 def test_a_line_that_cannot_be_read_is_named(tmp_path):
     beir(tmp_path)
     (tmp_path / "queries.jsonl").write_text('{"_id": "q1", "text": "a"}\n{"text": "b"}\n')
-    with pytest.raises(InputError, match=r"queries\.jsonl, line 2, is no object with '_id'"):
+    with pytest.raises(InputError, match=r"queries\.jsonl, line 2, is not an object with '_id'"):
         read_dataset(tmp_path)
     (tmp_path / "qrels" / "test.tsv").write_text("q1\td1\t1\nq1\td1\n")
     (tmp_path / "queries.jsonl").write_text('{"_id": "q1", "text": "a"}\n')

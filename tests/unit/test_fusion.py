@@ -32,7 +32,7 @@ from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.edge.codec import edge_request
 from trivec.stores.execution import plan_query
-from trivec.stores.server.requests import query_request
+from trivec.stores.server.requests import search_body
 from trivec.types import QueryText
 
 RANKINGS = [[("a", 9.0), ("b", 3.0)], [("b", 0.5), ("c", 0.4)]]
@@ -261,7 +261,7 @@ def test_an_unknown_fusion_is_never_taken_for_another(take):
     ("module", "ask"),
     [
         ("trivec.stores.edge.codec", edge_request),
-        ("trivec.stores.server.requests", lambda query: query_request(query, exact=False)),
+        ("trivec.stores.server.requests", lambda query: search_body(query, exact=False)),
     ],
     ids=["edge", "server"],
 )

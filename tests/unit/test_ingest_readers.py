@@ -167,6 +167,14 @@ def test_broken_front_matter_is_reported_and_the_rest_read(tmp_path, values):
     assert left_out[0].startswith("front matter: its front matter")
 
 
+def test_mdx_is_markdown_with_components(tmp_path):
+    text = "---\ntitle: T\n---\n\n# Install\n\n<Tabs>\n\nnpm install x\n\n</Tabs>\n"
+    document = only(write(tmp_path / "a.mdx", text))
+    assert document.metadata == {"title": "T"}
+    assert headings(document) == [(1, "Install")]
+    assert "npm install x" in document.text
+
+
 def test_rst_titles(tmp_path):
     text = ".. _top:\n\n========\nHandbook\n========\n\nIntro.\n\nXR-200\n------\n\n"
     text += "::\n\n    ====\n\n手册\n====\n\nEnd.\n"

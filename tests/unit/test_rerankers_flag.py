@@ -364,7 +364,7 @@ class TestInput:
         [
             ("river", "a passage", "list of texts"),
             ("river", ["a", None], "None"),
-            (b"river", ["a"], "query=b.river.; allowed: text"),
+            (b"river", ["a"], r"query=b.river.; allowed: text"),
         ],
     )
     def test_bad_arguments(self, reranker, query, passages, message):

@@ -31,6 +31,10 @@ def test_what_is_allowed_passes():
         (lambda: check_choice("side", 1, Side, or_none=True), "side=1; allowed: left, right, None"),
         (lambda: check_least("count", 2, 3), "count=2; it must be an integer of at least 3$"),
         (lambda: check_least("count", 3.0, 3), "count=3.0; it must be an integer of at least 3$"),
+        (
+            lambda: check_least("count", 2**64, 3),
+            r"count=18446744073709551616; .* at most 2\*\*53$",
+        ),
         (lambda: check_least("count", None, 3), "count=None; it must be an integer"),
         (lambda: check_least("count", 2, 3, or_none=True), "of at least 3, or None$"),
         (

@@ -9,10 +9,13 @@ from typing import Any, TypeAlias, get_type_hints
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.prompt_values import PromptValue
 from langchain_core.prompts import BasePromptTemplate, format_document
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables.base import coerce_to_runnable
 from langchain_core.runnables.utils import AddableDict
+from langchain_core.vectorstores import VectorStore
 from pydantic import BaseModel, Field, create_model
 from typing_extensions import TypedDict
 
@@ -33,9 +36,10 @@ from trivec.protocols import Encoder
 
 __all__ = ["Citation", "RagAnswer", "create_rag_chain"]
 
-RagInput: TypeAlias = str | Mapping[str, Any] | Sequence[BaseMessage]
+RagInput: TypeAlias = str | Mapping[str, Any] | Sequence[BaseMessage] | PromptValue
 
-QUESTION = "question"
+_KEYS = ("question", "input", "query", "messages")
+"""Where a dict holds the question: ours, those of LangChain's own chains, and an agent's state."""
 
 DEFAULT_OPTIONS = AnswerOptions()
 
@@ -144,7 +148,7 @@ def create_rag_chain(
     options: AnswerOptions = DEFAULT_OPTIONS,
     encoder: Encoder | None = None,
     document_prompt: BasePromptTemplate[str] | None = None,
-) -> Runnable[str | Mapping[str, Any] | Sequence[BaseMessage], RagAnswer]:
+) -> Runnable[str | Mapping[str, Any] | Sequence[BaseMessage] | PromptValue, RagAnswer]:
     """Return a runnable that answers questions from what a retriever finds.
 
     As many passages as the budget of tokens holds are numbered and delimited, the model is told to
@@ -155,8 +159,8 @@ def create_rag_chain(
     reach retriever and model.
 
     Args:
-        retriever: any LangChain retriever.
-        llm: any chat model.
+        retriever: any LangChain retriever, or a function that finds documents.
+        llm: any chat model, or a model that completes texts.
         min_relevance: refuse when no document has a ``relevance_score`` of at least this in its
             metadata, as rerankers put it there; None takes whatever was found.
             It takes the place of ``options.min_evidence``.
@@ -169,8 +173,9 @@ def create_rag_chain(
             metadata; None gives it the text alone.
 
     Returns:
-        A runnable over a question, a dict with the key ``question``, or messages, of which the last
-        one of the user is the question. It has a schema, so that ``as_tool`` and
+        A runnable over a question, messages, of which the last one of the user is the question, a
+        filled prompt, or a dict that holds one of them as ``question``, ``input``, ``query`` or
+        ``messages``. It has a schema, so that ``as_tool`` and
         ``RunnableWithMessageHistory`` (``input_messages_key="question"``,
         ``output_messages_key="answer"``) take it.
 
@@ -184,7 +189,7 @@ def create_rag_chain(
     if language is not None:
         options = replace(options, language=language)
     answerer = Answerer(options, encoder=encoder)
-    chain = _Chain(retriever, llm, answerer, min_relevance, document_prompt)
+    chain = _Chain(_retriever(retriever), llm, answerer, min_relevance, document_prompt)
     stream: Callable[..., Any] = chain.stream
     astream: Callable[..., Any] = chain.astream
     return _RagRunnable(stream, astream, name="rag")
@@ -215,14 +220,46 @@ class _RagRunnable(RunnableLambda[RagInput, RagAnswer]):
         return []
 
 
+def _retriever(given: object) -> Runnable[Any, list[Document]]:
+    """Return a retriever, or a function that finds documents, as a runnable.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(given, VectorStore):
+        raise InputError("a vector store is no retriever; give store.as_retriever()")
+    if not isinstance(given, Runnable) and not callable(given):
+        raise InputError(f"retriever is a {type(given).__name__}; give a retriever")
+    runnable: Runnable[Any, list[Document]] = coerce_to_runnable(given)
+    return runnable
+
+
 def _question(given: RagInput) -> str:
-    question = given.get(QUESTION) if isinstance(given, Mapping) else given
+    """Return the question in whatever a chain or an agent hands over."""
+    question: Any = given
+    if isinstance(given, Mapping):
+        question = next((given[key] for key in _KEYS if given.get(key)), None)
+    if isinstance(question, PromptValue):
+        question = question.to_messages()
+    if isinstance(question, BaseMessage):
+        question = [question]
     if isinstance(question, Sequence) and not isinstance(question, str):
-        asked = [one for one in question if isinstance(one, HumanMessage)]
-        question = str(asked[-1].text) if asked else None
+        question = _last_asked(question)
     if not isinstance(question, str) or not question.strip():
-        raise InputError("the chain needs a question: a text, or a dict with the key 'question'")
+        raise InputError(
+            "the chain needs a question: a text, messages, or a dict with one of the keys "
+            f"{list(_KEYS)}"
+        )
     return question
+
+
+def _last_asked(messages: Sequence[Any]) -> str | None:
+    """Return what the last message of the user says; messages may be tuples or dicts, too."""
+    try:
+        asked = [one for one in convert_to_messages(messages) if isinstance(one, HumanMessage)]
+    except (NotImplementedError, ValueError, TypeError):
+        return None
+    return str(asked[-1].text) if asked else None
 
 
 def _relevance(documents: Sequence[Document]) -> float:

@@ -86,6 +86,9 @@ class LLMChat:
         return {"response_format": response_format(schema)}
 
 
+_REASONS = ("finish_reason", "stop_reason", "done_reason", "stopReason")
+
+
 class _Seen:
     """What the messages of a stream have said."""
 
@@ -94,11 +97,12 @@ class _Seen:
         self._ended: Ending | None = None
         self._listener = Listener()
 
-    def text_of(self, message: AIMessage) -> str:
+    def text_of(self, given: AIMessage | str) -> str:
+        message = _message(given)
         if message.usage_metadata is not None:
             self._usage = add_usage(self._usage, message.usage_metadata)
         self._ended = _ended(message) or self._ended
-        return self._listener.feed(text_of(message.content))
+        return self._listener.feed(_text(message))
 
     def last(self) -> list[ChatReply]:
         rest = self._listener.finish()
@@ -110,8 +114,18 @@ def _messages(messages: Sequence[Mapping[str, str]]) -> list[BaseMessage]:
     return convert_to_messages([dict(message) for message in messages])
 
 
-def _reply(message: AIMessage) -> ChatReply:
-    return _counted(said(text_of(message.content)), message.usage_metadata, _ended(message))
+def _message(given: AIMessage | str) -> AIMessage:
+    """Return what a model gave as a message; models that complete texts give texts."""
+    return AIMessage(given) if isinstance(given, str) else given
+
+
+def _text(message: AIMessage) -> str:
+    return text_of(message.content) or text_of(message.additional_kwargs.get("refusal"))
+
+
+def _reply(given: AIMessage | str) -> ChatReply:
+    message = _message(given)
+    return _counted(said(_text(message)), message.usage_metadata, _ended(message))
 
 
 def _counted(text: str, usage: UsageMetadata | None, ended: Ending | None) -> ChatReply:
@@ -122,8 +136,8 @@ def _counted(text: str, usage: UsageMetadata | None, ended: Ending | None) -> Ch
 def _ended(message: AIMessage) -> Ending | None:
     """Return what ended a message, by any provider's name for it."""
     told = message.response_metadata
-    reasons = (
-        told.get(key) for key in ("finish_reason", "stop_reason", "done_reason", "stopReason")
-    )
+    reasons = [told.get(key) for key in _REASONS]
+    details = told.get("incomplete_details")  # OpenAI's responses
+    reasons += [details.get("reason")] if isinstance(details, Mapping) else []
     ended = next((known for reason in reasons if (known := ending_of(reason))), None)
     return ended or ("tool_calls" if message.tool_calls and not message.content else None)

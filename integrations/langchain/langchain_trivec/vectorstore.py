@@ -350,16 +350,16 @@ class TrivecVectorStore(SearchMethods):
 
 
 def _documents(
-    texts: Iterable[str], metadatas: Sequence[Mapping[str, Any]] | None
+    texts: Iterable[str], metadatas: Sequence[Mapping[str, Any] | None] | None
 ) -> list[Document]:
     listed = listed_texts("texts", texts)
-    given = [{} for _ in listed] if metadatas is None else list(metadatas)
+    given = [None for _ in listed] if metadatas is None else list(metadatas)
     if isinstance(metadatas, Mapping):
         raise InputError("metadatas is one dict; give a list of them, one for each text")
     if len(given) != len(listed):
         raise InputError(f"{len(given)} metadatas for {len(listed)} texts; give one for each")
     return [
-        Document(page_content=text, metadata=dict(metadata))
+        Document(page_content=text, metadata=dict(metadata or {}))
         for text, metadata in zip(listed, given, strict=True)
     ]
 

@@ -133,7 +133,7 @@ _OPERATORS: Mapping[FilterOperator, tuple[bool, Callable[[str, Any], dict[str, A
     FilterOperator.LT: (False, lambda key, value: {key: {"lt": value}}),
     FilterOperator.LTE: (False, lambda key, value: {key: {"lte": value}}),
     FilterOperator.CONTAINS: (False, lambda key, value: {key: {"eq": value}}),
-    FilterOperator.IS_EMPTY: (False, lambda key, _: {key: None}),
+    FilterOperator.IS_EMPTY: (False, lambda key, _: {"$or": [{key: None}, {key: ""}]}),
     FilterOperator.IN: (True, lambda key, values: {key: {"in": values}}),
     FilterOperator.NIN: (True, lambda key, values: {key: {"not_in": values}}),
     FilterOperator.ANY: (True, lambda key, values: {key: {"in": values}}),
@@ -264,7 +264,9 @@ def _vector(embedding: Sequence[float]) -> FloatArray:
     try:
         return np.asarray(embedding, dtype=np.float32)
     except (ValueError, TypeError) as err:
-        raise InputError(f"query_embedding holds what is no number ({err}); give numbers") from err
+        raise InputError(
+            f"query_embedding holds something else than numbers ({err}); give numbers"
+        ) from err
 
 
 def _arms(query: VectorStoreQuery, index: HybridIndex, options: SearchOptions) -> SearchOptions:

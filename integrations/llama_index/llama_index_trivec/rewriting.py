@@ -135,7 +135,8 @@ def _ended(response: ChatResponse) -> Ending | None:
     ]
     holders += [response.additional_kwargs, response.message.additional_kwargs]
     keys = ("finish_reason", "stop_reason", "done_reason", "stopReason", "finishReason")
-    reasons = (_get(holder, key) for holder in holders for key in keys)
+    reasons = [_get(holder, key) for holder in holders for key in keys]
+    reasons += [_get(_get(response.raw, "incomplete_details"), "reason")]  # OpenAI's responses
     ended = next((known for reason in reasons if (known := ending_of(reason))), None)
     return ended or ("tool_calls" if _asks_for_tools(response) else None)
 

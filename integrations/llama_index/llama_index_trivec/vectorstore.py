@@ -104,6 +104,17 @@ class TrivecVectorStore(BasePydanticVectorStore):
         """Return the name that serialised components carry."""
         return "TrivecVectorStore"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Refuse to be pickled: LlamaIndex would leave the index out and say nothing.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "a TrivecVectorStore holds an open index and cannot be pickled; open it again where "
+            "it is needed"
+        )
+
     @property
     def client(self) -> HybridIndex:
         """The index."""

@@ -36,6 +36,10 @@ def shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
+MOST = 2**53
+"""The largest count: JSON has no greater integers, and the engines' have 64 bits."""
+
+
 def check_choice(name: str, value: object, choices: Any, *, or_none: bool = False) -> None:
     """Refuse a value that a ``Literal`` does not allow.
 
@@ -78,16 +82,20 @@ def check_depth(name: str, value: object, most: int) -> None:
 
 
 def check_least(name: str, value: object, least: int, *, or_none: bool = False) -> None:
-    """Refuse what is not an integer of at least ``least``.
+    """Refuse what is not an integer of at least ``least``, and at most 2**53.
+
+    Beyond that, JSON and the engines' own integers no longer hold what was meant.
 
     Raises:
         InputError: it is not.
     """
     if value is None and or_none:
         return
+    none = ", or None" if or_none else ""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        none = ", or None" if or_none else ""
         raise InputError(f"{name}={shown(value)}; it must be an integer of at least {least}{none}")
+    if int(value) > MOST:
+        raise InputError(f"{name}={shown(value)}; it must be at most 2**53{none}")
 
 
 def check_number(

@@ -116,8 +116,17 @@ def _on_one_line(text: str) -> str:
     return " ".join(text[: 4 * REPEATED].split())
 
 
+_WORDS_IN = (
+    *("error", "message", "detail", "msg", "error_msg", "errormessage", "error_message"),
+    *("error_description", "errors", "description", "reason", "title", "base_resp", "status_msg"),
+)
+
+
 def _messages(body: Any, depth: int = 0) -> list[str]:
-    """Return the words in a body: OpenAI's, FastAPI's, Gemini's, OpenRouter's, vLLM's."""
+    """Return the words in a body: OpenAI's, FastAPI's, Gemini's, OpenRouter's, vLLM's.
+
+    The names are compared without case: AWS writes ``Message``.
+    """
     if isinstance(body, str):
         return [body]
     if depth > 3:
@@ -126,8 +135,9 @@ def _messages(body: Any, depth: int = 0) -> list[str]:
         return [word for item in body[:3] for word in _messages(item, depth + 1)]
     if not isinstance(body, Mapping):
         return []
-    for name in ("error", "message", "detail", "msg", "error_msg"):
-        if words := _messages(body.get(name), depth + 1):
+    held = {str(name).lower(): value for name, value in body.items()}
+    for name in _WORDS_IN:
+        if words := _messages(held.get(name), depth + 1):
             place = body.get("loc")
             where = [".".join(map(str, place))] if isinstance(place, list) else []
             metadata = body.get("metadata")

@@ -22,7 +22,7 @@ import numpy as np
 from trivec._runtime.checks import shown
 from trivec.errors import InputError
 
-__all__ = ["check_fields", "checked"]
+__all__ = ["check_fields", "checked", "unchecked"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,9 +40,11 @@ def checked(function: F) -> F:
     names = list(inspect.signature(function).parameters)
 
     def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        expected = _parameters(function)
+        expected, sure = _parameters(function), _sure_types(function)
         for name, value in chain(zip(names, args, strict=False), options.items()):
-            if name in expected and not _fits(value, expected[name]):
+            if name not in expected or type(value) in sure[name]:
+                continue
+            if not _fits(value, expected[name]):
                 raise InputError(_refusal(name, value, expected[name]))
 
     if inspect.iscoroutinefunction(function):
@@ -62,6 +64,11 @@ def checked(function: F) -> F:
     return cast("F", called)
 
 
+def unchecked(function: F) -> F:
+    """Return a checked function without its check, for what trivec made itself."""
+    return cast("F", inspect.unwrap(function))
+
+
 def check_fields(record: Any) -> None:
     """Refuse a dataclass whose fields do not fit their annotations; see ``checked``.
 
@@ -76,7 +83,10 @@ def check_fields(record: Any) -> None:
 
 def _refusal(name: str, value: object, expected: Any) -> str:
     given = f"{name} is a {type(value).__name__}" if name in _SECRET else f"{name}={shown(value)}"
-    return f"{given}; allowed: {', '.join(_words(expected))}"
+    refusal = f"{given}; allowed: {', '.join(_words(expected))}"
+    if name not in _SECRET and isinstance(value, Hashable) and _fits([value], expected):
+        return f"{refusal}. Give a list: {name}=[{shown(value)}]"
+    return refusal
 
 
 def _words(expected: Any) -> list[str]:
@@ -90,7 +100,7 @@ def _words(expected: Any) -> list[str]:
     if origin is Callable:
         return ["a function"]
     if origin is not None and origin is not np.ndarray:
-        inner = ["/".join(_words(part)) for part in parts if part is not Ellipsis]
+        inner = [" or ".join(_words(part)) for part in parts if part is not Ellipsis]
         if issubclass(origin, Mapping):
             return [f"a dict of {' to '.join(inner)}"]
         plural = "s" if inner[0] in _NAMES.values() else ""
@@ -119,6 +129,23 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
         if parameter.annotation is not parameter.empty and parameter.kind not in unchecked
     }
     return _evaluated(annotations, function.__globals__)
+
+
+@cache
+def _sure_types(function: Callable[..., Any]) -> dict[str, frozenset[type]]:
+    """Return the types of each parameter whose values need no closer look."""
+    return {name: frozenset(_sure(kind)) for name, kind in _parameters(function).items()}
+
+
+def _sure(expected: Any) -> set[type]:
+    if expected is None:
+        return {types.NoneType}
+    if typing.get_origin(expected) in (typing.Union, types.UnionType):
+        return {kind for part in typing.get_args(expected) for kind in _sure(part)}
+    unsure = not isinstance(expected, type) or typing.get_origin(expected) is not None
+    if unsure or expected in (float, object) or typing.is_typeddict(expected):
+        return set()
+    return set() if getattr(expected, "_is_protocol", False) else {expected}
 
 
 @cache
@@ -174,6 +201,8 @@ def _fits_generic(  # noqa: PLR0911  # the same
         return isinstance(value, type)
     if isinstance(value, str | bytes | bytearray):
         return False
+    if origin is Sequence and isinstance(value, np.ndarray):
+        return _is_row(value, parts[0])
     if origin is tuple and Ellipsis not in parts:
         return (
             isinstance(value, list | tuple)
@@ -195,6 +224,11 @@ def _all_fit(values: Iterable[Any], expected: Any) -> bool:
     if expected is str:  # often many
         return all(isinstance(value, str) for value in values)
     return all(_fits(value, expected) for value in values)
+
+
+def _is_row(array: np.ndarray[Any, Any], expected: Any) -> bool:
+    """Say whether an array is a list of integers, or of numbers."""
+    return array.ndim == 1 and array.dtype.kind in {int: "iu", float: "fiu"}.get(expected, "")
 
 
 def _resembles(value: object, protocol: type[Any]) -> bool:

@@ -29,6 +29,7 @@ PIECE = re.compile(f"{NUMBER}|{LETTERS}")
 SIGNED = re.compile(rf"(.*?)({LETTERS})(\+\+|#)", re.DOTALL)
 CHECKED = re.compile(r"[0-9][0-9-]*[0-9-]x")  # an ISBN whose last digit is X
 VERSION = re.compile(r"(v|ver|version)\.?([0-9].*)", re.DOTALL)
+QUARTER = re.compile(r"(?:((?:19|20)\d\d)[-/]?)?([qh][1-4])(?:(?<=\A..)[-/]?((?:19|20)\d\d))?")
 ORDINALS = frozenset({"st", "nd", "rd", "th", "s"})
 
 
@@ -82,14 +83,24 @@ def read_compound(run: str) -> Compound:
         return Compound(Words(tuple(PIECE.findall(run))))
     if signed := SIGNED.fullmatch(run):
         return Compound(_signed(*signed.groups()))
-    if CHECKED.fullmatch(run) and len(digits := run.replace("-", "")) == 10:
-        return Compound(Words((digits,)))
+    if (words := _of_fixed_form(run)) is not None:
+        return Compound(words)
     if head := HEAD.fullmatch(run):
         minus, number, rest = head.groups()
         return _measured(minus, number, rest) if rest else _number(minus, number)
     if version := VERSION.fullmatch(run):
         return Compound(_version(*version.groups()))
     return Compound(_name(_parts(run)))
+
+
+def _of_fixed_form(run: str) -> Words | None:
+    """Read an ISBN that ends in X, and quarters: 2023Q3 is Q3 2023."""
+    if CHECKED.fullmatch(run) and len(digits := run.replace("-", "")) == 10:
+        return Words((digits,))
+    if len(run) > 2 and (quarter := QUARTER.fullmatch(run)):
+        year, name = sorted(filter(None, quarter.groups()))
+        return Words((year, name, year + name))
+    return None
 
 
 def joins_number(letters: str) -> bool:
@@ -165,6 +176,8 @@ def _name(parts: Sequence[Part]) -> Words:
     pieces = [[part.text for part in group] for group in _glued(parts)]
     words = ["".join(piece) for piece in pieces]
     inner = [text for piece in pieces if len(piece) > 1 for text in piece]
+    if len(parts) == 2 and parts[1].sign == "." and parts[1].number and len(words[0]) <= 3:
+        inner.append("".join(words))  # of H.264 also h264
     inner += [".net"] if parts[-1] == Part(".", "net", number=False) else []
     for before, number, after in zip([None, *parts], parts, [*parts[1:], None], strict=False):
         if number.number:

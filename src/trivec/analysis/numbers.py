@@ -34,16 +34,50 @@ FEWEST_DIGITS = 7
 
 MOST_DIGITS = 19
 MOST_GROUPS = 6
-MONTH = (
-    r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
-    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-)
-ORDINAL = r"(?:st|nd|rd|th)?"
+MONTHS = """
+january jan januar janvier enero gennaio janeiro januari stycznia ocak
+february feb februar février febrero febbraio fevereiro februari lutego şubat
+march mar märz mars marzo março maart marca mart
+april apr avril abril aprile kwietnia nisan
+may mai mayo maggio maio mei maja mayıs
+june jun juni juin junio giugno junho czerwca haziran
+july jul juli juillet julio luglio julho lipca temmuz
+august aug août agosto augustus sierpnia ağustos
+september sep sept septembre septiembre setiembre settembre setembro września eylül
+october oct oktober octobre octubre ottobre outubro października ekim
+november nov novembre noviembre novembro listopada kasım
+december dec dezember décembre diciembre dicembre dezembro grudnia aralık
+"""
+MONTHS_ELSEWHERE = """
+января січня जनवरी يناير
+февраля лютого फरवरी فبراير
+марта березня मार्च مارس
+апреля квітня अप्रैल أبريل
+мая травня मई مايو
+июня червня जून يونيو
+июля липня जुलाई يوليو
+августа серпня अगस्त أغسطس
+сентября вересня सितंबर سبتمبر
+октября жовтня अक्टूबर أكتوبر
+ноября листопада नवंबर نوفمبر
+декабря грудня दिसंबर ديسمبر
+"""
+"""A line for each month: its names in dates, without case."""
+
+MONTH_OF = {
+    name: number
+    for months in (MONTHS, MONTHS_ELSEWHERE)
+    for number, line in enumerate(months.strip().splitlines(), 1)
+    for name in line.split()
+}
+MONTH = f"({'|'.join(sorted(MONTH_OF, key=len, reverse=True))})"
+ORDINAL = r"(?:st|nd|rd|th|er|\.|º|ª)?"
+OF = r"(?:of |de |d')?"
 BEFORE_YEAR = re.compile(
-    rf"\b{MONTH}\.? (\d{{1,2}}){ORDINAL},? \Z|\b(\d{{1,2}}){ORDINAL} (?:of )?{MONTH}\.?,? \Z"
+    rf"(?<!\w){MONTH}\.? (\d{{1,2}}){ORDINAL},? \Z"
+    rf"|(?<!\w)(\d{{1,2}}){ORDINAL} {OF}{MONTH}\.?,?(?: del?)? \Z"
 )
-LONGEST_DATE = len("15th of september, ")
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+LONGEST_DATE = len("15th of października, del ")
 ISO_DATE = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
 LOCAL_DATE = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})")
 CHINESE_MOBILE = re.compile(r"(?:00)?86(1\d{10})")
@@ -85,7 +119,7 @@ def date_before(year: str, text: str, at: int) -> Number | None:
     if match is None:
         return None
     day, name = match[2] or match[3], match[1] or match[4]
-    number = _date(year, str(MONTHS.index(name[:3]) + 1), day)
+    number = _date(year, str(MONTH_OF[name]), day)
     return number and Number(number.words[:1], inner=(*number.words[1:], *number.inner))
 
 
@@ -195,6 +229,7 @@ READINGS: Sequence[tuple[re.Pattern[str], Reading]] = [
     for pattern, reading in (
         (r"\d+", _integer),
         (r"\d{1,3}(?:[,']\d{3})+(?:\.\d+)?|\d+\.\d+", _plain),
+        (r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?", _plain),  # as in India
         (r"\d+,\d+|\d{1,3}(?:\.\d{3})+,\d+", _decimal_comma),
         (ISO_DATE.pattern, _iso_date),
         (LOCAL_DATE.pattern, _local_date),

@@ -44,6 +44,15 @@ RANGE = re.compile("([0-9])(?:(?: ?[-~〜至到] ?| to )(?=[0-9])| (?=[年月日
 
 DATE_GAP = re.compile("([年月点點时時]) (?=[0-9])")
 PER_CENT = re.compile(r"\bper cent\b")
+CLOCK = re.compile(
+    r"(?<![\w.,:])([01]?\d|2[0-4])(?:h(?=\d\d(?!\w))|\.(?=\d\d uhr\b)|(?P<word> uhr | heures? ))"
+    r"([0-5]\d)(?![\w.,]\w)"
+)
+"""``14h30``, ``14.30 Uhr``, ``14 Uhr 30`` and ``14 heures 30``."""
+
+HAN = "\u3400-\u4dbf\u4e00-\u9fff"
+WRAPPED = re.compile(f"(?<=[{HAN}])\r?\n[ \t]*(?=[{HAN}])")
+"""The end of a line within Chinese text, which may part a word."""
 
 
 def prepared(text: str) -> str:
@@ -52,9 +61,11 @@ def prepared(text: str) -> str:
         text = text.lower()
     else:
         text = BEFORE.sub(_before, text) if MOVED.search(text) else text
+        text = WRAPPED.sub("", text) if "\n" in text else text
         text = unicodedata.normalize("NFKC", PAUSE.sub(r"\1 ", text)).casefold()
         text = DATE_GAP.sub(r"\1", AFTER.sub(_after, text))
     text = RANGE.sub(_range, text)
+    text = CLOCK.sub(r"\1:\3\g<word>", text) if "h" in text else text
     return PER_CENT.sub("percent", text) if "per cent" in text else text
 
 

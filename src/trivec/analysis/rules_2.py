@@ -7,7 +7,9 @@
 - numbers without separators of thousands, with a decimal point; with the unit or the character
   behind them as one word more, so that 2.5 mg is neither 5 mg nor 2 mg and 5;
 - names of letters and digits as their parts and as a whole, hyphens and spaces apart;
-- all else: runs of letters and marks.
+- numbers in Chinese characters where something is counted, and what 万 or million multiplies;
+- dates and times of day as several languages write them;
+- all else: runs of letters and marks, also without their accents and vowel signs.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from functools import lru_cache
 from operator import add
 from typing import TYPE_CHECKING
 
+from trivec.analysis.chinese_numbers import NUMERALS, counted, times
 from trivec.analysis.compounds import Compound, Words, joins_number, read_compound
+from trivec.analysis.folding import WITH_MARKS, plain_spellings
 from trivec.analysis.numbers import date_before, joined_groups, named_date, quantity
 from trivec.analysis.preparing import prepared, simplified
 from trivec.analysis.splitting import UserWord, WholeWord
@@ -69,11 +73,22 @@ RUNS = (
 GROUP_GAPS = frozenset({" ", ") ", ")", ")-", " ("})
 """What may stand between the groups of a telephone number."""
 
+LAST_GROUP = re.compile(r"\d{3}(?:[.,]\d{1,2})?")
+THOUSANDS = re.compile(r"\d{1,3}(?: \d{3})*")
+"""Groups of a long number, the last of which may have decimals."""
+
+NEAR = 32
+"""Words before the end of which some are taken back."""
+
 LONGEST_FIRST_HALF = 20
 FIRST_HALF = re.compile(r"(?<![^\s(])([a-zµ-ɏͰ-ӿ]+) \Z")
 """Of a name that goes on with a number behind a space: letters alone."""
 
-NEGATIVE = ("负", "零下", "minus ")
+HALF_DEGREE = re.compile(r"(?<!\.\d)度(\d)(?!\d)")
+NEGATIVE = (
+    *("负", "零下", "minus ", "минус ", "moins ", "menos ", "meno "),
+    *("マイナス", "氷点下", "영하 ", "마이너스 "),
+)
 PER_CENT = "百分之"
 CJK_START = "\u2e80"
 UNSTEMMED = frozenset("0123456789+#.")
@@ -230,6 +245,9 @@ class _Reading:
     def finish(self) -> tuple[list[str], int]:
         """Return all words, and the text's length."""
         self._close_groups()
+        if not self.text.isascii():
+            marked = [word for word in self.words if word[0] < WITH_MARKS and not word.isascii()]
+            self.words += [plain for word in marked for plain in plain_spellings(word)]
         return self.words, self.length
 
     def add_han(self, run: str) -> None:
@@ -239,6 +257,8 @@ class _Reading:
             self.length += 1
             return
         words = self._jieba.cut(run, hmm=False)
+        if not NUMERALS.isdisjoint(run):
+            self.words += counted(run)
         self.length += len(words)
         self.words += map(add, run, run[1:])
         for word in words:
@@ -282,6 +302,7 @@ class _Reading:
         self.length += min(len(compound.words.asked), 2)
         if compound.values:
             self._add_quantities(compound.values, start, end)
+            self._add_thousands(run, compound.values[-1], start, end)
         if compound.model and text[start - 1 : start] == " ":
             self._add_model(compound.model, start)
         if compound.digits:
@@ -296,18 +317,56 @@ class _Reading:
         """Add a number with what it counts: 2.5mg, 5$, 3个; and a date with its year."""
         text = self.text
         units = [unit_after(text, end)]
+        multiplied = [times(value, text, end) for value in values]
         before = text[max(start - 2, 0) : start].strip(" ")[-1:]
         if before in MONEY:
             units.append(before)
         if text.endswith(PER_CENT, 0, start):
             units.append("%")
         self.words += [quantity(value, unit) for unit in units if unit for value in values]
+        if half := HALF_DEGREE.match(text, end):  # 37度5
+            self._take_back(values[-1], quantity(values[-1], "°"))
+            self.words.append(f"{values[-1]}.{half[1]}°")
+        for value, reached in filter(None, multiplied):
+            money = [unit_after(text, reached), *units[1:]]
+            self.words += [value, *(quantity(value, unit) for unit in money if unit)]
         if (
             len(values[0]) == 4
             and text[start - 1] == " "
             and (known := date_before(values[0], text, start))
         ):
             self._add_words(Words(known.words, known.inner))
+
+    def _add_thousands(self, run: str, value: str, start: int, end: int) -> None:
+        """Add what a long number counts whose groups stand behind spaces: 1 000 000 km, 1 234,56.
+
+        What the last group would count by itself is asked for only where it may be meant.
+        """
+        groups = self._groups
+        if (
+            not groups
+            or self.text[self._groups_end : start] != " "
+            or not LAST_GROUP.fullmatch(run)
+            or not THOUSANDS.fullmatch(" ".join(groups))
+        ):
+            return
+        whole = "".join(groups) + value
+        unit = unit_after(self.text, end)
+        sure = len(groups) > 1 or not run.isdigit() or unit in MONEY
+        if sure:
+            self._take_back(value, *groups[1:], *([quantity(value, unit)] if unit else []))
+        if not run.isdigit():
+            self.words.append(whole)
+        if unit:
+            self.words.append(quantity(whole, unit))
+
+    def _take_back(self, *words: str) -> None:
+        """Let a query look for none of some words that are parts of a number, once each."""
+        for word in () if self._passage else words:
+            recent = range(len(self.words) - 1, max(len(self.words) - NEAR, -1), -1)
+            place = next((place for place in recent if self.words[place] == word), None)
+            if place is not None:
+                del self.words[place]
 
     def _add_model(self, model: str, start: int) -> None:
         """Add a name whose second half stands behind a space: RTX 4090."""

@@ -89,12 +89,27 @@ $ usd 美元 美金 dollar dollars ドル 달러
 円 jpy 日元 日圆 yen
 ₩ krw 韩元 won 원
 ₹ inr rupee rupees 卢比
+₽ rub руб рубль рубля рублей
+฿ thb baht บาท
+mg milligramm миллиграмм миллиграмма миллиграммов
+g gramm грамм грамма граммов
+kg kilogramm килограмм килограмма килограммов
+l литр литра литров litro litros litri
+ml миллилитр миллилитра миллилитров
+m метр метра метров metro metros mètre mètres
+km километр километра километров
+cm сантиметр сантиметра сантиметров
+min minuten минут минуты минуту
+h stunde stunden heure heures hora horas час часа часов
+° grad градуса градусов
+% процент процента процентов
+€ евро
 """
-"""A line for each unit: how it counts, and its other spellings, simplified and without case."""
+"""How a unit counts, and its other spellings, simplified and without case."""
 
 LINES = [line.split() for line in SPELLINGS.strip().splitlines()]
 UNITS = {spelling: line[0] for line in LINES for spelling in line}
-MONEY = frozenset("$€£¥₩₹")
+MONEY = frozenset("$€£¥₩₹₽฿")
 COMMON_WORDS = frozenset({"a", "in", "c", "f"})
 """Units only where they touch their number: "5 in the morning"."""
 
@@ -104,7 +119,7 @@ UNSEPARATED = re.compile(
 UNIT_STARTS = frozenset(word[0] for word in UNITS if word[0] >= "\u0e00")
 LETTERS = "a-zµ-ɏͰ-ӿ"
 AFTER = re.compile(
-    rf"([ \n\t-]?)(?:([%‰$€£¥₩₹]|°[cf]?(?![a-z0-9]))"
+    rf"([ \n\t-]?)(?:([%‰$€£¥₩₹₽฿]|°[cf]?(?![a-z0-9]))"
     rf"|((?:[{LETTERS}]++(?:\^?[23])?+/?)++)(?![0-9_])|([^\W\d_至到]))"
 )
 

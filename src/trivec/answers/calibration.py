@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trivec._runtime.checks import shown
 from trivec._runtime.typed import checked
 from trivec.answers.pipeline import RagPipeline
 from trivec.errors import InputError
@@ -76,6 +77,8 @@ def calibrate(
     scores: list[float] = []
     labels: list[bool] = []
     for question in questions:
+        if not isinstance(question, LabelledQuestion):
+            raise InputError(f"questions holds {shown(question)}; allowed: LabelledQuestion")
         score = pipeline.find(question.text).evidence.score
         scores.append(-np.inf if score is None else score)  # nothing found: refused anyway
         labels.append(question.answerable)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from trivec.answers.evidence import Judge, measured_thresholds
+from trivec.answers.evidence import Judge, is_crossed, measured_thresholds
 from trivec.answers.options import AnswerOptions, Threshold
 from trivec.errors import InputError
 from trivec.protocols import Encoder
@@ -19,12 +20,14 @@ class Standards:
     Attributes:
         judge: measures evidence and support; None where nothing can, or nothing is to.
         evidence: the least evidence; None takes any.
+        crossed: the same where the passages are in another language than the question.
         support: the least support; None judges none.
         supports_measured: whether the support of claims is measured.
     """
 
     judge: Judge | None = None
     evidence: float | None = None
+    crossed: float | None = None
     support: float | None = None
     supports_measured: bool = False
 
@@ -51,9 +54,16 @@ class Standards:
         return cls(
             Judge(encoder),
             _threshold(options.min_evidence, None if measured is None else measured.evidence),
+            _threshold(options.min_evidence, None if measured is None else measured.crossed),
             _threshold(options.min_support, None if measured is None else measured.support),
             options.min_support is not None,
         )
+
+    def least_evidence(self, question: str, passages: Sequence[str]) -> float | None:
+        """Return the least evidence that a question's passages must give; None takes any."""
+        if self.evidence == self.crossed:
+            return self.evidence
+        return self.crossed if is_crossed(question, passages) else self.evidence
 
     def for_one_answer(self) -> Standards:
         """Return the same with a judge that encodes no passage twice."""

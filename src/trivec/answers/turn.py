@@ -244,7 +244,8 @@ def begin_steps(
             lambda: Draft(question, texts, answerer.options, answerer.count_tokens)
         )
     if evidence is None:
-        score, judge, threshold = None, standards.judge, standards.evidence
+        score, judge = None, standards.judge
+        threshold = standards.least_evidence(question, draft.passages)
         if judge is not None and draft.packed and (always_weigh or threshold is not None):
             with timed(timings, "evidence"):
                 score = yield Compute(lambda: judge.evidence(question, draft.passages))

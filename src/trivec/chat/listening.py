@@ -6,7 +6,7 @@ frameworks. Time is linear in the reply, whether it comes whole or in pieces.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import regex
@@ -102,6 +102,20 @@ _ENDINGS: Mapping[str, Ending] = {
 }
 """What OpenAI, Anthropic, Gemini, Bedrock, Mistral, Cohere, GLM, DeepSeek and OpenRouter say."""
 
+_ENDING_WORDS: Sequence[tuple[Ending, regex.Pattern[str]]] = (
+    (
+        "length",
+        regex.compile(r"max|length|context|truncat|tokens?_limit|limit_reached|error_limit"),
+    ),
+    (
+        "content_filter",
+        regex.compile(r"filter|safety|block|prohibit|censor|sensitive|moderat|guard"),
+    ),
+    ("tool_calls", regex.compile(r"tool|function")),
+    ("error", regex.compile(r"error|fail|abort|cancel|time_?(?:out|limit)|resource|unavailable")),
+)
+"""What the words of other servers mean, the first that is found."""
+
 _WHAT_IS_SAID = frozenset(("text", "output_text", "input_text", "refusal"))
 
 
@@ -142,7 +156,10 @@ def reply_of(
 @checked
 def ending_of(reason: object) -> Ending | None:
     """Return what ended a reply, of what a server calls it; None for a usual end."""
-    return _ENDINGS.get(str(getattr(reason, "value", reason)).lower())
+    word = str(getattr(reason, "value", reason)).lower()
+    if word in _ENDINGS:
+        return _ENDINGS[word]
+    return next((ending for ending, words in _ENDING_WORDS if words.search(word[:80])), None)
 
 
 class Listener:

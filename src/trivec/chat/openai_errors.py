@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,14 @@ __all__ = ["REDIRECTED", "Failures", "error_in"]
 
 REDIRECTED = "x-trivec-redirected-to"
 """A header of ours on an answer: the host that it would have sent the request to."""
+
+
+_LATER = re.compile(
+    r"overload|rate.?limit|throttl|unavailable|timeout|busy|capacity|server.?error|internal"
+    r"|exhausted|too.many",
+    re.IGNORECASE,
+)
+_NO_MONEY = re.compile(r"insufficient|quota|balance|billing|credit|余额|欠费", re.IGNORECASE)
 
 
 class Failures:
@@ -44,7 +53,7 @@ class Failures:
         named = "" if code is None else f" (code {self._key.removed_from(str(code))[:40]})"
         words = self.words(body, request)
         said = f"the server of the model {self._model!r} answered with an error{named}: {words}"
-        if code in TRANSIENT_STATUS or str(code) in map(str, TRANSIENT_STATUS):
+        if _is_transient(code):
             return ModelUnavailableError(f"{said}; try again later")
         return ModelError(said)
 
@@ -90,11 +99,8 @@ class Failures:
 
     def _of_status(self, error: Any, said: str, request: Mapping[str, Any]) -> ModelError:
         model, status = self._model, error.status_code
-        if status in (401, 403):  # these echo the key
-            return ModelError(
-                f"the server refuses the API key for the model {model!r} (status {status}); "
-                "check api_key, or the variable OPENAI_API_KEY"
-            )
+        if status in (401, 403, 429):
+            return self._of_account(error, said)
         if status == 404:
             return ModelError(
                 f"the server knows no model {model!r}, or has no chat at this address (status "
@@ -106,11 +112,6 @@ class Failures:
                 f"the server of the model {model!r} redirects to {host} (status {status}), and "
                 "nothing is sent there; where it is to be trusted, give it as base_url"
             )
-        if status == 429:
-            return ModelUnavailableError(
-                f"the server of the model {model!r} has too many requests (status 429), after all "
-                f"retries; ask less often, or raise max_retries: {said}"
-            )
         if status == 408 or status >= 500:
             return ModelUnavailableError(
                 f"the server of the model {model!r} failed (status {status}), after all retries; "
@@ -120,13 +121,46 @@ class Failures:
             f"the model {model!r} refuses the request (status {status}): {said}{_remedy(request)}"
         )
 
+    def _of_account(self, error: Any, said: str) -> ModelError:
+        """Return the error for a status that says what a key may do."""
+        model, status = self._model, error.status_code
+        if status == 401:  # its words echo the key
+            return ModelError(
+                f"the server refuses the API key for the model {model!r} (status 401); "
+                "check api_key, or the variable OPENAI_API_KEY"
+            )
+        if status == 403:
+            return ModelError(
+                f"the server refuses the model {model!r} to this API key (status 403); check "
+                f"api_key, and what it may use: {said}"
+            )
+        if status == 429 and _NO_MONEY.search(f"{said} {getattr(error, 'code', None)}"):
+            return ModelUnavailableError(
+                f"the account at the server of the model {model!r} has nothing left (status 429); "
+                f"raise its quota, or take another key: {said}"
+            )
+        return ModelUnavailableError(
+            f"the server of the model {model!r} has too many requests (status 429), after all "
+            f"retries; ask less often, or raise max_retries: {said}"
+        )
+
 
 def error_in(body: object) -> Mapping[str, Any] | None:
     """Return a body that is an error although its status was 200; None where it is an answer."""
     if not isinstance(body, Mapping) or body.get("choices"):
         return None
-    names = ("error", "message", "msg", "detail")
-    return body if any(body.get(name) for name in names) else None
+    names = ("error", "errors", "error_msg", "message", "msg", "detail", "base_resp")
+    held = [body[name] for name in names if body.get(name)]
+    is_answer = any(isinstance(value, Mapping) and "content" in value for value in held)
+    return body if held and not is_answer else None
+
+
+def _is_transient(code: object) -> bool:
+    """Say whether the same request may succeed later, of the code in an error's body."""
+    text = str(code)
+    if text.isdigit():
+        return int(text) in TRANSIENT_STATUS or 500 <= int(text) < 600
+    return _LATER.search(text) is not None
 
 
 def _remedy(request: Mapping[str, Any]) -> str:

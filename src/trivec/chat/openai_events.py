@@ -16,6 +16,7 @@ from trivec.types import ChatReply
 __all__ = ["Events", "whole_reply"]
 
 _DONE = re.compile(rb"(?:^|\n)data:[ \t]{0,9}\[DONE\]")
+_COUNTS = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
@@ -41,8 +42,7 @@ def whole_reply(
     choice = _first(_get(answer, "choices"))
     if choice is None:
         held = answer[0] if isinstance(answer, list) and answer else answer  # a list is Gemini's
-        body = held.model_dump() if hasattr(held, "model_dump") else held
-        if (error := error_in(body)) is not None:
+        if (error := error_in(_body(held))) is not None:
             raise failures.in_body(error, request)
         raise ModelError(
             "the server's answer is not a chat completion; check base_url, which ends in /v1"
@@ -50,9 +50,10 @@ def whole_reply(
     if isinstance(failed := _get(choice, "error"), Mapping):
         raise failures.in_body({"error": failed}, request)
     message = _get(choice, "message")
-    listener.feed(text_of(_get(message, "content")) or text_of(_get(message, "refusal")))
+    listener.feed(_text_in(message) or text_of(_get(choice, "text")))
     listener.finish()
-    return _reply(listener.text, _get(answer, "usage"), _get(choice, "finish_reason"))
+    reason = "tool_calls" if _asks_for_tool(message) else _get(choice, "finish_reason")
+    return _reply(listener.text, _get(answer, "usage"), reason)
 
 
 class Events:
@@ -80,6 +81,8 @@ class Events:
         self._request = request
         self._usage: Any = None
         self._ended: str | None = None
+        self._index: object = None  # of the first choice; others are other answers
+        self._has_text = self._asked_for_tool = False
         self._tail = b""
         self._is_done = False
         if response is not None:
@@ -109,15 +112,24 @@ class Events:
         for holder in (event, choice):
             if isinstance(error := _get(holder, "error"), Mapping):
                 raise self._failures.in_body({"error": error}, self._request)
-        if choice is None:  # it counts tokens, or tells of filters
+        if _get(event, "object") == "error":  # vLLM's
+            raise self._failures.in_body(_body(event), self._request)
+        if choice is None or not self._is_ours(choice):  # it counts tokens, or tells of filters
             return []
         self._ended = _get(choice, "finish_reason") or self._ended
-        delta = _get(choice, "delta") or _get(choice, "message")
+        delta = _get(choice, "delta") or (None if self._has_text else _get(choice, "message"))
         if any(_get(delta, name) for name in _THOUGHTS):
             self.listener.trust()
-        text = text_of(_get(delta, "content")) or text_of(_get(delta, "refusal"))
+        self._asked_for_tool |= _asks_for_tool(delta)
+        text = _text_in(delta) or text_of(_get(choice, "text"))
+        self._has_text |= bool(text)
         shown = self.listener.feed(text)
         return [ChatReply(shown)] if shown else []
+
+    def _is_ours(self, choice: Any) -> bool:
+        index = _get(choice, "index")
+        self._index = index if self._index is None else self._index
+        return bool(index is None or index == self._index)
 
     def _last(self) -> list[ChatReply]:
         """Return what was held back, and the empty piece with the counts."""
@@ -125,7 +137,8 @@ class Events:
             raise ConnectionError
         self.is_over = True
         rest = self.listener.finish()
-        end = _reply("", self._usage, self._ended)
+        asked_for_tool = self._asked_for_tool and not self._has_text
+        end = _reply("", self._usage, "tool_calls" if asked_for_tool else self._ended)
         return [ChatReply(rest), end] if rest else [end]
 
     def _watch(self, response: Any) -> None:
@@ -152,8 +165,25 @@ class Events:
 
 
 def _reply(text: str, usage: Any, finish_reason: object) -> ChatReply:
-    read, wrote = _get(usage, "prompt_tokens"), _get(usage, "completion_tokens")
+    read, wrote = (
+        next((count for name in names if (count := _get(usage, name)) is not None), None)
+        for names in _COUNTS
+    )
     return reply_of(text, ending_of(finish_reason), read, wrote)
+
+
+def _text_in(message: Any) -> str:
+    return text_of(_get(message, "content")) or text_of(_get(message, "refusal"))
+
+
+def _asks_for_tool(message: Any) -> bool:
+    """Say whether a message asks for a tool and says nothing; some servers end it with ``stop``."""
+    asks = _get(message, "tool_calls") or _get(message, "function_call")
+    return bool(asks) and not _text_in(message)
+
+
+def _body(answer: Any) -> Any:
+    return answer.model_dump() if hasattr(answer, "model_dump") else answer
 
 
 def _get(holder: Any, name: str) -> Any:

@@ -24,7 +24,10 @@ LEFT_OUT = ("temperature", "max_tokens", "max_completion_tokens", "stream_option
 _REFUSING = re.compile(
     r"unsupported|not support|support(?:s|ed)? only|only (?:the )?default|unknown|unrecogni[sz]ed"
     r"|unexpected|not permitted|not allowed|extra (?:inputs|fields)|deprecated"
-    r"|max_completion_tokens|invalid parameter|不支持|未知参数",
+    r"|max_completion_tokens|invalid (?:parameter|option)|not (?:a )?supported|extraneous"
+    r"|not accept|no longer|cannot (?:both )?be|(?:may|must|can) only be"
+    r"|only \d(?:\.\d)? is|strictly positive"
+    r"|不支持|未知参数|非法|サポートされて|지원(?:하지|되지)",
     re.IGNORECASE,
 )
 _ABOUT_FORMAT = re.compile(

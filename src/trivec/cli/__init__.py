@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -73,9 +74,24 @@ def _wrong_usage(err: Any) -> int:
     message = err.format_message()
     if err.ctx is not None:
         complain("usage", err.ctx.get_usage().removeprefix("Usage: "))
-        message = f"{message.rstrip('.')}; '{err.ctx.command_path} -h' explains"
+        hint = _hint(message, err.ctx.info_name)
+        message = f"{message.rstrip('.')}{hint}; '{err.ctx.command_path} -h' explains"
     complain("error", message)
     return WRONG_USAGE
+
+
+def _hint(message: str, command: str | None) -> str:
+    """Return what to do about words that the shell has parted, or that belong to an option."""
+    if re.search(r"No such option: -[^-a-zA-Z]", message):
+        return "; write -- before words that begin with a hyphen"
+    if "unexpected extra argument" not in message:
+        return ""
+    hints = {
+        "search": "put the question in quotes",
+        "ask": "put the question in quotes",
+        "delete": "name passages by --id, --source or --filter",
+    }
+    return f"; {hints[command]}" if command in hints else ""
 
 
 def _failed(err: Exception) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +13,8 @@ import typer
 
 from trivec.arms import arm_names
 from trivec.cli import variables
+from trivec.cli.arm_weights import arm_weights
+from trivec.cli.paths import check_path, expanded, is_for_reading
 from trivec.fusion import FusionName
 from trivec.types import ColbertMode, SearchOptions
 
@@ -34,7 +38,6 @@ __all__ = [
     "QuietOption",
     "ReportArguments",
     "SearchArguments",
-    "expanded",
     "metadata_filter",
 ]
 
@@ -45,24 +48,23 @@ MODEL_HELP = (
 )
 
 
-def expanded(path: str | Path) -> Path:
-    """Return a path with the home folder for ``~``; a shell leaves it in ``--root=~/notes``."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # no such user: a file may be called so
-        return Path(path)
-
-
 def _expanded(path: Path | None) -> Path | None:
     return None if path is None else expanded(path)
 
 
-def _existing(paths: list[Path]) -> list[Path]:
+def _existing(context: typer.Context, paths: list[Path]) -> list[Path]:
     expanded_paths = [expanded(path) for path in paths]
+    place = context.params.get("place")
     for path in expanded_paths:
         try:
             path.stat()
         except FileNotFoundError as err:
+            check_path(str(path))
+            if isinstance(place, str) and is_for_reading(Path(place)):
+                raise typer.BadParameter(
+                    f"{str(path)!r} does not exist; PLACE comes first: "
+                    f"{context.command_path} {path} {place}"
+                ) from err
             raise typer.BadParameter(f"{str(path)!r} does not exist") from err
         except (OSError, ValueError) as err:
             reason = getattr(err, "strerror", None) or err
@@ -171,7 +173,7 @@ class SearchArguments:
     """How an index is searched."""
 
     arms: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="NAME[=WEIGHT],...",
             help=f"Of {', '.join(arm_names())}; with weights: dense=1,bm25=0.5",
@@ -223,7 +225,7 @@ class SearchArguments:
         if self.settings is not None:
             return replace(self._of_settings(self.settings), explain=self.explain)
         return SearchOptions(
-            arms=_weights(self.arms),
+            arms=arm_weights(self.arms),
             fusion=self.fusion or SearchOptions().fusion,
             colbert=self.colbert,
             explain=self.explain,
@@ -275,6 +277,14 @@ class ChatArguments:
     ] = None
 
 
+def _as_json(text: str) -> str:
+    """Return what was meant as a filter, or an example, in the quotes that shells want."""
+    key, sign, value = text.partition("=")
+    simple = sign and re.fullmatch(r"[\w.-]+", key) and re.fullmatch(r"[\w.-]+", value)
+    example = json.dumps({key: value} if simple else {"lang": "zh"}, ensure_ascii=False)
+    return '"' + example.replace('"', '\\"') + '"' if os.name == "nt" else f"'{example}'"
+
+
 def metadata_filter(text: str | None) -> dict[str, Any] | None:
     """Read ``--filter``.
 
@@ -286,21 +296,9 @@ def metadata_filter(text: str | None) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as err:
-        raise typer.BadParameter(f"--filter is not JSON: {err}") from err
+        raise typer.BadParameter(f"--filter is not JSON: {err}; write {_as_json(text)}") from err
     if not isinstance(value, dict):
-        raise typer.BadParameter(f"--filter must be a JSON object, not {text}")
+        raise typer.BadParameter(
+            f"--filter must be a JSON object, not {text}; write {_as_json(text)}"
+        )
     return value
-
-
-def _weights(text: str | None) -> dict[str, float] | None:
-    """Read ``--arms``."""
-    if text is None:
-        return None
-    arms = {}
-    for part in text.split(","):
-        name, _, weight = part.partition("=")
-        try:
-            arms[name.strip()] = float(weight) if "=" in part else 1.0
-        except ValueError as err:
-            raise typer.BadParameter(f"--arms: {part!r} is not NAME or NAME=WEIGHT") from err
-    return arms

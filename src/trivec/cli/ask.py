@@ -18,6 +18,7 @@ from trivec.cli.arguments import (
 )
 from trivec.cli.chat import NO_MODEL, connected
 from trivec.cli.exits import INCOMPLETE
+from trivec.cli.paths import check_order
 from trivec.cli.rendering import explanation, hit_json
 from trivec.cli.reranking import ranking_by
 from trivec.cli.search import opened_for_search
@@ -61,7 +62,8 @@ class AnswerArguments:
         bool, typer.Option("--rewrite", help="Let the model add the domain's words to the search.")
     ] = False
     k: Annotated[
-        int, typer.Option("-k", min=1, help="Passages read, or sentences with --evidence.")
+        int,
+        typer.Option("-k", "--top-k", min=1, help="Passages read, or sentences with --evidence."),
     ] = 8
     min_evidence: Annotated[
         float | None,
@@ -87,6 +89,7 @@ def ask(
     from trivec.answers.evidence import best_sentences
     from trivec.errors import InputError
 
+    check_order(place, [question], "ask")
     chat = None
     if not answering.evidence:
         if chatting.chat_model is None:

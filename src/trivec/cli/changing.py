@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ from trivec.cli.arguments import (
     QuietOption,
     metadata_filter,
 )
+from trivec.cli.paths import expanded
 from trivec.cli.place import Place, StoredModel, chosen_encoder, open_place
 from trivec.cli.progress import passages_counted
 from trivec.cli.terminal import complain, print_json, say
@@ -51,8 +53,11 @@ def delete(
     from trivec.index.hybrid import binding_of
 
     conditions = metadata_filter(filter_json)
+    if not ids and source is None and not conditions:
+        raise typer.BadParameter(f"an empty --filter names no passage; {NOTHING}")
     with open_place(place, collection) as where:
-        encoder = StoredModel(where.require_schema())
+        schema = where.require_schema()
+        encoder = StoredModel(schema)
         with where.open(encoder, create=False) as index:
             if dry_run:
                 count = index.count(binding_of(index).selection(ids, source, conditions))
@@ -64,7 +69,17 @@ def delete(
         return
     say(f"{place}: {count} {'would be ' if dry_run else ''}deleted")
     if not count:
-        complain("note", "no passage matches")
+        complain("note", f"no passage matches{_stored_as(source, schema.root)}")
+
+
+def _stored_as(source: str | None, root: str | None) -> str:
+    """Return how the source of a file is written, where its path was given."""
+    if source is None or root is None:
+        return ""
+    path = Path(os.path.abspath(expanded(source)))  # noqa: PTH100  # a link stays what it is
+    if not path.is_relative_to(root) or (name := path.relative_to(root).as_posix()) == source:
+        return f"; sources are paths relative to {root}"
+    return f"; sources are paths relative to {root}: --source {name}"
 
 
 def copy(
@@ -84,6 +99,8 @@ def copy(
 
     Each source of the copy has ids of its own, whatever FROM had. Copying again is safe.
     """
+    if _place_of(place, collection) == _place_of(target, to_collection):
+        raise typer.BadParameter(f"FROM and TO are both {target!r}; name another place")
     target_key = os.environ.get("TO_QDRANT_API_KEY")
     with (
         open_place(place, collection) as where,
@@ -126,8 +143,16 @@ def add_arm(
                 index.optimize()
     if as_json:
         print_json({"place": place, "arm": arm, "filled": filled})
+    elif not quiet and total and not filled:
+        say(f"{place}: all {total} passages have {arm} vectors already")
     elif not quiet:
         say(f"{place}: {filled} passages have {arm} vectors now")
+
+
+def _place_of(text: str, collection: str | None) -> tuple[str, str | None]:
+    if "://" in text:
+        return text.rstrip("/"), collection
+    return str(expanded(text).resolve()), None
 
 
 def _create(place: Place, schema: Schema) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trivec.cli import variables
-from trivec.cli.arguments import DeviceOption, JsonOption, ModelOption, expanded
+from trivec.cli.arguments import DeviceOption, JsonOption, ModelOption
 from trivec.cli.exits import INCOMPLETE
+from trivec.cli.paths import expanded
 from trivec.cli.place import Place, chosen_encoder
 from trivec.cli.terminal import complain, complain_each, print_json, say
 

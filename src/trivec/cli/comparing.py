@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trivec.cli.arguments import JsonOption, ModelOption, QuietOption, expanded
+from trivec.cli.arguments import JsonOption, ModelOption, QuietOption
 from trivec.cli.evaluating import (
     EvaluationArguments,
     evaluated_place,
@@ -20,6 +20,7 @@ from trivec.cli.evaluating import (
     tell_failures,
 )
 from trivec.cli.exits import INCOMPLETE
+from trivec.cli.paths import expanded
 from trivec.cli.place import Place, chosen_encoder
 from trivec.cli.progress import counted
 from trivec.cli.terminal import print_json, say

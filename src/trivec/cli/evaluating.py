@@ -19,10 +19,10 @@ from trivec.cli.arguments import (
     DeviceOption,
     JsonOption,
     QuietOption,
-    expanded,
 )
 from trivec.cli.chat import connected
 from trivec.cli.exits import INCOMPLETE
+from trivec.cli.paths import expanded
 from trivec.cli.place import Place, chosen_encoder, open_place
 from trivec.cli.progress import counted
 from trivec.cli.rendering import evaluation_table

@@ -20,6 +20,7 @@ from trivec.cli.arguments import (
     ReportArguments,
 )
 from trivec.cli.exits import INCOMPLETE
+from trivec.cli.paths import check_order
 from trivec.cli.place import Place, chosen_encoder, open_place
 from trivec.cli.progress import files_counted
 from trivec.cli.rendering import left_out_json, summary
@@ -68,6 +69,7 @@ def sync(
     Moved files are not encoded again. Ends with exit code 3 where files, pages or records were
     left out, or passages of missing files were kept because a folder could not be listed.
     """
+    check_order(place, paths, "sync")
     options = _options(files, prune=True, allow_empty=allow_empty, dry_run=dry_run)
     _run(place, paths, opening, files, options=options, reporting=reporting)
 

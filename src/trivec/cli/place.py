@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trivec.cli import variables
-from trivec.cli.arguments import expanded
+from trivec.cli.paths import check_path, expanded
 from trivec.errors import CollectionError, CollectionNotFoundError, ModelError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
@@ -153,7 +153,8 @@ def open_place(
     """
     if not text:
         raise typer.BadParameter("PLACE is empty; give a folder, or a server's URL")
-    if "://" not in text:
+    if "://" not in text or text.startswith("file:"):
+        check_path(text)
         if collection is not None:
             raise typer.BadParameter(f"{option} goes with a server's URL, not with a folder")
         yield Place(expanded(text), None)

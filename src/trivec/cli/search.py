@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trivec.cli.arguments import IndexArguments, JsonOption, PlaceArgument, SearchArguments
+from trivec.cli.paths import check_order
 from trivec.cli.place import chosen_encoder, open_place
 from trivec.cli.rendering import hit_table, hits_json
 from trivec.cli.reranking import CANDIDATES, reranked
@@ -26,12 +27,13 @@ def search(
     place: PlaceArgument,
     query: Annotated[str, typer.Argument(help="A question or keywords.")],
     *,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
+    k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many passages.")] = 10,
     searching: SearchArguments,
     opening: IndexArguments,
     as_json: JsonOption = False,
 ) -> None:
     """Find the passages that answer a question."""
+    check_order(place, [query], "search")
     options, conditions = searching.options(), searching.conditions()
     rerank = searching.rerank
     with opened_for_search(place, searching, opening) as (source, _):

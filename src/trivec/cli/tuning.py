@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trivec.cli.arguments import JsonOption, ModelOption, QuietOption, expanded
+from trivec.cli.arguments import JsonOption, ModelOption, QuietOption
 from trivec.cli.evaluating import (
     DATASET,
     EvaluationArguments,
@@ -18,6 +18,7 @@ from trivec.cli.evaluating import (
     own_folder,
     read_datasets,
 )
+from trivec.cli.paths import expanded
 from trivec.cli.progress import counted
 from trivec.cli.terminal import print_json, say
 

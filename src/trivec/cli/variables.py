@@ -8,6 +8,8 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from trivec.cli.paths import is_for_reading
+
 __all__ = ["CHAT_MODEL", "COLLECTION", "DEVICE", "MODEL", "PLACE", "PlacedCommand"]
 
 PLACE = "TRIVEC_PLACE"
@@ -42,17 +44,8 @@ class PlacedCommand(TyperCommand):
             return True
         if any(one.required and not _is_given(given.get(one.name)) for one in others):
             return True
-        return any(one.nargs == -1 for one in others) and _is_for_reading(Path(place))
+        return any(one.nargs == -1 for one in others) and is_for_reading(Path(place))
 
 
 def _is_given(value: object) -> bool:
     return isinstance(value, str) or bool(isinstance(value, tuple) and value)
-
-
-def _is_for_reading(path: Path) -> bool:
-    """Say whether a path is among those to read: an index can be neither there nor made there."""
-    from trivec.stores.edge.folder import IndexFolder
-
-    if path.is_dir():
-        return any(path.iterdir()) and not IndexFolder(path).exists()
-    return path.is_file()

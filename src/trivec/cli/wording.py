@@ -21,6 +21,11 @@ PHRASES = (
     ("and its hits have query_cut=True. ", ""),
     ("call add_arm(", "run trivec add-arm ("),
     ("(root=..., --root)", "(--root)"),
+    ("give api_key, or set the variable", "set the variable"),
+    (
+        ", or give the client a longer timeout and the store a RetryPolicy with longer deadlines",
+        "",
+    ),
     ("(local_files_only=True)", "(HF_HUB_OFFLINE)"),
     ("generate() writes them, as does the command: ", "write them with: "),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 from trivec.errors import InputError
 from trivec.types import ALL_HEADS, Head
@@ -14,10 +14,13 @@ def check_arguments(texts: Sequence[str], heads: Sequence[Head]) -> None:
     """Refuse what cannot be encoded.
 
     Raises:
-        InputError: ``texts`` is a single string or holds something else, or a head is unknown.
+        InputError: ``texts`` is a single string, an iterator or holds something else, or a head is
+            unknown.
     """
     if isinstance(texts, str):
         raise InputError("texts is a single string; give a list of texts")
+    if not isinstance(texts, Sized):  # reading it here would leave nothing to encode
+        raise InputError(f"texts is a {type(texts).__name__}; give a list of texts")
     for text in texts:
         if not isinstance(text, str):
             raise InputError(f"texts holds a {type(text).__name__}; every text must be a string")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.evaluation.dataset import Dataset
 from trivec.evaluation.formats.beir import QUERIES, read_beir
@@ -29,6 +30,7 @@ FORMS = (
 )
 
 
+@checked
 def read_dataset(
     path: str | Path,
     *,

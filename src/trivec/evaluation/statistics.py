@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Comparison:
         )
 
 
+@checked
 def units_of(documents: Sequence[str]) -> tuple[NDArray[np.intp], DrawnBy]:
     """Return which unit each question is drawn with, and what a unit is.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
 from trivec.arms import arm_named
-from trivec.coverage import PASSAGES, coverage
+from trivec.coverage import PASSAGES, coverage, unseen_idf
 from trivec.fusion import share_fusion, shares_of_best
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoint
@@ -21,6 +21,9 @@ __all__ = ["AdaptiveSearch", "FusedList", "Ranking", "WeighedList", "fused"]
 
 POWER = 4
 """Of coverage in a lexical arm's weight: half of the query leaves it a sixteenth."""
+
+POWER_AMONG_FEW = 3
+"""The same where a list holds every passage: there chance words are few, and details decide."""
 
 Ranking: TypeAlias = list[tuple[PointId, float]]
 """Ids with their scores, best first."""
@@ -56,12 +59,21 @@ class FusedList:
             (point.id, point.score) for point in points if least is None or point.score >= least
         ]
 
+    def lists_all(self, points: Sequence[StoredPoint]) -> bool:
+        """Say whether everything that the arm can match is there."""
+        return self.prefetch.threshold is None and len(points) < self.prefetch.limit
+
     def floor(self, ranking: Ranking) -> float | None:
         """Return the score that counts 0: of words that all were found, no match at all."""
         return 0.0 if self.lexical and len(ranking) < self.prefetch.limit else None
 
-    def coverage(self, points: Sequence[StoredPoint]) -> float:
-        """Return how much of the query the best passages hold."""
+    def coverage(self, points: Sequence[StoredPoint], unseen: float) -> float:
+        """Return how much of the query the best passages hold.
+
+        Args:
+            points: the best passages.
+            unseen: the IDF of a word that no passage has.
+        """
         name = self.prefetch.using
         read = [point for point in points if name in point.vectors]
         return coverage(
@@ -69,12 +81,13 @@ class FusedList:
             [cast("SparseVector", point.vectors[name]) for point in read],
             [point.score for point in read],
             idf=self.idf,
+            unseen=unseen,
         )
 
-    def weight_at(self, covered: float | None) -> float:
+    def weight_at(self, covered: float | None, power: int) -> float:
         """Return what the list counts with a coverage, None for an arm that has none."""
         own = self.weight * arm_named(self.arm).adaptive_weight
-        return own if covered is None else own * covered**POWER
+        return own if covered is None else own * covered**power
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +150,19 @@ class AdaptiveSearch:
     def weighed(self, answers: Sequence[Sequence[StoredPoint]]) -> list[WeighedList]:
         """Weigh the lists by what the requests found."""
         best = iter(answers[len(self.lists) :])
-        covered = [source.coverage(next(best)) if source.lexical else None for source in self.lists]
+        passages = self._passages(answers)
+        unseen = unseen_idf(passages)
+        power = POWER if passages is None else POWER_AMONG_FEW
+        covered = [
+            source.coverage(next(best), unseen) if source.lexical else None for source in self.lists
+        ]
         rankings = [
             source.ranking(points)
             for source, points in zip(self.lists, answers, strict=False)  # the rest is evidence
         ]
         weights = [
-            source.weight_at(share) for source, share in zip(self.lists, covered, strict=True)
+            source.weight_at(share, power)
+            for source, share in zip(self.lists, covered, strict=True)
         ]
         total = sum(weights) or 1.0
         return [
@@ -152,6 +171,15 @@ class AdaptiveSearch:
                 self.lists, rankings, weights, covered, strict=True
             )
         ]
+
+    def _passages(self, answers: Sequence[Sequence[StoredPoint]]) -> int | None:
+        """Return how many passages there are, where a list of all of them tells."""
+        counts = [
+            len(points)
+            for source, points in zip(self.lists, answers, strict=False)
+            if not source.lexical and source.lists_all(points)
+        ]
+        return max(counts, default=None)
 
     def _candidates(self, source: FusedList) -> StoreQuery:
         prefetches: tuple[Prefetch, ...] = (source.prefetch,)

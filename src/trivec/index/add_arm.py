@@ -17,7 +17,7 @@ from trivec.errors import InputError
 from trivec.index.collection import Binding
 from trivec.index.config import IndexConfig
 from trivec.index.encoding import fit_colbert
-from trivec.index.opening import stored_analyzer
+from trivec.index.opening import stored_analyzer, vector_spec
 from trivec.index.options import AddOptions, Progress
 from trivec.index.steps import Steps, compute, in_background, join, read
 from trivec.query import Filter
@@ -43,7 +43,8 @@ def begin_arm(binding: Binding, arm: str, config: IndexConfig) -> Binding:
         raise InputError(f"arm={arm!r} needs a head that the model lacks; it has {info.heads}")
     if arm in schema.written:
         return binding
-    spec = added.spec(_free_name(arm, binding.store.vectors()), info)
+    name = _free_name(arm, binding.store.vectors())
+    spec = vector_spec(added, name, info, config, tenants=schema.tenant_key is not None)
     binding.store.create_vector(spec)
     fingerprint = schema.fingerprint or Fingerprint(info)
     if added.head is None:

@@ -113,8 +113,6 @@ def _only_chunks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     Raises:
         InputError: there is something else; what came before it is stored.
     """
-    if isinstance(chunks, Chunk | str) or not isinstance(chunks, Iterable):
-        raise InputError(f"add() was given a {type(chunks).__name__}; give a list of Chunk objects")
     for chunk in chunks:
         if not isinstance(chunk, Chunk):
             raise InputError(

@@ -16,7 +16,7 @@ from typing import Any
 
 from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
-from trivec.errors import CollectionError, CollectionNotFoundError
+from trivec.errors import CollectionError, CollectionNotFoundError, StoreError
 from trivec.index.adding import add_steps
 from trivec.index.collection import Binding
 from trivec.index.config import IndexConfig
@@ -27,6 +27,7 @@ from trivec.payloads.codecs import stored_codec
 from trivec.protocols import Encoder
 from trivec.schema import Schema
 from trivec.stores.edge import manifest
+from trivec.stores.edge.failures import is_refusal, raise_refused
 from trivec.stores.edge.folder import IndexFolder
 from trivec.stores.edge.holder import held_elsewhere, take
 from trivec.stores.edge.space import require_space, used_bytes
@@ -119,7 +120,7 @@ def check_index(
         CollectionNotFoundError: there is no index.
         CollectionLockedError: somebody has it open.
         CollectionError: its description is damaged, and there is no copy of it.
-        StoreError: the disk is too small for a repair.
+        StoreError: the disk is too small for a repair, or the system refuses to open the files.
     """
     place = user_path("location", location)
     folder = IndexFolder(place)
@@ -128,6 +129,8 @@ def check_index(
     if not wrong:
         findings = _read(place)
         if not findings.finished:
+            if is_refusal(findings.complaint):
+                raise StoreError(findings.complaint.partition(": ")[2])
             wrong = {"shard": f"cannot be read: {findings.complaint}"}
     report = _report(findings, noted, wrong)
     if not repair or report.is_sound:
@@ -155,7 +158,10 @@ def _compared(folder: IndexFolder) -> tuple[manifest.Manifest | None, dict[str, 
         try:
             noted = manifest.read_manifest(place)
             wrong = {} if noted is None else manifest.faults(place, noted, thorough=True)
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as err:
+        except OSError as err:
+            raise_refused(place, err)
+            wrong = {manifest.NAME: f"is damaged ({err})"}
+        except (ValueError, TypeError, KeyError, RecursionError) as err:
             wrong = {manifest.NAME: f"is damaged ({err})"}
     try:
         folder.schema()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trivec._runtime.checks import check_texts
 from trivec.arms import heads_of, vectors_by_arm
 from trivec.bm25 import Bm25Analyzer
 from trivec.errors import InputError
+from trivec.index.tenant_words import RarityByTenant
 from trivec.payloads.fields import Field
 from trivec.payloads.trivec import IDENTITY, TOKENS, Codec, content_digest, point_id
 from trivec.protocols import Encoder, Store
@@ -35,6 +36,7 @@ class Binding:
         analyzer: computes BM25 vectors, None without that arm.
         codec: the payload layout.
         tenant: whose points these are; None for a collection without tenants.
+        rarity: how rare words are among a tenant's passages, where the engine does not say.
     """
 
     store: Store
@@ -43,6 +45,7 @@ class Binding:
     analyzer: Bm25Analyzer | None
     codec: Codec
     tenant: str | None = None
+    rarity: RarityByTenant = field(default_factory=RarityByTenant, compare=False, repr=False)
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -105,13 +108,7 @@ class Binding:
         return models.Filter(should=[points, own])
 
     def of_source(self, source: str) -> Filter:
-        """Return a filter for the points of a source.
-
-        Raises:
-            InputError: it is not a text.
-        """
-        if not isinstance(source, str):
-            raise InputError(f"source={source!r}; give the source as one text")
+        """Return a filter for the points of a source."""
         return self._of("source", clean(source))
 
     def _of(self, field: str, value: str) -> Filter:

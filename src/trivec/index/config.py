@@ -43,6 +43,9 @@ class IndexConfig:
         scoped_ids: whether an id that is no UUID belongs to its source in a new collection, so
             that two sources may both have a "1". False: ids are one for the whole collection, and
             a passage replaces the one of its id in another source. Haystack's are always so.
+        idf_across_tenants: whether BM25 in a new collection with tenants counts how rare words
+            are among the passages of all tenants. A tenant can then learn from scores which words
+            the others' passages hold. False: among a sample of the tenant's own.
     """
 
     arms: tuple[str, ...] | None = None
@@ -54,6 +57,7 @@ class IndexConfig:
     colbert_overflow: ColbertOverflow = "pool"
     scoped_ids: bool = True
     index_on_demand: bool = True
+    idf_across_tenants: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -25,7 +25,7 @@ from trivec.payloads.codecs import CODECS, codec_keys, stored_codec
 from trivec.payloads.haystack import HaystackCodec
 from trivec.payloads.trivec import IDENTITY, TOKENS, Codec
 from trivec.protocols import Encoder, Store
-from trivec.schema import Fingerprint, Schema
+from trivec.schema import Fingerprint, Schema, VectorSpec
 from trivec.types import EncoderInfo
 
 if TYPE_CHECKING:
@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 
     from trivec.stores.server.store_async import AsyncServerStore
 
-__all__ = ["async_store", "open_binding", "require_fitting", "stored_analyzer", "with_indexes"]
+__all__ = [
+    "async_store",
+    "open_binding",
+    "require_fitting",
+    "stored_analyzer",
+    "vector_spec",
+    "with_indexes",
+]
 
 
 def open_binding(
@@ -128,7 +135,12 @@ def _place_name(location: object, collection: str | None) -> str:
 def _new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Schema:
     """Describe a new collection."""
     arms = _chosen(info, config)
-    vectors = {arm.name: arm.spec(config.vectors.get(arm.name, arm.name), info) for arm in arms}
+    vectors = {
+        arm.name: vector_spec(
+            arm, config.vectors.get(arm.name, arm.name), info, config, tenants=tenant is not None
+        )
+        for arm in arms
+    }
     codec = config.layout or CODECS["trivec"]
     scoped = config.scoped_ids and not isinstance(codec, HaystackCodec)
     indexes = _wanted_indexes(codec, config, scoped_ids=scoped)
@@ -145,6 +157,17 @@ def _new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> S
         codec_keys=codec_keys(codec),
         scoped_ids=scoped,
     )
+
+
+def vector_spec(
+    arm: Arm, name: str, info: EncoderInfo, config: IndexConfig, *, tenants: bool
+) -> VectorSpec:
+    """Return the vector for an arm of a collection with or without tenants.
+
+    An engine's IDF counts all tenants' passages: see ``trivec.index.tenant_words``.
+    """
+    spec = arm.spec(name, info)
+    return replace(spec, idf=spec.idf and (not tenants or config.idf_across_tenants))
 
 
 def _created(store: Store, schema: Schema) -> Schema:

@@ -66,6 +66,7 @@ def merged_options(options: SearchOptions, overrides: Mapping[str, Any]) -> Sear
     allowed = [option.name for option in fields(SearchOptions)]
     if unknown := sorted(set(overrides) - set(allowed)):
         raise InputError(f"unknown arguments {unknown}; allowed: k, filter, options, {allowed}")
+    SearchOptions(**overrides)  # what is no option's value is refused before it is compared
     for name, value in overrides.items():
         given = getattr(options, name)
         if not _same(given, value) and not _same(given, getattr(DEFAULT_SEARCH, name)):

@@ -66,8 +66,8 @@ def as_texts(query: str | QueryText | Sequence[QueryText]) -> tuple[QueryText, .
     elif isinstance(query, QueryText):
         texts = (query,)
     else:
-        texts = tuple(query) if isinstance(query, Iterable) else ()
-    if not texts or not all(isinstance(text, QueryText) for text in texts):
+        texts = tuple(query)
+    if not texts:
         raise InputError(f"query={query!r}; give a text, or QueryText objects, at least one")
     if any(not text.text.strip() and not text.vectors for text in texts):
         raise InputError("the query is blank; give it at least one word")

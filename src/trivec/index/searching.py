@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from trivec._runtime.checks import check_least
-from trivec.arms import COLBERT, DENSE, Arm, arms_among, heads_of
+from trivec._runtime.checks import check_least, shown
+from trivec.arms import BM25, COLBERT, DENSE, Arm, arms_among, heads_of
 from trivec.encoders.similarity import shows
-from trivec.errors import InputError
+from trivec.errors import InputError, InvalidVectorError
 from trivec.fusion import maximal_marginal_relevance
 from trivec.index.adaptive import AdaptiveSearch, Ranking, WeighedList, fused
 from trivec.index.collection import NO_HEADS, Binding, listed_ids
@@ -30,6 +30,7 @@ from trivec.index.planning import (
 )
 from trivec.index.pruning import page_steps
 from trivec.index.steps import Steps, compute, read
+from trivec.index.tenant_words import Rarity, rarity_steps
 from trivec.index.unindexed import warn_of_unindexed
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.text import clean
@@ -64,8 +65,6 @@ def search_steps(
 ) -> Steps[list[list[Hit]]]:
     """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
     check_least("k", k, 0)
-    if isinstance(queries, str):
-        raise InputError(f"queries={queries!r} is one text; give a list, or use search()")
     searches = [as_texts(query) for query in queries]
     arms = choose_arms(options, binding.schema)
     explained = list(dict.fromkeys([*arms, *([COLBERT.name] if options.colbert else [])]))
@@ -74,7 +73,8 @@ def search_steps(
         warn_of_unindexed(binding, scope)
     if k == 0 or not searches:
         return [[] for _ in searches]
-    encoded = yield from compute(lambda: _encode(binding, searches, arms, options))
+    rarity = (yield from rarity_steps(binding)) if BM25.name in arms else None
+    encoded = yield from compute(lambda: _encode(binding, searches, arms, options, rarity))
     plans = [
         plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded
     ]
@@ -159,8 +159,24 @@ def vector_steps(
     arms = choose_arms(options, binding.schema)
     if list(arms) != [DENSE.name] or options.colbert:
         raise InputError(f"arms={list(arms)} with a dense vector; the others need the query's text")
-    text = QueryText("", vectors={DENSE.name: np.asarray(vector, dtype=np.float32)})
+    text = QueryText("", vectors={DENSE.name: _as_array(vector)})
     return (yield from search_steps(binding, [text], k, filter, options))[0]
+
+
+def _as_array(vector: object) -> FloatArray:
+    """Return numbers as an array of float32; what it cannot hold is found by the schema's check.
+
+    Raises:
+        InvalidVectorError: they are no numbers.
+    """
+    try:
+        array = np.asarray(vector)
+    except (TypeError, ValueError) as err:
+        raise InvalidVectorError(f"vector={shown(vector)}; allowed: a list of numbers") from err
+    if array.dtype.kind not in "fiu":
+        raise InvalidVectorError(f"vector={shown(vector)}; allowed: a list of numbers")
+    with np.errstate(over="ignore", under="ignore"):
+        return array.astype(np.float32, copy=False)
 
 
 def get_steps(
@@ -202,6 +218,7 @@ def _encode(
     searches: Sequence[Sequence[QueryText]],
     arms: Mapping[str, float],
     options: SearchOptions,
+    rarity: Rarity | None,
 ) -> list[list[EncodedText]]:
     """Encode the texts of all searches in one call; a text that stands twice is encoded once.
 
@@ -218,6 +235,8 @@ def _encode(
         computed = {}
         if text.text.strip():
             computed = binding.query_vectors(text.text, encoded.get(text.text, NO_HEADS))
+        if rarity is not None:
+            computed = rarity.weighed(computed)
         return {**computed, **require_vectors(text, binding.schema)}
 
     cut = {text for text, encoding in encoded.items() if encoding.truncated}
@@ -304,7 +323,7 @@ def _matches(
             if name in point.vectors
         }
         factors: dict[int, float] = {}
-        if arm.idf:
+        if binding.schema.vectors[arm.name].idf:
             factors = yield from _inverse_frequencies(binding, shared, stored, name)
         terms = _names(arm, query, text.text.text, binding)
         for key, products in shared.items():

@@ -22,7 +22,7 @@ NOT_UTF8 = "its name is not UTF-8; rename it"
 
 @checked
 def find_files(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     *,
     follow_links: bool = False,
     on_left_out: OnLeftOut | None = None,
@@ -34,7 +34,7 @@ def find_files(
     sockets and devices, folders of an index, folders that cannot be listed or hold nothing to read.
 
     Args:
-        paths: files and folders.
+        paths: files and folders, or one.
         follow_links: whether links below a folder are followed that lead to something inside it.
             Links that lead out of the folder never are.
         on_left_out: None writes a warning to the log.

@@ -3,6 +3,7 @@
 ===============================  ==============================================================
 ``.txt``                         one document
 ``.md``, ``.markdown``           one document; front matter is metadata; ``title``
+``.mdx``                         the same; its components stay as they are written
 ``.rst``                         one document; ``title``
 ``.html``, ``.htm``, ``.xhtml``  one document without what a page's readers do not read; ``title``
 ``.pdf``                         a document for every page; ``title``
@@ -122,6 +123,7 @@ SUFFIXES: Mapping[str, Reader] = {
     ".txt": _read_text,
     ".md": _read_markdown,
     ".markdown": _read_markdown,
+    ".mdx": _read_markdown,
     ".rst": _read_rst,
     ".html": _read_html,
     ".htm": _read_html,

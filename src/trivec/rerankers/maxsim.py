@@ -43,8 +43,6 @@ class MaxSimReranker:
         Raises:
             InputError: ``passages`` is one text, or the encoder has no ColBERT head.
         """
-        if isinstance(passages, str):
-            raise InputError("passages is one text; give a list")
         if not passages:
             return []
         if "colbert" not in self._encoder.info.heads:

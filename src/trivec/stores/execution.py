@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from trivec._runtime.checks import check_least
 from trivec.errors import InputError
 from trivec.fusion import Fusion, method_of
 from trivec.query import Prefetch, StoreQuery
@@ -97,10 +98,10 @@ def require_page(limit: int, offset: int = 0) -> None:
     """Check a page's bounds.
 
     Raises:
-        InputError: a negative limit or offset.
+        InputError: a negative limit or offset, or one beyond what the engines count.
     """
-    if limit < 0 or offset < 0:
-        raise InputError(f"limit={limit}, offset={offset}; both must be 0 or more")
+    check_least("limit", limit, 0)
+    check_least("offset", offset, 0)
 
 
 def _lookup(prefetch: Prefetch) -> Lookup:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from trivec._runtime.checks import check_depth
+from trivec._runtime.checks import check_depth, shown
 from trivec._runtime.typed import checked
 from trivec.errors import FilterError, InputError
 from trivec.payloads.fields import (
@@ -85,10 +85,15 @@ def require_storable_filter(filter: models.Filter | None) -> None:
     A filter may have some levels more here than its user wrote: a tenant's, say.
 
     Raises:
-        FilterError: it has too many levels.
+        FilterError: it is not a filter of Qdrant's, or has too many levels.
     """
-    if filter is not None:
-        _require_levels(filter, MAX_DEPTH + _LEVELS_AROUND)
+    if filter is None:
+        return
+    from qdrant_client import models
+
+    if not isinstance(filter, models.Filter):
+        raise FilterError(f"filter={shown(filter)}; allowed: qdrant_client.models.Filter, None")
+    _require_levels(filter, MAX_DEPTH + _LEVELS_AROUND)
 
 
 _LEVELS_AROUND = 8

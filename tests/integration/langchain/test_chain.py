@@ -12,7 +12,7 @@ from langchain_core._api import LangChainBetaWarning
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.documents import Document
-from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.language_models import FakeListLLM, GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.prompts import PromptTemplate
@@ -41,6 +41,19 @@ class Model(GenericFakeChatModel):
     def _generate(self, messages, *args, **kwargs):
         self.asked.append(messages)
         return super()._generate(messages, *args, **kwargs)
+
+
+class Whole(GenericFakeChatModel):
+    """Streams a message as one piece."""
+
+    def _stream(self, *_args, **_kwargs):
+        message = next(self.messages)
+        piece = AIMessageChunk(
+            message.content,
+            additional_kwargs=message.additional_kwargs,
+            response_metadata=message.response_metadata,
+        )
+        yield ChatGenerationChunk(message=piece)
 
 
 def model(*answers: str) -> Model:
@@ -207,7 +220,9 @@ def test_batches():
     assert [result["answer"] for result in results] == [REFUSALS["en"], REFUSALS["zh"]]
 
 
-@pytest.mark.parametrize("given", ["", " ", {}, {"input": "q"}, {"question": None}])
+@pytest.mark.parametrize(
+    "given", ["", " ", {}, {"other": "q"}, {"question": None}, [AIMessage("q")], [3]]
+)
 def test_a_question_there_must_be(given):
     with pytest.raises(InputError, match="needs a question"):
         create_rag_chain(FOUND, model("x")).invoke(given)
@@ -372,6 +387,58 @@ def test_the_chain_in_pipes_and_as_a_tool():
         chain.invoke([HumanMessage("how?"), AIMessage("so"), HumanMessage("what?")])["question"]
         == "what?"
     )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"question": "how?"},
+        {"input": "how?", "chat_history": []},
+        {"query": "how?"},
+        {"messages": [HumanMessage("what?"), AIMessage("so"), HumanMessage("how?")]},
+        {"messages": [("user", "how?")]},
+        {"question": [HumanMessage("how?")]},
+        [("user", "how?")],
+        [{"role": "user", "content": "how?"}, {"role": "assistant", "content": "so"}],
+        HumanMessage("how?"),
+        PromptTemplate.from_template("{word}?").invoke({"word": "how"}),
+    ],
+)
+def test_a_question_as_chains_and_agents_hand_it_over(given):
+    question = create_rag_chain(FOUND, model("Hot [1].")).invoke(given)["question"]
+    assert question.removeprefix("Human: ") == "how?"
+
+
+def test_a_function_that_finds_and_a_model_that_completes_texts():
+    llm = FakeListLLM(responses=["Hot [1]."] * 2)
+    chain = create_rag_chain(lambda _: DOCUMENTS, llm)
+    assert chain.invoke("how?")["answer"] == "Hot [1]."
+    assert "".join(piece.get("answer", "") for piece in chain.stream("how?")) == "Hot [1]."
+
+
+def test_what_is_no_retriever(store):
+    with pytest.raises(InputError, match=r"give store.as_retriever\(\)"):
+        create_rag_chain(store, model())
+    with pytest.raises(InputError, match="retriever is a list"):
+        create_rag_chain(DOCUMENTS, model())
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "reason"),
+    [
+        (AIMessage("", additional_kwargs={"refusal": "I will not."}), "I will not.", "unsupported"),
+        (
+            AIMessage(
+                "", response_metadata={"incomplete_details": {"reason": "max_output_tokens"}}
+            ),
+            FAILURES["length"]["en"],
+            "length",
+        ),
+    ],
+)
+def test_what_openais_models_say_beside_their_content(message, text, reason):
+    result = create_rag_chain(FOUND, Whole(messages=iter([message]))).invoke("how?")
+    assert (result["answer"], result["reason"]) == (text, reason)
 
 
 @pytest.mark.filterwarnings("ignore:.*(RunnableWithMessageHistory|InMemoryChatMessageHistory)")

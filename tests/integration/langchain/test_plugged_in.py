@@ -189,7 +189,7 @@ def test_what_several_queries_found_is_joined(store):
     assert len(unique(found)) == 2
     scores = {float(each.metadata["relevance_score"]) for each in found}
     assert len(scores) > 2, "each query's own score is there"
-    assert {"score", "arms", "matches"} == found[0].metadata["trivec"].keys()
+    assert {"score", "arms", "matches", "parts"} == found[0].metadata["trivec"].keys()
     assert found[0].metadata["trivec"] != {}
     assert found[0].metadata["relevance_score"] != 7.0
 
@@ -245,3 +245,8 @@ def test_embeddings_that_are_dense_alone_are_named(tmp_path, caplog):
     assert store.index.schema.fingerprint.encoder.model.endswith("Cached/m-1")
     assert not caplog.records
     store.index.close()
+
+
+def test_texts_of_which_some_have_no_metadata(store):
+    ids = store.add_texts(["one", "two"], [None, {"a": 1}])
+    assert [document.metadata for document in store.get_by_ids(ids)] == [{}, {"a": 1}]

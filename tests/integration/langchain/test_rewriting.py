@@ -153,7 +153,8 @@ async def test_the_retriever_searches_for_sub_questions_too(awaited, index):
     reply = '{"keywords": ["oolong"], "sub_questions": ["which cat sleeps?"]}'
     llm = FakeListChatModel(responses=[reply])
     rewriter = KeywordRewriter(LLMChat(llm), max_sub_questions=1)
-    retriever = TrivecRetriever(index=index, k=2, rewriter=rewriter)
+    # the fake encoder's dense vectors mean nothing
+    retriever = TrivecRetriever(index=index, k=2, rewriter=rewriter, fusion="dbsf")
     found = await retriever.ainvoke("xyz") if awaited else retriever.invoke("xyz")
     assert {document.id for document in found} == {"tea", "cat"}
 

@@ -204,7 +204,7 @@ def test_what_several_queries_found_is_joined(filled, mode):
     found = fusion.retrieve("green tea")
     ids = [node.node_id for node in found]
     assert len(ids) == len(set(ids)) == 6
-    assert {"arms", "matches"} == found[0].metadata["trivec"].keys()
+    assert {"arms", "matches", "parts"} == found[0].metadata["trivec"].keys()
 
 
 def test_a_cache_keeps_models_apart():
@@ -281,3 +281,14 @@ def test_a_template_and_instructions_exclude_each_other():
         CitedSynthesizer(
             MockLLM(), options=AnswerOptions(instructions="x"), text_qa_template=PIRATE
         )
+
+
+def test_a_store_is_not_pickled_without_its_index(store):
+    with pytest.raises(TypeError, match="open it again"):
+        pickle.dumps(store)
+
+
+def test_an_empty_text_is_empty_as_in_llama_index(store):
+    store.add([TextNode(text=text, metadata={"key": text[:-1]}) for text in ("a", "bc")])
+    empty = MetadataFilters(filters=[MetadataFilter(key="key", value=None, operator="is_empty")])
+    assert [node.text for node in store.get_nodes(filters=empty)] == ["a"]

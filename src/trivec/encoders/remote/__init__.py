@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trivec.encoders.remote.encoder import NumberFormat, RemoteEncoder, RemoteOptions
+from trivec.encoders.remote.encoder import RemoteEncoder
+from trivec.encoders.remote.options import NumberFormat, RemoteOptions
 
 __all__ = [
     "NumberFormat",

@@ -3,121 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from trivec._models.tokenizing import encodable
-from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.paths import user_path
 from trivec._runtime.retrying import Backoff
 from trivec._runtime.secrets import Key, warn_of_plain_http
-from trivec._runtime.typed import check_fields, checked
+from trivec._runtime.typed import checked
 from trivec.encoders.arguments import check_arguments
-from trivec.encoders.postprocess import sparse_vectors
-from trivec.encoders.remote.answers import (
-    dense_vectors,
-    ordered_items,
-    token_rows,
-    token_weights,
-)
-from trivec.encoders.remote.calls import RemoteCalls, ServerFailedError, addresses
-from trivec.encoders.remote.isolating import Refused, isolated
+from trivec.encoders.remote.calls import RemoteCalls, addresses
+from trivec.encoders.remote.isolating import Refused
+from trivec.encoders.remote.options import DEFAULT_OPTIONS, RemoteOptions
+from trivec.encoders.remote.servers import HeadServers, Sent, batches
 from trivec.encoders.remote.tokens import LocalTokens, ServerTokens, Tokens
-from trivec.encoders.tokens import TokenizedText
-from trivec.errors import InputError, ModelError, TextsRefusedError
+from trivec.errors import InputError, TextsRefusedError
 from trivec.protocols import Secret
-from trivec.types import ALL_HEADS, EncoderInfo, Encoding, FloatArray, Head, SparseVector
+from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["NumberFormat", "RemoteEncoder", "RemoteOptions"]
+__all__ = ["RemoteEncoder"]
 
-NumberFormat: TypeAlias = Literal["base64", "float"]
-"""How a server is asked to write dense vectors."""
-
-T = TypeVar("T")
-R = TypeVar("R")
 EncoderT = TypeVar("EncoderT", bound="RemoteEncoder")
 
-XLM_ROBERTA_SPECIALS: Mapping[str, int] = {"cls": 0, "pad": 1, "eos": 2, "unk": 3}
 BYTES_PER_TOKEN = 3
 """Of UTF-8, where texts are sent and their tokens must be guessed: rather too many than too few."""
 
 PROBE = "a"
 """A text that every server takes which takes any."""
-
-TASKS: Mapping[Head, str] = {"sparse": "token_classify", "colbert": "token_embed"}
-"""vLLM's names for what its ``/pooling`` computes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteOptions:
-    """How a :class:`RemoteEncoder` talks to its servers.
-
-    Attributes:
-        query_max_length: tokens read of a query, where token ids are sent; of a passage it is
-            ``EncoderInfo.max_length``. Where texts are sent the server decides.
-        batch_size: the most texts of one request.
-        max_batch_tokens: the most tokens of one request; one longer text goes alone.
-        concurrency: requests that are under way at a time.
-        timeout: seconds for one whole try; a client that was given has its own.
-        deadline: seconds after which a request that still fails raises. Timeouts, broken
-            connections and the statuses 408, 429, 500, 502, 503 and 504 are tried again, after a
-            random wait or as long as ``Retry-After`` says.
-        longest_wait: bound of one wait in seconds.
-        number_format: how vectors travel: ``base64`` needs a fifth of the bytes. Either form is
-            understood, whichever the server sends.
-        special_tokens: ids by role (``cls``, ``pad``, ``eos``, ``unk``), which carry no sparse
-            weight; the default is XLM-RoBERTa's, and so BGE-M3's.
-
-    Raises:
-        InputError: a value is not allowed.
-    """
-
-    query_max_length: int = 512
-    batch_size: int = 32
-    max_batch_tokens: int = 8192
-    concurrency: int = 4
-    timeout: float = 60.0
-    deadline: float = 120.0
-    longest_wait: float = 10.0
-    number_format: NumberFormat = "base64"
-    special_tokens: Mapping[str, int] = field(default_factory=lambda: XLM_ROBERTA_SPECIALS)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        check_least("query_max_length", self.query_max_length, 3)
-        check_least("batch_size", self.batch_size, 1)
-        check_least("max_batch_tokens", self.max_batch_tokens, 1)
-        check_least("concurrency", self.concurrency, 1)
-        check_choice("number_format", self.number_format, NumberFormat)
-        for name in ("timeout", "deadline", "longest_wait"):
-            check_number(name, getattr(self, name), above=0)
-        if "pad" not in self.special_tokens:
-            raise InputError(f"special_tokens={dict(self.special_tokens)!r} lack 'pad'")
-
-
-DEFAULT_OPTIONS = RemoteOptions()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sent:
-    """A text as it is sent: itself, or its token ids."""
-
-    text: str
-    tokens: int
-    read: TokenizedText | None = None
-
-    @property
-    def input(self) -> str | list[int]:
-        return self.text if self.read is None else self.read.ids.tolist()
 
 
 class RemoteEncoder:
@@ -204,13 +122,21 @@ class RemoteEncoder:
         key = Key(api_key)
         timeout = options.timeout if self._is_mine else math.inf
         self._calls = RemoteCalls(self._client, key, backoff, timeout)
+        self._servers = HeadServers(
+            self._urls,
+            self._served_as,
+            info=self._info,
+            options=options,
+            calls=self._calls,
+            probe=lambda: self._sent([PROBE], "", self._info.max_length),
+        )
         for url in {versioned for versioned, _ in self._urls.values()}:
             warn_of_plain_http(url, key)
         self._tokens: Tokens | None = None
         if tokenizer is not None:
             self._tokens = LocalTokens(user_path("tokenizer", tokenizer), options.special_tokens)
         elif set(self._urls) != {"dense"}:
-            self._tokens = ServerTokens(self._ask_tokenizer, self._at_once)
+            self._tokens = ServerTokens(self._ask_tokenizer, self._servers.at_once)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not self._is_mine:
@@ -327,14 +253,14 @@ class RemoteEncoder:
         if not texts:
             return []
         sent = self._sent(texts, instruction, max_length)
-        batches = list(_batches(sent, self._options))
+        parts = list(batches(sent, self._options))
         wanted = [head for head in self._urls if head in heads]
-        asked = [(head, batch) for head in wanted for batch in batches]
+        asked = [(head, batch) for head in wanted for batch in parts]
         if len(texts) > 1:
-            answers = iter(self._answers(asked))
+            answers = iter(self._servers.answers(asked))
         else:
-            answers = iter([self._alone(*one, is_document=is_document) for one in asked])
-        found = {head: [each for _ in batches for each in next(answers)] for head in wanted}
+            answers = iter([self._servers.alone(*one, is_document=is_document) for one in asked])
+        found = {head: [each for _ in parts for each in next(answers)] for head in wanted}
         self._require_all(texts, found)
         return [
             Encoding(
@@ -345,79 +271,12 @@ class RemoteEncoder:
             for at, one in enumerate(sent)
         ]
 
-    def _sent(self, texts: Sequence[str], instruction: str, max_length: int) -> list[_Sent]:
+    def _sent(self, texts: Sequence[str], instruction: str, max_length: int) -> list[Sent]:
         if self._tokens is None:
             whole = [instruction + encodable(text) for text in texts]
-            return [_Sent(text, len(text.encode()) // BYTES_PER_TOKEN + 2) for text in whole]
+            return [Sent(text, len(text.encode()) // BYTES_PER_TOKEN + 2) for text in whole]
         read = self._tokens.read(texts, instruction=instruction, max_length=max_length)
-        return [_Sent(text, len(one.ids), one) for text, one in zip(texts, read, strict=True)]
-
-    def _alone(self, head: Head, batch: Sequence[_Sent], *, is_document: bool) -> Sequence[Any]:
-        """Return the answer for a single text, or that it is refused where another is not."""
-        if not is_document:
-            return self._ask(head, batch)
-        answer = self._isolated(head, batch)
-        if not isinstance(answer[0], Refused) or self._takes(head, PROBE):
-            return answer
-        if isinstance(answer[0].error, ServerFailedError):
-            return self._ask(head, batch)  # until the deadline that may pass
-        raise answer[0].error
-
-    def _takes(self, head: Head, text: str) -> bool:
-        try:
-            self._ask(head, self._sent([text], "", self._info.max_length), divisible=True)
-        except ModelError:
-            return False
-        return True
-
-    def _answers(self, asked: Sequence[tuple[Head, Sequence[_Sent]]]) -> list[Sequence[Any]]:
-        """Return the answers for each batch, with ``Refused`` for some texts perhaps."""
-        answers = self._at_once(lambda one: self._isolated(*one), asked)
-        refused = [each for answer in answers for each in answer if isinstance(each, Refused)]
-        if len(refused) < sum(map(len, answers)):
-            return [
-                self._tried_again(*one, answer) for one, answer in zip(asked, answers, strict=True)
-            ]
-        if not all(isinstance(each.error, ServerFailedError) for each in refused):
-            raise refused[0].error
-        self._ask(*asked[0])  # it takes no text: until the deadline that may pass
-        return self._at_once(lambda one: self._ask(*one), asked)
-
-    def _tried_again(
-        self, head: Head, batch: Sequence[_Sent], answer: Sequence[Any]
-    ) -> Sequence[Any]:
-        """Return an answer in which no text is refused for a failure that has passed."""
-        return [
-            self._isolated(head, [one])[0]
-            if isinstance(vectors, Refused) and isinstance(vectors.error, ServerFailedError)
-            else vectors
-            for one, vectors in zip(batch, answer, strict=True)
-        ]
-
-    def _isolated(self, head: Head, batch: Sequence[_Sent]) -> Sequence[Any]:
-        try:
-            return isolated(lambda part: self._ask(head, part, divisible=True), batch)
-        except ServerFailedError:
-            pass
-        return self._ask(head, batch)  # it takes no text: until the deadline that may pass
-
-    def _ask(self, head: Head, batch: Sequence[_Sent], *, divisible: bool = False) -> Sequence[Any]:
-        """Return what a head's server gives for a batch."""
-        body = {
-            "model": self._served_as,
-            "input": [one.input for one in batch],
-            "encoding_format": self._options.number_format,
-        }
-        versioned, root = self._urls[head]
-        url = f"{versioned}/embeddings"
-        if head in TASKS:
-            body["task"] = TASKS[head]
-            url = f"{root}/pooling"
-        texts = [one.text for one in batch]
-        answer = self._calls.post(url, body, texts, divisible=divisible)
-        key = "data" if head in TASKS else "embedding"
-        items = ordered_items(answer, key, len(batch))
-        return self._vectors(head, items, [one.read for one in batch])
+        return [Sent(text, len(one.ids), one) for text, one in zip(texts, read, strict=True)]
 
     def _require_all(self, texts: Sequence[str], found: Mapping[Head, Sequence[Any]]) -> None:
         """Raise where a server did not take a text."""
@@ -430,59 +289,9 @@ class RemoteEncoder:
         if reasons:
             raise TextsRefusedError(reasons)
 
-    def _vectors(
-        self, head: Head, items: Sequence[Any], read: Sequence[TokenizedText | None]
-    ) -> Sequence[Any]:
-        info = self._info
-        if head == "dense":
-            return dense_vectors(items, info.dense_dim, normalize=info.normalized)
-        pairs = [(item, one) for item, one in zip(items, read, strict=True) if one is not None]
-        if head == "sparse":
-            return self._sparse(pairs)
-        width = info.colbert_dim or 0
-        return [
-            token_rows(item, len(one.ids), width, normalize=info.normalized)[one.start - 1 :]
-            for item, one in pairs
-        ]
-
-    def _sparse(self, pairs: Sequence[tuple[Any, TokenizedText]]) -> list[SparseVector]:
-        weights = [token_weights(item, len(one.ids))[one.start :] for item, one in pairs]
-        tokens = [one.ids[one.start :] for _, one in pairs]
-        counts = np.array([len(each) for each in tokens])
-        unused = np.array(sorted(self._options.special_tokens.values()), dtype=np.int64)
-        flat: FloatArray = np.concatenate(weights)
-        return sparse_vectors(np.concatenate(tokens), flat, counts, unused)
-
     def _ask_tokenizer(self, path: str, body: Mapping[str, Any], texts: Sequence[str]) -> Any:
         _, root = self._urls.get("sparse") or self._urls["colbert"]
         return self._calls.post(f"{root}/{path}", {"model": self._served_as, **body}, texts)
-
-    def _at_once(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """Call a function for each item, several at a time; the first error is raised."""
-        workers = min(self._options.concurrency, len(items))
-        if workers < 2:
-            return [function(item) for item in items]
-        with ThreadPoolExecutor(workers, thread_name_prefix="trivec-remote") as pool:
-            futures = [pool.submit(function, item) for item in items]
-            try:
-                return [future.result() for future in futures]
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _batches(sent: Sequence[_Sent], options: RemoteOptions) -> Iterator[list[_Sent]]:
-    """Yield the texts in order, cut by count and by tokens."""
-    batch: list[_Sent] = []
-    tokens = 0
-    for one in sent:
-        is_full = len(batch) == options.batch_size
-        if batch and (is_full or tokens + one.tokens > options.max_batch_tokens):
-            yield batch
-            batch, tokens = [], 0
-        batch.append(one)
-        tokens += one.tokens
-    if batch:
-        yield batch
 
 
 def _rebuilt(

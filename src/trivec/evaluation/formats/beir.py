@@ -71,7 +71,7 @@ def json_lines(path: Path, needed: str) -> Iterator[Mapping[str, Any]]:
                 except (ValueError, RecursionError) as err:
                     raise InputError(f"{path}, line {number}, is not JSON: {err}") from err
                 if not isinstance(record, dict) or needed not in record:
-                    raise InputError(f"{path}, line {number}, is no object with {needed!r}")
+                    raise InputError(f"{path}, line {number}, is not an object with {needed!r}")
                 yield record
     except FileNotFoundError as err:
         raise InputError(f"{path} does not exist; BEIR's form has it") from err

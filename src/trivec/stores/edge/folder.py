@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trivec.errors import CollectionError, CollectionExistsError
 from trivec.schema import Schema
+from trivec.stores.edge.failures import remedy
 
 __all__ = ["IndexFolder"]
 
@@ -61,7 +62,8 @@ class IndexFolder:
             raise self._not_an_index() from err
         except (OSError, ValueError, AttributeError, RecursionError) as err:
             raise CollectionError(
-                f"{self.description} cannot be read ({err}); restore it, or index into a new folder"
+                f"{self.description} cannot be read ({err}); {remedy(self.path)}, which has a copy "
+                "of it, or index into a new folder"
             ) from err
 
     def write_schema(self, schema: Schema) -> None:

@@ -12,6 +12,7 @@ sizes of those that never shrink, can be compared.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -32,6 +33,9 @@ NAME = "manifest.json"
 VERSION = 1
 _ZEROS = bytes(BLOCK)
 _THREADS = 4
+_REFUSED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM)
+"""Numbers of errors that say nothing of a file, only of who may open it."""
+
 _SMALL = 4 << 20
 """Bytes; larger files are not read again where nothing was written and their time is the same."""
 
@@ -239,7 +243,7 @@ def _digest_or_fault(path: Path) -> str:
     try:
         return _digest(path)
     except OSError as err:
-        return str(err)
+        return _absent(err)
 
 
 def _digest(path: Path) -> str:
@@ -265,6 +269,8 @@ def _read(file: Any, count: int) -> bytes:
 
 
 def _absent(err: OSError) -> str:
+    if err.errno in _REFUSED:
+        raise err
     return "is missing" if isinstance(err, FileNotFoundError) else f"cannot be read: {err.strerror}"
 
 

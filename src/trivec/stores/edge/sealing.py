@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 from dataclasses import replace
 
 from trivec.errors import StoreError
 from trivec.stores.edge import manifest
-from trivec.stores.edge.failures import remedy
+from trivec.stores.edge.failures import raise_refused, remedy
 from trivec.stores.edge.folder import IndexFolder
 from trivec.stores.edge.holder import held_elsewhere
 
@@ -18,7 +17,6 @@ __all__ = ["seal", "unseal"]
 logger = logging.getLogger(__name__)
 
 _LISTED = 5
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def unseal(folder: IndexFolder) -> manifest.Manifest | None:
@@ -38,7 +36,10 @@ def unseal(folder: IndexFolder) -> manifest.Manifest | None:
         try:
             noted = manifest.read_manifest(folder.path)
             wrong = {} if noted is None else manifest.faults(folder.path, noted)
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as err:
+        except OSError as err:
+            raise_refused(folder.path, err)
+            wrong = {manifest.NAME: f"is damaged ({err})"}
+        except (ValueError, TypeError, KeyError, RecursionError) as err:
             wrong = {manifest.NAME: f"is damaged ({err})"}
     if wrong:
         listed = "; ".join(f"{name} {what}" for name, what in list(wrong.items())[:_LISTED])
@@ -51,11 +52,9 @@ def unseal(folder: IndexFolder) -> manifest.Manifest | None:
         return None
     try:
         replace(noted, is_open=True).write(folder.path)  # opening alone changes files
-    except OSError as err:  # a folder to read only is opened all the same
-        if err.errno in _FULL:
-            raise StoreError(
-                f"the index in {folder.path} cannot be opened: {err.strerror}; free some space"
-            ) from err
+    except OSError as err:
+        raise_refused(folder.path, err)
+        raise StoreError(f"the manifest of {folder.path} cannot be written: {err}") from err
     return noted
 
 

@@ -201,8 +201,8 @@ class EdgeStore:
         """
         import qdrant_edge as edge
 
-        requests = [codec.edge_request(query) for query in queries]
         with self._engine() as shard:
+            requests = [codec.edge_request(query) for query in queries]
             found = shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
         return [[codec.stored_point(point) for point in points] for points in found]
 
@@ -228,14 +228,14 @@ class EdgeStore:
         import qdrant_edge as edge
 
         require_page(limit - 1)
-        request = edge.ScrollRequest(
-            offset=offset,
-            limit=limit,
-            filter=codec.edge_filter(filter),
-            with_payload=True,
-            with_vector=list(with_vectors),
-        )
-        with self._engine() as shard:
+        with self._engine() as shard:  # which names what the engine refuses
+            request = edge.ScrollRequest(
+                offset=offset,
+                limit=limit,
+                filter=codec.edge_filter(filter),
+                with_payload=True,
+                with_vector=list(with_vectors),
+            )
             records, following = shard.scroll(request)
         page = [codec.stored_point(record) for record in records]
         return page, None if following is None else point_id_of(following)
@@ -267,12 +267,11 @@ class EdgeStore:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
-        if ids is not None:
-            operation = edge.UpdateOperation.delete_points(list(ids))
-        elif (within := codec.edge_filter(filter)) is not None:
-            operation = edge.UpdateOperation.delete_points_by_filter(within)
         with self._engine(0) as shard:
-            shard.update(operation)
+            if ids is not None:
+                shard.update(edge.UpdateOperation.delete_points(list(ids)))
+            elif (within := codec.edge_filter(filter)) is not None:
+                shard.update(edge.UpdateOperation.delete_points_by_filter(within))
 
     @checked
     def count(self, filter: Filter | None = None) -> int:

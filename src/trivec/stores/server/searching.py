@@ -31,10 +31,11 @@ def search(
         terms.tell_shallower()
     hits: list[list[StoredPoint]] = [[] for _ in queries]
     asked = [(at, query) for at, query in enumerate(allowed) if query.limit]  # it refuses 0
-    weighted = [at for at, query in asked if _is_weighted(query)]
     here: list[int] = []
-    if weighted and (yield from terms.lacks("weights")) is not None:
-        here = weighted
+    for at, query in asked:
+        needed = _needed(query)
+        if needed and (yield from terms.lacks(needed)) is not None:
+            here.append(at)
     exact = terms.limits.exact and not local
     most = min(_MAX_SEARCHES, terms.limits.searches or _MAX_SEARCHES)
     direct = [
@@ -52,8 +53,11 @@ def search(
     return hits
 
 
-def _is_weighted(query: StoreQuery) -> bool:
-    return isinstance(query.fusion, Rrf) and len(set(query.fusion.weights) | {1.0}) > 1
+def _needed(query: StoreQuery) -> str | None:
+    """Return what a server must know to fuse the lists of a search as it is asked to."""
+    if not isinstance(query.fusion, Rrf):
+        return None
+    return "rrf" if set(query.fusion.weights) <= {1.0} else "weights"
 
 
 def _fused_here(

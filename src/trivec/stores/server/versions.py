@@ -44,6 +44,11 @@ FEATURES: Mapping[str, Feature] = {
     ),
     "text_any": Feature("the condition match.text_any", (1, 16), _REFUSES),
     "update_filter": Feature("a filter of an update of vectors", (1, 16), "refuses the update"),
+    "rrf": Feature(
+        "a constant of reciprocal rank fusion",
+        (1, 16),
+        "fuses the lists itself, in two requests",
+    ),
     "weights": Feature(
         "weights of reciprocal rank fusion", (1, 17), "fuses the lists itself, in two requests"
     ),

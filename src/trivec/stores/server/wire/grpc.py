@@ -194,5 +194,5 @@ def _stored(record: messages.ScoredPoint, names: Sequence[str]) -> StoredPoint:
 
     if names:
         return requests.stored_point(GrpcToRest.convert_scored_point(record), names)
-    identity = record.id.uuid if record.id.HasField("uuid") else record.id.num
-    return StoredPoint(identity, GrpcToRest.convert_payload(record.payload), {}, record.score)
+    payload = GrpcToRest.convert_payload(record.payload) if len(record.payload) else {}
+    return StoredPoint(record.id.uuid or record.id.num, payload, {}, record.score)

@@ -1,0 +1,175 @@
+"""Whatever is given for an argument, the outcome is a result or an error of trivec's.
+
+Every public function is called with right arguments of which one or two are spoiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from tests.property.calls import CORE, EDGE, FILES, QUESTIONS_AND_ANSWERS, Call, close_edge
+from tests.property.values import ANYTHING, Fresh, deep, made, near
+from tests.public_surface import MODULES, Surface
+
+from trivec import Chunk, InputError, TrivecError
+
+CALLS = [*CORE, *QUESTIONS_AND_ANSWERS, *FILES]
+SURFACE = Surface.of_this_checkout()
+EXAMPLES = settings.default.max_examples
+QUICK = 100
+"""Examples of a test in ``make test``."""
+ODD = Chunk(3, id=[], source={}, position="x", metadata=None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Paths that are drawn lead into folders of this test's."""
+    here = tmp_path_factory.mktemp("property") / "a" / "b" / "c"
+    (here / "files").mkdir(parents=True)
+    (here / "files" / "a.md").write_text("# Fruit\n\nThe apple is green.\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        yield
+        close_edge()
+
+
+def spoiled(call: Call) -> SearchStrategy[Mapping[str, object]]:
+    """Return strategies of arguments, one or two of which are replaced."""
+    names = st.lists(st.sampled_from(sorted(call.right)), min_size=1, max_size=2, unique=True)
+    return names.flatmap(
+        lambda chosen: st.fixed_dictionaries(
+            {name: near(call.right[name]) | ANYTHING for name in chosen}
+        )
+    )
+
+
+def tried(call: Call, wrong: Mapping[str, object]) -> None:
+    """Call it; an error of another kind than trivec's is the test's failure."""
+    arguments = {name: made(value) for name, value in {**call.right, **wrong}.items()}
+    with suppress(TrivecError):
+        call(arguments)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.path)
+def test_right_arguments_are_taken(call):
+    """There may be no such folder; the arguments themselves are not refused."""
+    try:
+        call({name: made(value) for name, value in call.right.items()})
+    except InputError:
+        raise
+    except TrivecError as err:
+        if "nowhere" not in str(err):
+            raise
+
+
+@pytest.mark.parametrize("call", [*CALLS, *EDGE], ids=lambda call: call.path)
+def test_any_argument_gives_a_result_or_an_error_of_trivec(call):
+    examples = EXAMPLES // (10 if call in EDGE else 5)
+
+    @settings(
+        max_examples=examples,
+        suppress_health_check=list(HealthCheck),
+        derandomize=EXAMPLES == QUICK,  # make properties draws new ones every time
+    )
+    @given(spoiled(call))
+    def check(wrong):
+        tried(call, wrong)
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("trivec.HybridIndex.search", {"k": 2**64}),
+        ("trivec.HybridIndex.search", {"filter": {"n": {"gte": float("nan")}}}),
+        ("trivec.HybridIndex.search", {"arms": {"dense": float("nan")}}),
+        ("trivec.HybridIndex.search", {"thresholds": {"dense": None}}),
+        ("trivec.HybridIndex.search", {"query": ["a", None]}),
+        ("trivec.HybridIndex.search", {"query": Fresh(lambda: deep(2000))}),
+        ("trivec.HybridIndex.get", {"ids": [["1"]]}),
+        ("trivec.HybridIndex.delete", {"source": b"a.md"}),
+        ("trivec.HybridIndex.add", {"progress": 5}),
+        ("trivec.HybridIndex.add", {"chunks": [ODD]}),
+        ("trivec.HybridIndex.search_by_vector", {"vector": [1e300] * 8}),
+        ("trivec.HybridIndex.search_by_vector", {"vector": np.array(["a"] * 8)}),
+        ("trivec.testing.MemoryStore.update_vectors", {"where": [None]}),
+        ("trivec.stores.EdgeStore.scroll", {"offset": ""}),
+        ("trivec.stores.EdgeStore.delete", {"ids": ["x"]}),
+        ("trivec.text.split", {"tokenizer": "\ud800"}),
+        ("trivec.fusion.maximal_marginal_relevance", {"query": np.ones(3)}),
+        ("trivec.arms.arms_among", {"names": [["dense"]]}),
+        ("trivec.answers.calibrate", {"questions": [1]}),
+        ("trivec.ingest.find_files", {"paths": [["files"]]}),
+        ("trivec.rerankers.rank", {"retrieved": [float("nan"), "x"]}),
+    ],
+)
+def test_what_failed_once(path, wrong):
+    for call in [*CALLS, *EDGE]:
+        if call.path == path:
+            tried(call, wrong)
+
+
+ELSEWHERE = {
+    "Turn": "made by Answerer.begin, read by the answers' own tests",
+    "TokenStates": "a protocol",
+    "Codec": "a protocol",
+    "Rewriter": "a protocol",
+    "HybridIndex": "made by its open()",
+    "QuestionIndex": "made by its open()",
+    "Dataset": "made by read_dataset: test_evaluation_dataset.py",
+    "figures": "of a dataset's questions: test_evaluation_metrics.py",
+    "compared": "arrays of figures: test_evaluation_statistics.py",
+    "compare_all": "the same",
+    "estimated": "the same",
+    "OpenAIChat": "asks a server: test_chat.py",
+    "RemoteEncoder": "asks a server: test_remote_encoder.py",
+    "AsyncServerStore": "the contract suites",
+    "MiniEncoder": "loads a model",
+    "MiniReranker": "loads a model",
+    "FlagReranker": "loads a model",
+    "OnnxReranker": "loads a model",
+    "export_encoder": "loads a model",
+    "export_reranker": "loads a model",
+    "build_tiny_m3": "writes a model",
+    "build_tiny_reranker": "writes a model",
+}
+"""What this suite does not call, and why."""
+NOT_FOR_USERS = ("trivec", "trivec.adapters", "trivec.errors", "trivec.protocols")
+"""The root lists what other modules have; the others hold no functions for users."""
+
+
+def test_every_public_function_of_the_core_is_called():
+    called = {call.path for call in [*CALLS, *EDGE]}
+    names = [
+        name
+        for module in MODULES
+        if module not in NOT_FOR_USERS
+        for name in functions(SURFACE, module)
+        if name.partition(".")[0] not in ELSEWHERE and name not in ELSEWHERE
+    ]
+    assert len(names) > 150
+    missing = [name for name in names if not any(path.endswith(f".{name}") for path in called)]
+    assert missing == []
+
+
+def functions(surface: Surface, module: str) -> Iterator[str]:
+    """Yield the public functions, classes and methods of a module that take an argument."""
+    for name in surface.names(module):
+        part = surface.find(f"{module}.{name}")
+        if part.is_function and len(part.parameters):
+            yield name
+        for member_name, member in part.members.items() if part.is_class else ():
+            if member.is_alias or not member.is_function or "property" in member.labels:
+                continue
+            is_built = member_name == "__init__" and "dataclass" not in part.labels
+            if member_name.startswith("_") and not is_built:
+                continue
+            if len(member.parameters) > ("staticmethod" not in member.labels):
+                yield name if is_built else f"{name}.{member_name}"
