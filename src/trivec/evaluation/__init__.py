@@ -43,6 +43,7 @@ from trivec.evaluation.statistics import (
     units_of,
 )
 from trivec.evaluation.systems import Rewriting, System, default_systems
+from trivec.evaluation.tuning import Trial, Tuning, split_by_document, tune
 
 __all__ = [
     "MAIN_MEASURE",
@@ -73,6 +74,8 @@ __all__ = [
     "System",
     "SystemResult",
     "TokenMatch",
+    "Trial",
+    "Tuning",
     "Verdict",
     "Word",
     "as_html",
@@ -95,6 +98,8 @@ __all__ = [
     "save_settings",
     "separation",
     "slices",
+    "split_by_document",
+    "tune",
     "units_of",
     "verdict",
 ]
