@@ -13,7 +13,7 @@ from trivec.evaluation.analysis import (
     slices,
 )
 from trivec.evaluation.building import indexed
-from trivec.evaluation.comparing import Cost, Verdict, Word, verdict
+from trivec.evaluation.comparing import ComparisonVerdict, Cost, Word, verdict
 from trivec.evaluation.costs import Costs
 from trivec.evaluation.dataset import Dataset, DatasetFault, FaultKind, Question
 from trivec.evaluation.explaining import (
@@ -50,6 +50,7 @@ __all__ = [
     "MEASURES",
     "ArmAccount",
     "Comparison",
+    "ComparisonVerdict",
     "Cost",
     "Costs",
     "Dataset",
@@ -76,7 +77,6 @@ __all__ = [
     "TokenMatch",
     "Trial",
     "Tuning",
-    "Verdict",
     "Word",
     "as_html",
     "as_json",

@@ -8,7 +8,7 @@ from random import Random
 
 from trivec.arms import COLBERT
 from trivec.errors import InputError
-from trivec.evaluation.comparing import Verdict, verdict
+from trivec.evaluation.comparing import ComparisonVerdict, verdict
 from trivec.evaluation.dataset import Dataset
 from trivec.evaluation.metrics import MAIN_MEASURE
 from trivec.evaluation.running import EvaluationOptions, evaluate
@@ -56,7 +56,7 @@ class Tuning:
     """
 
     system: System
-    verdict: Verdict | None
+    verdict: ComparisonVerdict | None
     trials: tuple[Trial, ...]
     chosen_by: int
     held_out: int
