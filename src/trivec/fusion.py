@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_
 
 import numpy as np
 
-from trivec._runtime.checks import shown
+from trivec._runtime.checks import check_number, shown
 from trivec._runtime.typed import checked, unchecked
 from trivec.errors import InputError
 
@@ -324,8 +324,10 @@ def maximal_marginal_relevance(
         Row numbers of the chosen candidates, in the order of choice.
 
     Raises:
-        InputError: the arrays hold no numbers, or are not of these shapes.
+        InputError: the arrays hold no numbers, or are not of these shapes, or ``lambda_mult`` is not
+            from 0 to 1.
     """
+    check_number("lambda_mult", lambda_mult, least=0, most=1)
     query, candidates = _numbers("query", query, 1), _numbers("candidates", candidates, 2)
     if len(candidates) and query.shape != candidates.shape[1:]:
         raise InputError(f"query has shape {query.shape}, the candidates {candidates.shape}")
