@@ -265,6 +265,10 @@ def shares_of_best(
     Returns:
         The list in its order. Where the best is no better than the floor, all count 1.
     """
+    return _shares(ranking, floor)
+
+
+def _shares(ranking: Sequence[tuple[Id, float]], floor: float | None) -> list[tuple[Id, float]]:
     if not ranking:
         return []
     scores = [score for _, score in ranking]
@@ -294,12 +298,20 @@ def share_fusion(
     Raises:
         InputError: there are not as many weights or floors as rankings.
     """
+    return _fused_shares(rankings, weights, floors)
+
+
+def _fused_shares(  # for lists of our own, whose thousand elements need no look
+    rankings: Sequence[Sequence[tuple[Id, float]]],
+    weights: Sequence[float] | None,
+    floors: Sequence[float | None] | None,
+) -> list[tuple[Id, float]]:
     given = _weights(weights, len(rankings))
     least = [None] * len(rankings) if floors is None else floors
     if len(least) != len(rankings):
         raise InputError(f"{len(least)} floors for {len(rankings)} rankings; give one for each")
     total = sum(given) or 1.0
-    scaled = [shares_of_best(each, floor) for each, floor in zip(rankings, least, strict=True)]
+    scaled = [_shares(each, floor) for each, floor in zip(rankings, least, strict=True)]
     return _weighted_sum(scaled, [weight / total for weight in given])
 
 

@@ -13,7 +13,7 @@ from typing import TypeAlias, cast
 
 from trivec.arms import arm_named
 from trivec.coverage import PASSAGES, coverage, unseen_idf
-from trivec.fusion import share_fusion, shares_of_best
+from trivec.fusion import _fused_shares, _shares
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoint
 
@@ -113,7 +113,7 @@ class WeighedList:
 
     def parts(self, ids: Sequence[PointId]) -> dict[PointId, ScorePart]:
         """Return what the list added to the score of each of some points."""
-        share = dict(shares_of_best(self.ranking, self.floor))
+        share = dict(_shares(self.ranking, self.floor))
         arm, text, weight = self.source.arm, self.source.text, self.weight
         return {
             key: ScorePart(arm, text, weight, weight * share.get(key, 0.0), self.covered)
@@ -199,7 +199,7 @@ class AdaptiveSearch:
 
 def fused(lists: Sequence[WeighedList]) -> Ranking:
     """Fuse weighed lists; best first."""
-    return share_fusion(
+    return _fused_shares(
         [each.ranking for each in lists],
         [each.weight for each in lists],
         [each.floor for each in lists],
