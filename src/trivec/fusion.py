@@ -324,8 +324,8 @@ def maximal_marginal_relevance(
         Row numbers of the chosen candidates, in the order of choice.
 
     Raises:
-        InputError: the arrays hold no numbers, or are not of these shapes, or ``lambda_mult`` is not
-            from 0 to 1.
+        InputError: the arrays hold no numbers or are not of these shapes, or ``lambda_mult`` is
+            not from 0 to 1.
     """
     check_number("lambda_mult", lambda_mult, least=0, most=1)
     query, candidates = _numbers("query", query, 1), _numbers("candidates", candidates, 2)

@@ -223,5 +223,5 @@ def lived(life: type[Life], examples: int, steps: int) -> type:
     return test
 
 
-TestInMemory = lived(Life, EXAMPLES // 10, 15)
+TestInMemory = lived(Life, max(5, EXAMPLES // 20), 10)
 TestInAFolder = lived(LifeInAFolder, max(5, EXAMPLES // 20), 10)
