@@ -98,8 +98,6 @@ def rarity_steps(
     vectors = [
         cast("SparseVector", point.vectors[name]) for point in points if name in point.vectors
     ]
-        cast("SparseVector", point.vectors[name]) for point in points if name in point.vectors
-    ]
     holding = Counter(index for vector in vectors for index in vector.indices.tolist())
     rarity = Rarity(len(vectors), holding)
     known.keep(tenant, rarity)
