@@ -22,7 +22,7 @@ SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py
   llama_index/test_interop.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-damage test-server test-llm properties trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -50,6 +50,13 @@ demo: $(RUNNABLE) ## index the sample and ask it questions in two languages
 # a worker for each core; half of a run waits for the disk. One thread each: the models are tiny.
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+# the registry alone is asked; constraints.txt pins what tests run with, and so hides what users get
+fresh: $(INSTALLED) ## install each extra as users do, newest and lowest versions, and run the README there
+	$(BIN)/python -m scripts.fresh
+
+fresh-light: $(INSTALLED) ## the same without PyTorch, in one environment of each kind
+	$(BIN)/python -m scripts.fresh --light
 
 test-damage: $(INSTALLED) ## every kind of damage to every file of an index; prints the table of docs/durability.md
 	TRIVEC_DAMAGE=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/integration/test_damage.py

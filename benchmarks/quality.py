@@ -10,7 +10,6 @@ engine, as a user's search does.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from rich.table import Table
 
 from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions, load_encoder
 from trivec.encoders import MemoEncoder
+from trivec.evaluation import Question, figures, read_dataset
 from trivec.protocols import Encoder
 from trivec.types import ALL_HEADS
 
@@ -89,23 +89,14 @@ def read_corpora(folder: Path) -> list[Corpus]:
 
 def read_squad(path: Path) -> Corpus:
     """Read a SQuAD-shaped file; paragraphs with the same text are one."""
-    chunks: list[Chunk] = []
-    questions: dict[str, str] = {}
-    answers: dict[str, str] = {}
-    known: dict[str, str] = {}
-    for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
-        for paragraph in article["paragraphs"]:
-            text = paragraph["context"]
-            if text not in known:
-                known[text] = f"p{len(known)}"
-                chunks.append(Chunk(text, id=known[text]))
-            for asked in paragraph["qas"]:
-                if not asked["question"].strip():  # CMRC has one without words
-                    continue
-                number = f"q{len(questions)}"
-                questions[number] = asked["question"]
-                answers[number] = known[text]
-    return Corpus(path.stem, tuple(chunks), questions, answers)
+    dataset = read_dataset(path)
+    asked = {f"q{number}": question for number, question in enumerate(dataset.questions)}
+    return Corpus(
+        dataset.name,
+        dataset.passages,
+        {name: question.text for name, question in asked.items()},
+        {name: next(iter(question.relevant)) for name, question in asked.items()},
+    )
 
 
 def evaluate(
@@ -127,24 +118,19 @@ def evaluate(
             start = perf_counter()
             results = index.search_batch(texts, k=10, options=options)
             milliseconds = 1000 * (perf_counter() - start) / len(texts)
-            found = {
-                question: {hit.id: float(-rank) for rank, hit in enumerate(hits)}
+            ranked = {
+                question: [hit.id for hit in hits]
                 for question, hits in zip(corpus.questions, results, strict=True)
             }
-            ndcg, recall = _score(corpus.answers, found)
+            ndcg, recall = _score(corpus.answers, ranked)
             measurements.append(Measurement(corpus.name, variant, ndcg, recall, milliseconds))
     return measurements
 
 
-def _score(
-    answers: Mapping[str, str], found: Mapping[str, Mapping[str, float]]
-) -> tuple[float, float]:
-    import ir_measures
-
-    relevant = {question: {answer: 1} for question, answer in answers.items()}
-    ndcg, recall = ir_measures.nDCG @ 10, ir_measures.R @ 1
-    scores = ir_measures.calc_aggregate([ndcg, recall], relevant, found)
-    return scores[ndcg], scores[recall]
+def _score(answers: Mapping[str, str], ranked: Mapping[str, Sequence[str]]) -> tuple[float, float]:
+    questions = [Question(name, "", {answer: 1}) for name, answer in answers.items()]
+    scores = figures(questions, ranked, ["nDCG@10", "R@1"])
+    return float(scores["nDCG@10"].mean()), float(scores["R@1"].mean())
 
 
 def run(data: Path = SHIPPED, model: str = "mini") -> list[Measurement]:

@@ -133,7 +133,7 @@ def run(name: str, path: Path, tests: Sequence[str], sample: int | None) -> Iter
     command = [str(MUTMUT), "run", "--max-children", "1", *wanted]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(integrations())}
     with (folder / "log.txt").open("w") as log:
-        subprocess.run(  # noqa: S603  # mutmut, with names of its own
+        subprocess.run(  # mutmut, with names of its own
             command, cwd=folder, env=environment, stdout=log, stderr=log, check=False
         )
     record = folder / "mutants" / f"{path}.meta"
@@ -193,7 +193,7 @@ def sampled(path: Path, count: int) -> list[str]:
 
 def changed(folder: Path, mutant: str) -> str:
     """Return the lines that a mutant changes."""
-    shown = subprocess.run(  # noqa: S603  # the same
+    shown = subprocess.run(  # the same
         [str(MUTMUT), "show", mutant], cwd=folder, capture_output=True, text=True, check=True
     )
     lines = [

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PASSAGES", "UNSEEN_IDF", "coverage", "unseen_idf"]
 
-PASSAGES = 5
+PASSAGES = 3
 """How many of an arm's best passages are looked at."""
 
 UNSEEN_IDF = 8.0
@@ -83,12 +83,10 @@ def unseen_idf(passages: int | None) -> float:
 
 def _weights_in(passage: SparseVector, indices: NDArray[np.uint32]) -> NDArray[np.float64]:
     """Return what a passage gives each of some terms, 0 where it lacks one."""
-    weights = np.zeros(len(indices))
-    _, places, theirs = np.intersect1d(
-        indices, passage.indices, assume_unique=True, return_indices=True
-    )
-    weights[places] = passage.values[theirs]
-    return weights
+    if not len(passage):
+        return np.zeros(len(indices))
+    places = np.minimum(np.searchsorted(passage.indices, indices), len(passage) - 1)
+    return np.where(passage.indices[places] == indices, passage.values[places], 0.0)
 
 
 def _inverse_frequencies(

@@ -11,7 +11,7 @@ from tests.reading import Reading
 
 from trivec import HybridIndex
 from trivec.errors import ModelError
-from trivec.evaluation import System, save_settings
+from trivec.evaluation import System, load_settings, save_settings
 
 PASSAGES = {
     "lemon": "Lemons are sour and yellow.",
@@ -185,3 +185,20 @@ class TestExplain:
 
     def test_what_is_not_explained(self, run):
         assert run("explain", "kb", "what is sour?", "--questions").code == 2
+
+
+def test_tune_writes_what_search_takes(run):
+    rows = [f"what is number {at}?,This is number {at}.,book {at}" for at in range(60)]
+    Path("many.csv").write_text("\n".join(["question,passage,document", *rows]), "utf-8")
+    outcome = run("tune", "many.csv", "--model", "mini")
+    assert outcome.code == 0, outcome.err
+    assert re.match(r"(WIN|no gain): ", outcome.out)
+    assert load_settings("settings.json")
+    save_settings(System.from_text("bm25"), "chosen.json")
+    Path("notes").mkdir()
+    Path("notes/a.txt").write_text("Lemons are sour.", "utf-8")
+    run("sync", "kb", "notes", "--model", "mini")
+    found = run("search", "kb", "sour", "--settings", "chosen.json", "--explain", "--json")
+    assert list(json.loads(found.out)["hits"][0]["arms"]) == ["bm25"]
+    both = run("search", "kb", "sour", "--settings", "chosen.json", "--arms", "dense")
+    assert (both.code, "stands for --arms" in both.err) == (2, True)

@@ -46,6 +46,9 @@ def notes(tmp_path, monkeypatch) -> Path:
     folder.joinpath("food.jsonl").write_text("\n".join(map(json.dumps, food)), "utf-8")
     folder.joinpath("prices.csv").write_text("sku,name,price\n1,calcium,7\n", "utf-8")
     asked = ["question,passage", "what is sour?,Lemons are sour.", "什么很甜？,蜂蜜很甜。"]
+    many = ["question,passage,document"]
+    many += [f"what is number {at}?,This is number {at}.,book {at}" for at in range(60)]
+    tmp_path.joinpath("many.csv").write_text("\n".join(many), "utf-8")
     tmp_path.joinpath("asked.csv").write_text("\n".join(asked), "utf-8")
     monkeypatch.chdir(tmp_path)
     return folder
@@ -244,7 +247,7 @@ class TestVariables:
         assert outcome.code == 0, outcome.err
         assert not (tmp_path / "~").exists()
         assert {path.name for path in tmp_path.iterdir()} <= {
-            *("asked.csv", "kb", "notes", "other")
+            *("asked.csv", "many.csv", "kb", "notes", "other")
         }
 
     def test_what_is_given_wins(self, run, tmp_path):

@@ -424,8 +424,14 @@ CORE: list[Call] = [
             "tokenizer": None,
         },
     ),
-    public("trivec.load_encoder", {"model": "nowhere", "device": "cpu", "precision": None}),
-    public("trivec.load_reranker", {"model": "nowhere", "device": "cpu"}),
+    public(
+        "trivec.load_encoder",
+        {"model": "nowhere", "device": "cpu", "precision": None, "backend": "flag", "hub": None},
+    ),
+    public(
+        "trivec.load_reranker",
+        {"model": "nowhere", "device": "cpu", "backend": "flag", "hub": None},
+    ),
     public("trivec.rerankers.FlagReranker", {"model": "nowhere", "options": None}),
     public("trivec.rerankers.OnnxReranker", {"model": "nowhere", "options": None}),
     public(

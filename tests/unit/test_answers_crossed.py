@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trivec.answers import Judge, evidence
+from trivec.answers import evidence
 from trivec.answers.background import BACKGROUND
 from trivec.answers.evidence import Measured, is_crossed
 from trivec.answers.options import AnswerOptions
@@ -54,19 +54,3 @@ def test_a_threshold_of_ones_own_holds_in_every_language(measured, given):
     standards = Standards.of(AnswerOptions(min_evidence=given), measured)
     assert standards.least_evidence("When was the harbour enlarged?", ENGLISH) == given
     assert standards.least_evidence("港口是什么时候扩建的？", ENGLISH) == given
-
-
-def test_what_any_passage_scores_is_measured_once_between_two_languages():
-    encoder = FakeEncoder()
-    judge = Judge(encoder)
-    judge.evidence("港口是什么时候扩建的？", ENGLISH)
-    calls = encoder.calls
-    judge.remembering().evidence("面包是怎么烤的？", ENGLISH)
-    assert encoder.calls == calls + 2  # the question, the passages
-
-
-def test_a_passage_about_something_bears_more_than_any(monkeypatch):
-    judge = Judge(FakeEncoder())
-    nothing = judge.evidence("港口扩建 harbour timber promenade", ENGLISH[1:4])
-    something = judge.evidence("港口扩建 harbour timber promenade", ENGLISH[:3])
-    assert something > nothing

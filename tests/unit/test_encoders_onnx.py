@@ -15,6 +15,7 @@ import pytest
 
 from trivec._models import onnx_choice, onnx_session
 from trivec._models.onnx_measuring import Int8Product, Measured
+from trivec._models.onnx_session import Session, SessionOptions
 from trivec.encoders import FlagEncoder, FlagOptions, OnnxEncoder, OnnxOptions
 from trivec.errors import InputError, MissingHeadError, ModelError
 from trivec.exporting import ExportOptions, export_encoder
@@ -415,6 +416,17 @@ class TestOptions:
 
 
 class TestLoading:
+    @pytest.mark.parametrize(
+        ("variable", "option", "threads"),
+        [("3", 0, 3), ("3,2", 0, 3), ("3", 2, 2), ("", 0, 0), ("many", 0, 0)],
+    )
+    def test_threads(self, exported_m3, monkeypatch, variable, option, threads):
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+        session = Session(
+            exported_m3 / "model_fp32.onnx", SessionOptions(option, "CPUExecutionProvider", True)
+        )
+        assert session._session.get_session_options().intra_op_num_threads == threads
+
     def test_by_name(self, exported_m3, tiny_m3):
         assert isinstance(load_encoder(exported_m3), OnnxEncoder)
         assert isinstance(load_encoder(str(exported_m3), precision="fp32"), OnnxEncoder)

@@ -300,10 +300,10 @@ def test_adaptive_fusion_asks_for_every_list_and_the_best_of_the_lexical_ones():
         StoreQuery((dense,), 12, filter=FILTER, candidates=True),
         StoreQuery((sparse,), 12, filter=FILTER, candidates=True),
         StoreQuery(
-            (replace(sparse, limit=5),), 1, filter=FILTER, with_vectors=("s",), candidates=True
+            (replace(sparse, limit=3),), 1, filter=FILTER, with_vectors=("s",), candidates=True
         ),
     ]
-    assert [request.most for request in planned.requests] == [20, 20, 5]
+    assert [request.most for request in planned.requests] == [20, 20, 3]
 
 
 def test_adaptive_fusion_scores_the_candidates_of_the_others_by_colbert():

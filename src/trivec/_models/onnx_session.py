@@ -61,7 +61,7 @@ class Session:
                 f"provider={options.provider!r}; this onnxruntime has {', '.join(available)}"
             )
         settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = options.threads
+        settings.intra_op_num_threads = options.threads or _threads_asked_for()
         settings.log_severity_level = 3  # errors, which are raised anyway
         # the graph is written in fused operators already, and what the optimiser would fuse
         # further (residual and layer norm) is slower
@@ -120,6 +120,15 @@ class Session:
                 raise MemoryError(str(err)) from err
             raise ModelError(f"onnxruntime failed ({type(err).__name__}: {err})") from err
         return arrays
+
+
+def _threads_asked_for() -> int:
+    """Return what ``OMP_NUM_THREADS`` says, as PyTorch would take it; 0 where it says nothing.
+
+    ONNX Runtime's wheels are built without OpenMP, and so do not look at it.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(asked) if asked.isdecimal() else 0
 
 
 _sharing = threading.Lock()

@@ -221,12 +221,25 @@ def _fits_generic(  # noqa: PLR0911  # the same
 def _all_fit(values: Iterable[Any], expected: Any) -> bool:
     if expected is Any:
         return True
-    kinds = set(map(type, values))  # often many, and all of one kind
-    if expected in (str, int) and kinds <= {expected}:
+    listed = list(values)
+    return _surely_fit(listed, expected) or all(_fits(value, expected) for value in listed)
+
+
+def _surely_fit(values: list[Any], expected: Any) -> bool:
+    """Say whether all fit, of many at once; False where each takes a closer look."""
+    if isinstance(expected, TypeVar):
         return True
-    if expected is float and kinds <= {float}:
-        return not any(map(math.isnan, values))
-    return all(_fits(value, expected) for value in values)
+    kinds = set(map(type, values))
+    if expected in (str, int):
+        return kinds <= {expected}
+    if expected is float:
+        return kinds <= {float} and not math.isnan(sum(values))
+    parts = typing.get_args(expected)
+    if typing.get_origin(expected) is tuple and Ellipsis not in parts:
+        columns = zip(*values, strict=False) if kinds == {tuple} else ()
+        alike = kinds == {tuple} and set(map(len, values)) == {len(parts)}
+        return alike and all(map(_surely_fit, map(list, columns), parts))
+    return False
 
 
 def _is_row(array: np.ndarray[Any, Any], expected: Any) -> bool:

@@ -32,6 +32,7 @@ from trivec.cli.info import info
 from trivec.cli.questions import feedback, questions
 from trivec.cli.search import search
 from trivec.cli.terminal import LISTED, complain, log_to_stderr, prepare, say, show_traceback
+from trivec.cli.tuning import tune
 from trivec.cli.wording import in_options
 from trivec.errors import FingerprintMismatchError, TrivecError
 
@@ -148,7 +149,7 @@ _PLACED: tuple[Callable[..., Any], ...] = (
     questions,
     feedback,
 )
-_UNPLACED: tuple[Callable[..., Any], ...] = (index, export, evaluate, compare)
+_UNPLACED: tuple[Callable[..., Any], ...] = (index, export, evaluate, compare, tune)
 for command in _PLACED:
     app.command(cls=variables.PlacedCommand, epilog=epilog(command))(grouped(command))
 for command in _UNPLACED:

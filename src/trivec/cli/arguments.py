@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -189,6 +189,15 @@ class SearchArguments:
     colbert: Annotated[ColbertMode | None, typer.Option(help="What stored ColBERT vectors do.")] = (
         None
     )
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            metavar="FILE",
+            callback=_expanded,
+            help="How to search, as 'trivec tune' wrote it, instead of these options.",
+        ),
+    ] = None
     filter_json: FilterOption = None
     explain: Annotated[
         bool, typer.Option("--explain", help="Every arm's score and the words that matched.")
@@ -211,14 +220,25 @@ class SearchArguments:
         """Return the options of the search.
 
         Raises:
-            typer.BadParameter: ``--arms`` cannot be read.
+            typer.BadParameter: ``--arms`` cannot be read, or stands beside ``--settings``.
         """
+        if self.settings is not None:
+            return replace(self._of_settings(self.settings), explain=self.explain)
         return SearchOptions(
             arms=arm_weights(self.arms),
             fusion=self.fusion or SearchOptions().fusion,
             colbert=self.colbert,
             explain=self.explain,
         )
+
+    def _of_settings(self, path: Path) -> SearchOptions:
+        from trivec.evaluation import load_options
+
+        if self.arms or self.fusion or self.colbert:
+            raise typer.BadParameter(
+                "--settings stands for --arms, --fusion and --colbert; leave those out"
+            )
+        return load_options(path)
 
     def conditions(self) -> dict[str, Any] | None:
         """Return the filter.

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trivec.cli.arguments import JsonOption, ModelOption, QuietOption
-from trivec.cli.evaluating import EvaluationArguments, own_folder, read_datasets, tell_failures
+from trivec.cli.evaluating import (
+    EvaluationArguments,
+    evaluated_place,
+    opened_over,
+    own_folder,
+    read_datasets,
+    tell_failures,
+)
 from trivec.cli.exits import INCOMPLETE
 from trivec.cli.paths import expanded
-from trivec.cli.place import Place, chosen_encoder, open_place
+from trivec.cli.place import Place, chosen_encoder
 from trivec.cli.progress import counted
 from trivec.cli.terminal import print_json, say
 from trivec.errors import InputError
@@ -123,21 +129,11 @@ def _evaluated(
 def _opened(
     dataset: Dataset, side: _Side, arguments: EvaluationArguments, *, quiet: bool
 ) -> Iterator[HybridIndex]:
-    from trivec.evaluation import indexed
-
-    if side.place is not None:
-        with open_place(side.place, arguments.collection) as place:
-            encoder = _encoder(side, arguments, place)
-            with place.open(encoder, create=False) as index:
-                yield index
-        return
-    folder: Path = expanded(arguments.to) / "indexes"
-    encoder = _encoder(side, arguments, None)
-    with counted(quiet=quiet, begin=f"{side.name}: passages") as progress:
-        opened = ExitStack()
-        index = opened.enter_context(indexed(dataset, encoder, folder, progress=progress))
-    with opened:
-        yield index
+    folder = expanded(arguments.to) / "indexes"
+    with evaluated_place(replace(arguments, place=side.place)) as place:
+        encoder = _encoder(side, arguments, place)
+        with opened_over(dataset, encoder, place, folder, quiet=quiet) as index:
+            yield index
 
 
 def _encoder(

@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from trivec.rewriting import Rewriter
 
 __all__ = [
+    "DATASET",
     "EvaluationArguments",
     "encoders_of",
     "eval",
     "evaluated_place",
+    "opened_over",
     "own_folder",
     "read_datasets",
     "tell_failures",
@@ -205,6 +207,30 @@ def _rewriters(chat: ChatArguments) -> dict[str, Rewriter]:
     return {"chat": KeywordRewriter(connected(chat.chat_model, chat))}
 
 
+@contextmanager
+def opened_over(
+    dataset: Dataset,
+    encoder: FlagEncoder | OnnxEncoder,
+    place: Place | None,
+    folder: Path,
+    *,
+    quiet: bool,
+) -> Iterator[HybridIndex]:
+    """Yield the index that was named, else one of the dataset's passages, kept in a folder."""
+    from trivec.evaluation import indexed
+
+    if place is not None:
+        with place.open(encoder, create=False) as index:
+            yield index
+        return
+    begin = f"{dataset.name}: passages"
+    with counted(quiet=quiet, total=len(dataset.passages), begin=begin) as progress:
+        opened = ExitStack()
+        index = opened.enter_context(indexed(dataset, encoder, folder, progress=progress))
+    with opened:
+        yield index
+
+
 class _Run:
     """One run over several datasets; what was encoded for one serves the next."""
 
@@ -256,29 +282,13 @@ class _Run:
             prefix=f"{Path(name).name}: " if several else "",
         )
         with (
-            self._index(dataset, encoder, folder / "indexes") as index,
+            opened_over(
+                dataset, encoder, self._place, folder / "indexes", quiet=self._quiet
+            ) as index,
             counted(quiet=self._quiet, begin=f"{dataset.name}: questions") as progress,
         ):
             systems = self._systems or self._default(index)
             return evaluate(dataset, index.with_encoder(memo), systems, options, progress=progress)
-
-    @contextmanager
-    def _index(
-        self, dataset: Dataset, encoder: FlagEncoder | OnnxEncoder, folder: Path
-    ) -> Iterator[HybridIndex]:
-        from trivec.evaluation import indexed
-
-        if self._place is not None:
-            with self._place.open(encoder, create=False) as index:
-                yield index
-            return
-        with counted(
-            quiet=self._quiet, total=len(dataset.passages), begin=f"{dataset.name}: passages"
-        ) as progress:
-            opened = ExitStack()
-            index = opened.enter_context(indexed(dataset, encoder, folder, progress=progress))
-        with opened:
-            yield index
 
     def _default(self, index: HybridIndex) -> list[System]:
         """Return every arm and every hybrid, and what else is at hand."""
@@ -305,8 +315,9 @@ class _Run:
 def own_folder(folder: Path, *, fresh: bool) -> Path:
     """Return a folder, without the results of an earlier run where none are wanted."""
     if fresh and folder.is_dir():
-        for path in folder.iterdir():
-            path.unlink()
+        for path in folder.rglob("*"):
+            if path.is_file():
+                path.unlink()
     return folder
 
 

@@ -59,7 +59,7 @@ class OnnxOptions:
         int8_weights: how ONNX Runtime is given the weights of an int8 graph: ``signed``,
             ``unsigned``, or ``auto``: what ``TRIVEC_INT8_WEIGHTS`` says, else the faster one of
             those that are exact here. The vectors are the same.
-        threads: that one forward uses; 0 is one for each core.
+        threads: that one forward uses; 0 is what ``OMP_NUM_THREADS`` says, else one for each core.
         provider: ONNX Runtime's execution provider.
         spinning: whether waiting threads stay awake for some milliseconds, which makes a single
             query quicker and costs processor time.

@@ -13,7 +13,7 @@ from trivec.evaluation.analysis import (
     slices,
 )
 from trivec.evaluation.building import indexed
-from trivec.evaluation.comparing import Cost, Verdict, Word, verdict
+from trivec.evaluation.comparing import ComparisonVerdict, Cost, Word, verdict
 from trivec.evaluation.costs import Costs
 from trivec.evaluation.dataset import Dataset, DatasetFault, FaultKind, Question
 from trivec.evaluation.explaining import (
@@ -43,12 +43,14 @@ from trivec.evaluation.statistics import (
     units_of,
 )
 from trivec.evaluation.systems import Rewriting, System, default_systems
+from trivec.evaluation.tuning import Trial, Tuning, split_by_document, tune
 
 __all__ = [
     "MAIN_MEASURE",
     "MEASURES",
     "ArmAccount",
     "Comparison",
+    "ComparisonVerdict",
     "Cost",
     "Costs",
     "Dataset",
@@ -73,7 +75,8 @@ __all__ = [
     "System",
     "SystemResult",
     "TokenMatch",
-    "Verdict",
+    "Trial",
+    "Tuning",
     "Word",
     "as_html",
     "as_json",
@@ -95,6 +98,8 @@ __all__ = [
     "save_settings",
     "separation",
     "slices",
+    "split_by_document",
+    "tune",
     "units_of",
     "verdict",
 ]

@@ -12,7 +12,7 @@ from trivec.evaluation.metrics import MAIN_MEASURE
 from trivec.evaluation.results import Evaluation, joined
 from trivec.evaluation.statistics import Comparison, Estimate
 
-__all__ = ["Cost", "Verdict", "Word", "judged_by", "verdict"]
+__all__ = ["ComparisonVerdict", "Cost", "Word", "judged_by", "verdict"]
 
 Word: TypeAlias = Literal["WIN", "TIE", "LOSS"]
 """WIN where the whole interval is above 0, LOSS where it is below, else TIE."""
@@ -34,7 +34,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ComparisonVerdict:
     """What a comparison comes to.
 
     Attributes:
@@ -78,7 +78,9 @@ def judged_by(interval: Estimate) -> Word:
     return "LOSS" if interval.high < 0 else "TIE"
 
 
-def verdict(first: Evaluation, second: Evaluation, measure: str = MAIN_MEASURE) -> Verdict:
+def verdict(
+    first: Evaluation, second: Evaluation, measure: str = MAIN_MEASURE
+) -> ComparisonVerdict:
     """Compare two evaluations of one dataset, with one system each.
 
     Args:
@@ -98,7 +100,7 @@ def verdict(first: Evaluation, second: Evaluation, measure: str = MAIN_MEASURE) 
         raise InputError(f"{counts} systems were run; compare evaluations of one system each")
     (comparison,) = joined([first, second]).comparisons(measure)
     costs = (_cost(first, first.costs), _cost(second, second.costs))
-    return Verdict(judged_by(comparison.delta), measure, comparison, costs)
+    return ComparisonVerdict(judged_by(comparison.delta), measure, comparison, costs)
 
 
 def _cost(evaluation: Evaluation, costs: Costs) -> Cost:

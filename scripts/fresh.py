@@ -1,0 +1,224 @@
+"""Installs trivec as its users do, newest and lowest versions, and runs the README in each place.
+
+    python -m scripts.fresh [--light] [--versions newest|lowest]
+
+The sdist is built, the wheel from it, and for each install line of the README a new environment
+with the newest versions that pip takes and another with the lowest that ``pyproject.toml`` allows.
+The blocks below that line then run in it, without a network. Further environments have the extras
+``onnx``, ``flag`` and ``documents``; in the first two a small random model has to give the vectors
+that it gives here. ``--light`` leaves PyTorch out and puts all that the README installs into one
+environment of each kind. Ends with status 1 where anything failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import run as run_program
+from time import perf_counter
+
+from packaging.requirements import Requirement
+from pytest_httpserver import HTTPServer
+from tests.environments import OFFLINE, Environment
+from tests.openai_server import OpenAIServer
+from tests.test_readme import ANSWER, COMMANDS, Block, distinct_blocks, expected
+
+ROOT = Path(__file__).parent.parent
+NEWEST, LOWEST = "newest", "lowest"
+VECTORS = """
+import json, sys
+import numpy as np
+from trivec import load_encoder
+folder, backend, expected = sys.argv[1:]
+(encoding,) = load_encoder(folder, backend=backend, precision="fp32").encode_queries(["the river"])
+np.testing.assert_allclose(encoding.dense, json.loads(expected), atol=1e-4)
+"""
+DOCUMENTS = "import kreuzberg, openpyxl, pptx; from trivec.ingest import chunks"
+
+
+@dataclass(frozen=True)
+class Case:
+    """An environment to be, and what runs in it.
+
+    Attributes:
+        extras: of trivec.
+        versions: the newest or the lowest.
+        blocks: of the README.
+        programs: further ones, as arguments of Python.
+    """
+
+    extras: frozenset[str]
+    versions: str
+    blocks: Sequence[Block] = ()
+    programs: Sequence[tuple[str, ...]] = ()
+
+    def __str__(self) -> str:
+        return f"trivec[{','.join(sorted(self.extras))}], {self.versions}"
+
+
+def main() -> int:
+    """Build, install and run; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--light", action="store_true", help="no PyTorch, and few environments")
+    parser.add_argument("--versions", choices=[NEWEST, LOWEST], help="default: both")
+    arguments = parser.parse_args()
+    versions = [arguments.versions] if arguments.versions else [NEWEST, LOWEST]
+    started = perf_counter()
+    with tempfile.TemporaryDirectory() as name, HTTPServer(threaded=True) as loopback:
+        place, server = Path(name), OpenAIServer(loopback)
+        server.otherwise = lambda _: ANSWER
+        wheel = built(place)
+        failed = [
+            str(case)
+            for number, case in enumerate(cases(place, versions, light=arguments.light))
+            if not passes(case, wheel, place / f"env-{number}", server)
+        ]
+    print(f"{perf_counter() - started:.0f} s; {len(failed)} failed: {'; '.join(failed) or 'none'}")
+    return bool(failed)
+
+
+def built(place: Path) -> Path:
+    """Build the sdist, and the wheel from what is in it."""
+    pip = [sys.executable, "-m", "pip"]
+    run_program([*pip, "install", "-q", "--target", place / "tools", "hatchling"], check=True)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", place / "dist"]
+    run_program(command, check=True, cwd=ROOT, env={"PYTHONPATH": str(place / "tools")})
+    (sdist,) = (place / "dist").glob("*.tar.gz")
+    command = [*pip, "wheel", "-q", "--no-deps", "-w", place / "dist", sdist]
+    run_program(command, check=True)
+    (wheel,) = (place / "dist").glob("*.whl")
+    return wheel
+
+
+def cases(place: Path, kinds: Sequence[str], *, light: bool) -> Iterator[Case]:
+    """Yield what to try."""
+    blocks = list(distinct_blocks().values())
+    lines = sorted({block.extras for block in blocks}, key=sorted)
+    onnx = small_model(place / "onnx", backend="onnx")
+    if light:
+        for versions in kinds:
+            yield Case(frozenset().union(*lines), versions, blocks, [onnx])
+        return
+    flag = small_model(place / "flag", backend="flag")
+    for versions in kinds:
+        for extras in lines:
+            below = [block for block in blocks if block.extras == extras]
+            yield Case(extras, versions, below)
+        yield Case(frozenset({"onnx"}), versions, programs=[onnx])
+        yield Case(frozenset({"documents"}), versions, programs=[("-c", DOCUMENTS)])
+        yield Case(frozenset({"flag"}), versions, programs=[flag])
+
+
+def small_model(folder: Path, *, backend: str) -> tuple[str, ...]:
+    """Write a random model; return the program that compares its vectors with those of here."""
+    from trivec import load_encoder
+    from trivec.testing import build_tiny_m3
+
+    build_tiny_m3(folder)
+    (encoding,) = load_encoder(folder, backend="flag").encode_queries(["the river"])
+    return "-c", VECTORS, str(folder), backend, str(encoding.dense.tolist())
+
+
+def passes(case: Case, wheel: Path, folder: Path, server: OpenAIServer) -> bool:
+    """Install and run one case; print what it took, and what went wrong."""
+    started = perf_counter()
+    environment, said = installed(case, wheel, folder)
+    seconds = perf_counter() - started
+    if environment is not None:
+        variables = {
+            "OPENAI_BASE_URL": server.base_url,
+            "OPENAI_API_KEY": "sk-test",
+            "TRIVEC_CACHE_DIR": str(folder / "cache"),
+            "HF_HUB_OFFLINE": "1",
+        }
+        said = "\n".join(problems(case, environment, folder, variables))
+    megabytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+    outcome = "FAILED" if said else "ok"
+    print(f"{outcome:6} {case}: installed in {seconds:.0f} s, {megabytes:.0f} MB", flush=True)
+    if said:
+        print(said, flush=True)
+    return not said
+
+
+def installed(case: Case, wheel: Path, folder: Path) -> tuple[Environment | None, str]:
+    """Return the environment, or None and what pip said."""
+    run_program([sys.executable, "-m", "venv", folder], check=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--no-compile"]
+    wanted = f"{wheel}[{','.join(sorted(case.extras))}]"
+    pins = folder / "pins.txt"
+    pins.write_text("\n".join(pinned(case, wheel)), "utf-8")
+    done = run_program([*pip, "-c", pins, wanted], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return None, done.stderr[-2000:]
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "sitecustomize.py").write_text(OFFLINE, "utf-8")
+    return Environment(folder), ""
+
+
+def pinned(case: Case, wheel: Path) -> Iterator[str]:
+    """Yield the versions that are not left to pip: PyTorch's, and the lowest ones."""
+    if "flag" in case.extras:  # its build, with CUDA or without, is chosen by its version
+        constraints = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+        yield from (line for line in constraints if line.startswith("torch=="))
+    if case.versions == NEWEST:
+        return
+    for requirement in direct(wheel, case.extras):
+        bounds = [spec.version for spec in requirement.specifier if spec.operator in (">=", "==")]
+        if bounds and requirement.name != "torch":
+            yield f"{requirement.name}=={bounds[0]}"
+
+
+def direct(wheel: Path, extras: Iterable[str]) -> list[Requirement]:
+    """Return what trivec itself asks for with these extras, as the wheel says."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("dist-info/METADATA"))
+        metadata = archive.read(name).decode()
+    lines = [
+        line.partition(":")[2].strip()
+        for line in metadata.splitlines()
+        if line.startswith("Requires-Dist:")
+    ]
+    found: list[Requirement] = []
+    waiting = ["", *extras]
+    for extra in waiting:
+        for line in lines:
+            requirement = Requirement(line)
+            marker = requirement.marker
+            if (marker is None) != (extra == ""):
+                continue
+            if marker is not None and not marker.evaluate({"extra": extra}):
+                continue
+            if requirement.name == "trivec":
+                waiting += sorted(requirement.extras - set(waiting))
+            else:
+                found.append(requirement)
+    return found
+
+
+def problems(
+    case: Case, environment: Environment, folder: Path, variables: dict[str, str]
+) -> Iterator[str]:
+    """Run everything of a case; yield what went wrong."""
+    for block in case.blocks:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            done = environment.run([*COMMANDS[block.language], block.code], Path(place), variables)
+        if done.returncode:
+            yield f"{block.code}\n{done.stderr[-3000:]}"
+        elif block.language == "python":
+            printed = done.stdout.splitlines()
+            for line, comment in zip(printed, expected(block.code), strict=True):
+                if comment not in (None, line):
+                    yield f"{block.code}\nprinted {line!r}, not {comment!r}"
+    for program in case.programs:
+        done = environment.run(["python", *program], folder, variables)
+        if done.returncode:
+            yield done.stderr[-3000:]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
