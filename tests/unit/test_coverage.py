@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trivec.arms import arm_named
 from trivec.coverage import UNSEEN_IDF, coverage
-from trivec.index.adaptive import AdaptiveSearch, FusedList, fused
+from trivec.index.adaptive import LOWER_AMONG_FEW, AdaptiveSearch, FusedList, fused
 from trivec.query import Prefetch
 from trivec.types import ScorePart, SparseVector, StoredPoint
 
@@ -96,15 +97,26 @@ def test_a_query_whose_words_nobody_has_keeps_the_dense_order(chance, order):
     assert [each.weight for each in lists] == [1.0, 0.0]
 
 
-def test_the_weight_falls_with_the_fourth_power_of_coverage():
+def test_the_weight_grows_with_the_square_of_coverage_between_two_bounds():
     half = points({3: 2.0}, {"sparse": sparse(t1=1.0)})
     dense, words = search(sparse=0).weighed([points(MEANING), half, half])
-    assert words.weight / dense.weight == pytest.approx(3.0 * 0.5**4)
+    assert words.weight / dense.weight == pytest.approx(2.0 * 0.4**2)  # .2 of the .5 from .3 to .8
     assert words.covered == pytest.approx(0.5)
     whole = points({3: 2.0}, {"sparse": sparse(t1=1.0, t2=1.0)})
     dense, words = search(sparse=0).weighed([points(MEANING), whole, whole])
-    assert words.weight / dense.weight == pytest.approx(3.0)
+    assert words.weight / dense.weight == pytest.approx(2.0)
     assert [key for key, _ in fused([dense, words])] == [3, 1, 2]
+
+
+@pytest.mark.parametrize(("arm", "none", "whole"), [("sparse", 0.3, 0.8), ("bm25", 0.25, 0.7)])
+def test_between_which_coverages_an_arm_comes_to_its_say(arm, none, whole):
+    prefetch = Prefetch(arm, sparse(t1=1.0), 10)
+    weigh = FusedList(arm, "q", prefetch, 0.5).weight_at
+    own = 0.5 * arm_named(arm).adaptive_weight
+    assert [weigh(covered, 0.0) for covered in (0.0, none, whole, 1.0)] == [0, 0, own, own]
+    assert weigh((none + whole) / 2, 0.0) == pytest.approx(own / 4)
+    assert weigh(none, LOWER_AMONG_FEW) > 0 == weigh(none - LOWER_AMONG_FEW, LOWER_AMONG_FEW)
+    assert weigh(None, 0.0) == own
 
 
 def test_the_parts_add_up_to_the_score():

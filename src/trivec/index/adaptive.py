@@ -1,8 +1,9 @@
 """Adaptive fusion: every list is weighed by what its arm could match of this query.
 
-The weight of a lexical arm is its own times the fourth power of its coverage; an arm that matches
-meaning keeps its own. Every list is scaled from its floor to its best, and the weighted shares are
-added up. Why these numbers, and what was tried: docs/fusion.md and benchmarks/README.md.
+A lexical arm has no say up to a coverage and its whole weight from a higher one; between them it
+grows as the square. An arm that matches meaning keeps its own. Every list is scaled from its floor
+to its best, and the weighted shares are added up. Why these numbers, and what was tried:
+docs/fusion.md and benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -20,11 +21,8 @@ from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoi
 
 __all__ = ["AdaptiveSearch", "FusedList", "Ranking", "WeighedList", "fused"]
 
-POWER = 4
-"""Of coverage in a lexical arm's weight: half of the query leaves it a sixteenth."""
-
-POWER_AMONG_FEW = 3
-"""The same where a list holds every passage: there chance words are few, and details decide."""
+LOWER_AMONG_FEW = 0.15
+"""Where a list holds every passage: there chance words are few, and details decide."""
 
 Ranking: TypeAlias = list[tuple[PointId, float]]
 """Ids with their scores, best first."""
@@ -85,10 +83,19 @@ class FusedList:
             unseen=unseen,
         )
 
-    def weight_at(self, covered: float | None, power: int) -> float:
-        """Return what the list counts with a coverage, None for an arm that has none."""
-        own = self.weight * arm_named(self.arm).adaptive_weight
-        return own if covered is None else own * covered**power
+    def weight_at(self, covered: float | None, lower: float) -> float:
+        """Return what the list counts.
+
+        Args:
+            covered: its coverage, None for an arm that has none.
+            lower: what is taken from the coverages between which an arm comes to its say.
+        """
+        arm = arm_named(self.arm)
+        weight = self.weight * arm.adaptive_weight
+        if covered is None:
+            return weight
+        part = (covered - arm.silent_to + lower) / (arm.whole_from - arm.silent_to)
+        return weight * min(max(part, 0.0), 1.0) ** 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,7 @@ class AdaptiveSearch:
         best = iter(answers[len(self.lists) :])
         passages = self._passages(answers)
         unseen = unseen_idf(passages)
-        power = POWER if passages is None else POWER_AMONG_FEW
+        lower = 0.0 if passages is None else LOWER_AMONG_FEW
         covered = [
             source.coverage(next(best), unseen) if source.lexical else None for source in self.lists
         ]
@@ -162,7 +169,7 @@ class AdaptiveSearch:
             for source, points in zip(self.lists, answers, strict=False)  # the rest is evidence
         ]
         weights = [
-            source.weight_at(share, power)
+            source.weight_at(share, lower)
             for source, share in zip(self.lists, covered, strict=True)
         ]
         total = sum(weights) or 1.0
