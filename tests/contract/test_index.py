@@ -832,8 +832,8 @@ def test_words_that_nobody_has_leave_the_dense_order(filled):
 
 def test_an_arm_counts_by_what_it_can_match(filled):
     known = weights(filled.search("green tea drink", k=1, options=EXPLAINED)[0])
-    half = weights(filled.search("green tea xylophone", k=1, options=EXPLAINED)[0])
-    little = weights(filled.search("green xylophone quagmire", k=1, options=EXPLAINED)[0])
+    half = weights(filled.search("green tea xylophone quagmire", k=1, options=EXPLAINED)[0])
+    little = weights(filled.search("green xylophone quagmire zephyr", k=1, options=EXPLAINED)[0])
     for arm in ("sparse", "bm25"):
         counts = [one[arm] / one["dense"] for one in (known, half, little)]
         assert counts == sorted(counts, reverse=True)
