@@ -465,9 +465,12 @@ def test_time_is_linear_in_the_length(tmp_path, case):
     suffix, build = HOSTILE[case]
     count = 4000
     seconds(suffix, build(10), tmp_path)  # imports
-    base = seconds(suffix, build(count), tmp_path)
-    more = seconds(suffix, build(4 * count), tmp_path)
-    assert more < max(9 * base, 1.0), f"{base:.3f} s, four times as much {more:.3f} s"
+    for _ in range(3):  # another process may have had the processor's caches
+        base = seconds(suffix, build(count), tmp_path)
+        more = seconds(suffix, build(4 * count), tmp_path)
+        if more < max(9 * base, 1.0):
+            return
+    pytest.fail(f"{base:.3f} s, four times as much {more:.3f} s")
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_key_in_the_address_is_refused_and_not_repeated(url):
 
 @pytest.mark.parametrize(
     ("urls", "message"),
-    [({}, r"urls for \[\]"), ({"bm25": "http://h"}, "dense/sparse/colbert")],
+    [({}, r"urls for \[\]"), ({"bm25": "http://h"}, "dense or sparse or colbert")],
 )
 def test_heads_without_sense(urls, message):
     with pytest.raises(InputError, match=message):

@@ -237,4 +237,4 @@ class TestCommand:
         assert "exists already" in err
         code, _, err = run(tiny_m3, tmp_path / "out", "--precision", "int2")
         assert code == 1
-        assert "allowed: a list of fp32/int8" in err
+        assert "allowed: a list of fp32 or int8" in err

@@ -37,7 +37,10 @@ UNITS = (
 
 WHOLE = (
     "trivec.analysis.compounds.CHECKED",
-    *(f"trivec.analysis.numbers.READINGS[{number}]" for number in (1, 2, 6, 7, 8, 10, 11)),
+    *(
+        f"trivec.analysis.numbers.READINGS[{number}]"
+        for number in (1, 2, 3, 6, 7, 8, 9, 10, 11, 12)
+    ),
     "trivec.cli.paths.ADDRESS",
     "trivec.ingest.formats.html.NUMBER",
     "trivec.ingest.formats.html.POWER",

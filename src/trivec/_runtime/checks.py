@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from trivec.errors import InputError
 
 __all__ = [
+    "MOST",
     "Precision",
     "check_choice",
     "check_depth",

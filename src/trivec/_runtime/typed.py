@@ -84,9 +84,17 @@ def check_fields(record: Any) -> None:
 def _refusal(name: str, value: object, expected: Any) -> str:
     given = f"{name} is a {type(value).__name__}" if name in _SECRET else f"{name}={shown(value)}"
     refusal = f"{given}; allowed: {', '.join(_words(expected))}"
-    if name not in _SECRET and isinstance(value, Hashable) and _fits([value], expected):
+    if name not in _SECRET and _fits_in_a_list(value, expected):
         return f"{refusal}. Give a list: {name}=[{shown(value)}]"
     return refusal
+
+
+def _fits_in_a_list(value: object, expected: Any) -> bool:
+    """Say whether a list was wanted, and what was given alone may be in it."""
+    origin, parts = typing.get_origin(expected), typing.get_args(expected)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits_in_a_list(value, part) for part in parts)
+    return origin in (Sequence, Iterable) and _fits(value, parts[0])
 
 
 def _words(expected: Any) -> list[str]:

@@ -23,6 +23,9 @@ MULTIPLES = {
     **dict.fromkeys(("billion", "billions", "milliarden", "mrd", "milliards", "млрд"), 10**9),
 }
 NUMERAL = "[零〇一二两三四五六七八九十百千万亿]"
+MOST_NUMERALS = (
+    16  # 九千九百九十九万九千九百九十九 has 15; a longer run is no number that is counted
+)
 NUMERALS = frozenset("零〇一二两三四五六七八九十百半")
 """Without one of these nothing is counted."""
 
@@ -34,9 +37,9 @@ ALONE = "片粒次天日章节条款毫克升"
 """What is counted by a single 一, which is mostly no number."""
 
 COUNTED = re.compile(
-    rf"(?P<percent>百分之(?P<rate>{NUMERAL}+(?:点[零〇一二三四五六七八九]+)?))"
+    rf"(?P<percent>百分之(?P<rate>{NUMERAL}{{1,{MOST_NUMERALS}}}(?:点[零〇一二三四五六七八九]{{1,{MOST_NUMERALS}}})?))"
     rf"|(?P<half>半)(?=[{ALONE}])"
-    rf"|(?P<number>[零〇一二两三四五六七八九十]{NUMERAL}*(?:点[零〇一二三四五六七八九]+)?)"
+    rf"|(?P<number>[零〇一二两三四五六七八九十]{NUMERAL}{{0,{MOST_NUMERALS}}}(?:点[零〇一二三四五六七八九]{{1,{MOST_NUMERALS}}})?)"
     rf"(?=(?P<measure>[{MEASURES}]))"
 )
 HALF_DEGREE = re.compile("度([一二三四五六七八九])(?![一二三四五六七八九十个])")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
+from trivec._runtime.checks import MOST
 from trivec._runtime.typed import unchecked
 from trivec.arms import arm_named
 from trivec.coverage import PASSAGES, coverage, unseen_idf
@@ -196,7 +197,7 @@ class AdaptiveSearch:
             others = [other.prefetch for other in self.lists]
             prefetches = tuple(other for other in others if not other.over_candidates)
             rescore = (source.prefetch.using, cast("FloatArray", source.prefetch.vector))
-        needed = self.limit + self.offset
+        needed = min(self.limit + self.offset, MOST)
         return StoreQuery(prefetches, needed, rescore=rescore, filter=self.filter, candidates=True)
 
     def _best_passages(self, source: FusedList) -> StoreQuery:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from trivec._runtime.checks import MOST
 from trivec.arms import COLBERT, DENSE, arm_named, heads_of
 from trivec.errors import InputError, InvalidVectorError
 from trivec.fusion import FUSIONS, Fusion
@@ -155,7 +156,7 @@ def plan_search(
     limit = k if options.mmr_lambda is None else max(options.mmr_candidates, k + options.offset)
     offset = options.offset if options.mmr_lambda is None else 0
     with_vectors = () if options.mmr_lambda is None else (schema.vectors[DENSE.name].name,)
-    depth = max(options.prefetch_k, limit + offset)
+    depth = min(max(options.prefetch_k, limit + offset), MOST)
     lists = _lists(texts, arms, options, schema, depth)
     if not lists:
         return None

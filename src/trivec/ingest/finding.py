@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from trivec._runtime.checks import shown
 from trivec._runtime.paths import user_paths
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
@@ -67,7 +69,7 @@ def name_of(path: str | Path) -> str:
         return name
     try:
         return os.fsencode(name).decode("utf-8")
-    except UnicodeDecodeError as err:
+    except UnicodeError as err:
         raise InputError(f"{_printable(path)} cannot be read: {NOT_UTF8}") from err
 
 
@@ -77,11 +79,16 @@ def _printable(path: str | Path) -> Path:
 
 def _check(path: Path) -> None:
     name_of(path)
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as err:
+        raise InputError(f"{path} does not exist; give a file or a folder") from err
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or err
+        raise InputError(f"{shown(str(path))} cannot be read: {reason}") from err
+    if stat.S_ISDIR(mode):
         return
-    if not path.exists():
-        raise InputError(f"{path} does not exist; give a file or a folder")
-    if not path.is_file():
+    if not stat.S_ISREG(mode):
         raise InputError(f"{path} is not a regular file; give a file or a folder")
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path} has an unknown suffix; allowed: {', '.join(SUFFIXES)}")
