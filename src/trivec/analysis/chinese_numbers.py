@@ -23,9 +23,9 @@ MULTIPLES = {
     **dict.fromkeys(("billion", "billions", "milliarden", "mrd", "milliards", "млрд"), 10**9),
 }
 NUMERAL = "[零〇一二两三四五六七八九十百千万亿]"
-MOST_NUMERALS = (
-    16  # 九千九百九十九万九千九百九十九 has 15; a longer run is no number that is counted
-)
+MOST_NUMERALS = 16
+"""九千九百九十九万九千九百九十九 has 15; a longer run counts nothing."""
+
 NUMERALS = frozenset("零〇一二两三四五六七八九十百半")
 """Without one of these nothing is counted."""
 
