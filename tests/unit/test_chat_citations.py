@@ -61,3 +61,18 @@ def test_a_number_behind_a_word_is_a_citation():
 @pytest.mark.parametrize("indent", ["", "   ", " " * 12])
 def test_the_definition_of_a_footnote_cites_nothing(indent):
     assert citations(f"Three.\n{indent}[1]: the manual") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("see [0]", (0,)),
+        ("the interval [0, 1]", ()),
+        ("Three.\n[1]：手册", ()),
+        ("So [1, ].", (1,)),
+        ("`f(x)[1]` and so", ()),
+        ("f(x)[1] is", (1,)),
+    ],
+)
+def test_what_stands_beside_the_number_tells(text, numbers):
+    assert cited_numbers(text) == numbers
