@@ -58,7 +58,7 @@ class Comparison:
 
 def run(model: str = "mini", passages: int = 200) -> list[Comparison]:
     os.environ.setdefault("TQDM_DISABLE", "1")  # FlagEmbedding draws bars into the table
-    encoder = load_encoder(model)
+    encoder = load_encoder(model, backend="flag")
     encoder.load()
     peer = _peer(encoder)
     questions, paragraphs = _texts(passages)
