@@ -830,6 +830,15 @@ def test_words_that_nobody_has_leave_the_dense_order(filled):
     assert "no passage has a word of the query" in {part.why for part in hybrid[0].parts}
 
 
+def test_words_alone_keep_their_weights(filled):
+    """However little of the question they match, there is no arm of meaning to fall back on."""
+    question = "green xylophone quagmire zephyr marmalade obelisk turbine"
+    hits = filled.search(question, k=6, options=replace(EXPLAINED, arms=["sparse", "bm25"]))
+    assert all(hit.score > 0 for hit in hits)
+    assert weights(hits[0]) == pytest.approx({"sparse": 0.25, "bm25": 0.75})
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
 def test_an_arm_counts_by_what_it_can_match(filled):
     known = weights(filled.search("green tea drink", k=1, options=EXPLAINED)[0])
     half = weights(filled.search("green tea xylophone quagmire", k=1, options=EXPLAINED)[0])

@@ -1,9 +1,9 @@
 """Adaptive fusion: every list is weighed by what its arm could match of this query.
 
 A lexical arm has no say up to a coverage and its whole weight from a higher one; between them it
-grows as the square. An arm that matches meaning keeps its own. Every list is scaled from its floor
-to its best, and the weighted shares are added up. Why these numbers, and what was tried:
-docs/fusion.md and benchmarks/README.md.
+grows as the square. An arm that matches meaning keeps its own, as lexical arms do among
+themselves. Every list is scaled from its floor to its best, and the weighted shares are added up.
+Why these numbers, and what was tried: docs/fusion.md and benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class FusedList:
         """Return what the list counts.
 
         Args:
-            covered: its coverage, None for an arm that has none.
+            covered: its coverage; None where it keeps its own weight.
             lower: what is taken from the coverages between which an arm comes to its say.
         """
         arm = arm_named(self.arm)
@@ -169,8 +169,10 @@ class AdaptiveSearch:
             source.ranking(points)
             for source, points in zip(self.lists, answers, strict=False)  # the rest is evidence
         ]
+        # words alone keep their weights: there is no arm of meaning that chance could outvote
+        outvoted = any(not source.lexical for source in self.lists)
         weights = [
-            source.weight_at(share, lower)
+            source.weight_at(share if outvoted else None, lower)
             for source, share in zip(self.lists, covered, strict=True)
         ]
         total = sum(weights) or 1.0
