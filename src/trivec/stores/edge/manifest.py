@@ -5,8 +5,8 @@ that is zero is a vector. So the files are listed in ``manifest.json`` when an i
 compared when it is opened. A file with the size and time that it had is believed; one that was
 touched is read. ``trivec check`` reads all of them.
 
-While an index is open its manifest says so, from its creation on. After a crash only the presence of files, and the
-sizes of those that never shrink, can be compared.
+While an index is open its manifest says so, from its creation on. After a crash only the presence
+of files, and the sizes of those that never shrink, can be compared.
 """
 
 from __future__ import annotations
