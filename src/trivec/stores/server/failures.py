@@ -14,6 +14,7 @@ from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
 from trivec._runtime.secrets import Key, quoted
 from trivec._runtime.typed import check_fields
 from trivec.errors import CollectionNotFoundError, StoreError, StoreUnavailableError, TrivecError
+from trivec.stores.server.wire.answers import LARGEST_ANSWER, is_oversized
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, QdrantClient
@@ -363,7 +364,7 @@ def _translated(err: Exception) -> TrivecError:
         return StoreError(f"the Qdrant server answered {status}: {reason}")
     if isinstance(err, NotAppliedError):
         return StoreError(str(err))
-    return StoreError(f"qdrant-client failed: {type(err).__name__}: {reason}")
+    return StoreError(_unread(err))
 
 
 def _unavailable(err: Exception) -> str:
@@ -380,6 +381,15 @@ def _unavailable(err: Exception) -> str:
         )
     status = _http_status(err) or _grpc_status(err) or 429
     return f"the Qdrant server answers {status}: {_reason(err)}; try again later"
+
+
+def _unread(err: Exception) -> str:
+    if is_oversized(err):
+        return (
+            f"the Qdrant server's answer has more than {LARGEST_ANSWER >> 20} MB, which is not "
+            "read; ask for fewer results, and look whether the address is a Qdrant server's"
+        )
+    return f"qdrant-client failed: {type(err).__name__}: {_reason(err)}"
 
 
 def _reason(err: BaseException | None) -> str:

@@ -37,7 +37,7 @@ from trivec.stores.server.searching import search
 from trivec.stores.server.terms import Terms
 from trivec.stores.server.verifying import gone, stored
 from trivec.stores.server.versions import FEATURES, Version, shown
-from trivec.stores.server.wire import wire_of
+from trivec.stores.server.wire import is_oversized, wire_of
 from trivec.stores.server.writing import Change, Writer
 from trivec.types import Point, PointId, StoredPoint, Vector
 
@@ -86,6 +86,7 @@ class Operations:
             index_on_demand=index_on_demand,
         )
         self._schema: Schema | None = None
+        self._pages: dict[tuple[str, ...], int] = {}  # the longest, by the vectors they have
         self._writer = Writer(self._terms)
 
     def schema(self) -> Operation[Schema | None]:
@@ -247,9 +248,22 @@ class Operations:
         yield from self._existing_schema()
         points: list[StoredPoint] = []
         for some in _slices(ids, 256 if with_vectors else _IDS_PER_REQUEST):
-            records = yield from self._calls.retrieve(some, with_vectors)
-            points += [requests.stored_point(record, with_vectors) for record in records]
+            points += yield from self._retrieved(some, with_vectors)
         return points
+
+    def _retrieved(
+        self, ids: Sequence[PointId], with_vectors: Sequence[str]
+    ) -> Operation[list[StoredPoint]]:
+        """Read points; where the answer would be too large, one half after the other."""
+        try:
+            records = yield from self._calls.retrieve(ids, with_vectors)
+        except StoreError as err:
+            if len(ids) == 1 or not is_oversized(err.__cause__):
+                raise
+            half = len(ids) // 2
+            first = yield from self._retrieved(ids[:half], with_vectors)
+            return first + (yield from self._retrieved(ids[half:], with_vectors))
+        return [requests.stored_point(record, with_vectors) for record in records]
 
     def scroll(
         self,
@@ -263,14 +277,30 @@ class Operations:
         require_storable_filter(filter)
         schema = yield from self._existing_schema()
         records, following = yield from self._terms.adapting(
-            lambda: self._calls.scroll(
-                filter, self._terms.limits.page(limit), offset, with_vectors
-            ),
+            lambda: self._page(filter, self._terms.limits.page(limit), offset, with_vectors),
             schema,
             filter,
         )
         page = [requests.stored_point(record, with_vectors) for record in records]
         return page, None if following is None else point_id_of(following)
+
+    def _page(
+        self,
+        filter: Filter | None,
+        limit: int,
+        offset: PointId | None,
+        with_vectors: Sequence[str],
+    ) -> Operation[tuple[list[Any], Any]]:
+        """Read a page; where the answer would be too large, a shorter one, and so from then on."""
+        limit = min(limit, self._pages.get(tuple(with_vectors), limit))
+        while True:
+            try:
+                return (yield from self._calls.scroll(filter, limit, offset, with_vectors))
+            except StoreError as err:
+                if limit == 1 or not is_oversized(err.__cause__):
+                    raise
+            limit //= 2
+            self._pages[tuple(with_vectors)] = limit
 
     def delete(self, ids: Sequence[PointId] | None, filter: Filter | None) -> Operation[None]:
         """Delete by ids or by filter; exactly one is given."""

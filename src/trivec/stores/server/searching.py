@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from trivec._runtime.typed import unchecked
+from trivec.errors import StoreError
 from trivec.fusion import Rrf, fuse
 from trivec.query import StoreQuery
 from trivec.stores.server import requests
 from trivec.stores.server.batches import batches
 from trivec.stores.server.calls import Calls, Operation
 from trivec.stores.server.terms import Terms
-from trivec.stores.server.wire import Wire
+from trivec.stores.server.wire import Wire, is_oversized
 from trivec.types import PointId, StoredPoint
 
 __all__ = ["search"]
@@ -46,12 +47,26 @@ def search(
     ]
     for some in batches(direct, lambda item: wire.size(item[1]), max_bytes=_MAX_BYTES, most=most):
         names = [allowed[at].with_vectors for at, _ in some]
-        answers = yield from calls.query([written for _, written in some], names)
+        answers = yield from _answers(calls, [written for _, written in some], names)
         for (at, _), points in zip(some, answers, strict=True):
             hits[at] = points
     for at in here:
         hits[at] = yield from _fused_here(calls, wire, allowed[at], most, exact=exact)
     return hits
+
+
+def _answers(
+    calls: Calls, searches: Sequence[Any], names: Sequence[Sequence[str]]
+) -> Operation[list[list[StoredPoint]]]:
+    """Send searches; where the answer would be too large, one half after the other."""
+    try:
+        return (yield from calls.query(searches, names))
+    except StoreError as err:
+        if len(searches) == 1 or not is_oversized(err.__cause__):
+            raise
+    half = len(searches) // 2
+    first = yield from _answers(calls, searches[:half], names[:half])
+    return first + (yield from _answers(calls, searches[half:], names[half:]))
 
 
 def _needed(query: StoreQuery) -> str | None:

@@ -15,6 +15,7 @@ from trivec.schema import Schema, VectorSpec
 from trivec.stores.server.calls import Operation, Request
 from trivec.stores.server.failures import RetryPolicy, call, default_policy, key_of
 from trivec.stores.server.operations import Operations, is_local, require_client
+from trivec.stores.server.wire import bounded_answers
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -228,7 +229,9 @@ class ServerStore:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
 
         def action() -> Any:
-            return request.checked(request.call(self._client))
+            with bounded_answers(self._client):
+                answer = request.call(self._client)
+            return request.checked(answer)
 
         local = is_local(self._client)
         with self._local if local else contextlib.nullcontext():

@@ -16,6 +16,7 @@ from trivec.stores.server.calls import Operation, Request
 from trivec.stores.server.failures import RetryPolicy, call_async, default_policy, key_of
 from trivec.stores.server.operations import Operations, require_client
 from trivec.stores.server.store_loop import LoopServerStore
+from trivec.stores.server.wire import bounded_answers
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -183,7 +184,9 @@ class AsyncServerStore:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
 
         async def action() -> Any:
-            return request.checked(await request.call(self._client))
+            with bounded_answers(self._client):
+                answer = await request.call(self._client)
+            return request.checked(answer)
 
         async with self._slots:
             return await call_async(
