@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUNNABLE := $(VENV)/.runnable
 DEMO_EXTRAS := mini,cli,files
-EXTRAS := mini,flag,openai,langchain,llama-index,cli,documents,evaluation
+EXTRAS := mini,flag,server,openai,langchain,llama-index,cli,documents,evaluation
 CONSTRAINTS := constraints.txt
 LLM_VENV := .venv-llm
 LLM_INSTALLED := $(LLM_VENV)/.installed
@@ -55,8 +55,8 @@ test: $(INSTALLED) ## all tests
 fresh: $(INSTALLED) ## install each extra as users do, newest and lowest versions, and run the README there
 	$(BIN)/python -m scripts.fresh
 
-fresh-light: $(INSTALLED) ## the same without PyTorch, in one environment of each kind
-	$(BIN)/python -m scripts.fresh --light
+fresh-light: $(INSTALLED) ## the same without PyTorch, in one environment of each kind: three minutes
+	$(BIN)/python -m scripts.fresh --light --seconds 180
 
 test-damage: $(INSTALLED) ## every kind of damage to every file of an index; prints the table of docs/durability.md
 	TRIVEC_DAMAGE=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/integration/test_damage.py

@@ -24,6 +24,7 @@ LAYERS = (
     "errors",
     "_runtime.checks",
     "_runtime.typed",
+    "conditions",
     "fusion",
     "types",
     "query",

@@ -9,16 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from trivec.conditions import qdrant
 from trivec.fusion import Fusion
 from trivec.types import FloatArray, Vector
 
 if TYPE_CHECKING:
     from qdrant_client import models
 
-__all__ = ["Filter", "Prefetch", "StoreQuery"]
+__all__ = ["Filter", "Prefetch", "StoreQuery", "qdrant"]
 
 Filter: TypeAlias = "models.Filter"
-"""A condition of Qdrant's on payloads: ``qdrant_client.models.Filter``."""
+"""A condition of Qdrant's on payloads: ``qdrant_client.models.Filter``.
+
+Where the program did not import qdrant-client, trivec builds filters of ``qdrant``.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from trivec._runtime.dependencies import unavailable
 from trivec.cli import variables
 from trivec.cli.paths import check_path, expanded
 from trivec.errors import CollectionError, CollectionNotFoundError, ModelError
@@ -163,7 +164,10 @@ def open_place(
         collection = collection or os.environ.get(variables.COLLECTION)
     if not collection:
         raise typer.BadParameter(f"a server's URL needs {option}")
-    from qdrant_client import QdrantClient
+    try:
+        from qdrant_client import QdrantClient
+    except ImportError as err:
+        raise unavailable(err, "qdrant_client", "server") from err
 
     # the version check at construction would only warn where the first request fails
     key = key or os.environ.get("QDRANT_API_KEY")

@@ -13,7 +13,9 @@ from uuid import UUID
 
 import numpy as np
 
+from trivec._runtime.dependencies import unavailable
 from trivec._runtime.typed import checked, unchecked
+from trivec.conditions import for_client
 from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
 from trivec.fusion import fuse
 from trivec.query import Filter, StoreQuery
@@ -248,13 +250,17 @@ class MemoryStore:
         require_storable_filter(filter)
         if filter is None:
             return list(self._points)
-        from qdrant_client.local.payload_filters import check_filter
+        try:
+            from qdrant_client.local.payload_filters import check_filter
+        except ImportError as err:
+            raise unavailable(err, "qdrant_client", "server") from err
+        served = for_client(filter)
 
         return [
             identity
             for identity, point in self._points.items()
             if check_filter(
-                filter, dict(point.payload), identity, dict.fromkeys(point.vectors, True)
+                served, dict(point.payload), identity, dict.fromkeys(point.vectors, True)
             )
         ]
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from trivec.conditions import for_client
 from trivec.errors import (
     CollectionError,
     CollectionExistsError,
@@ -198,7 +199,7 @@ class Operations:
         self, vectors: Mapping[PointId, Mapping[str, Vector]], where: Filter | None
     ) -> Operation[None]:
         """Set some vectors of existing points."""
-        require_storable_filter(where)
+        where = _served(where)
         points = [Point(identity, given, {}) for identity, given in vectors.items()]
         schema = yield from self._unchanged_schema()
         schema.require_valid(points)
@@ -229,8 +230,7 @@ class Operations:
 
     def query(self, queries: Sequence[StoreQuery]) -> Operation[list[list[StoredPoint]]]:
         """Run several searches, in as few requests as the server takes."""
-        for query in queries:
-            require_storable_filter(query.filter)
+        queries = [replace(query, filter=_served(query.filter)) for query in queries]
         schema = yield from self._existing_schema()
         filters = {id(query.filter): query.filter for query in queries}
         return (
@@ -274,7 +274,7 @@ class Operations:
     ) -> Operation[tuple[list[StoredPoint], PointId | None]]:
         """Read a page of points in id order; strict mode may make it a shorter one."""
         require_page(limit - 1)
-        require_storable_filter(filter)
+        filter = _served(filter)
         schema = yield from self._existing_schema()
         records, following = yield from self._terms.adapting(
             lambda: self._page(filter, self._terms.limits.page(limit), offset, with_vectors),
@@ -308,7 +308,7 @@ class Operations:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
-        require_storable_filter(filter)
+        filter = _served(filter)
         schema = yield from self._existing_schema()
         if filter is not None:
             selector = models.FilterSelector(filter=filter)
@@ -327,7 +327,7 @@ class Operations:
 
     def count(self, filter: Filter | None) -> Operation[int]:
         """Read the exact number of points."""
-        require_storable_filter(filter)
+        filter = _served(filter)
         schema = yield from self._existing_schema()
         answer = yield from self._terms.adapting(lambda: self._calls.count(filter), schema, filter)
         return answer.count
@@ -388,6 +388,13 @@ def is_local(client: Any) -> bool:
 
     inner = getattr(client, "_client", None)  # there is no public way
     return isinstance(inner, QdrantLocal | AsyncQdrantLocal)
+
+
+def _served(filter: Filter | None) -> Filter | None:
+    """Return a filter of the client's own classes, after the checks of every store."""
+    require_storable_filter(filter)
+    served: Filter | None = for_client(filter)
+    return served
 
 
 def _slices(ids: Sequence[PointId], size: int) -> list[list[PointId]]:
