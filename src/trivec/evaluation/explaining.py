@@ -12,6 +12,7 @@ from trivec._runtime.checks import check_least
 from trivec.arms import COLBERT
 from trivec.encoders import MemoEncoder
 from trivec.errors import InputError
+from trivec.events.watching import as_one_search
 from trivec.fusion import FUSIONS, fuse
 from trivec.index import DEFAULT_SEARCH, HybridIndex
 from trivec.index.hybrid import binding_of
@@ -166,7 +167,8 @@ def explain_passage(
         'it is number 12 of the fused list, and 10 were asked for'
     """
     options = options or ExplainOptions()
-    return _Explaining(index, query, options).of(id)
+    with as_one_search():  # it asks in many ways, for nobody's answer
+        return _Explaining(index, query, options).of(id)
 
 
 class _Explaining:

@@ -14,6 +14,7 @@ from trivec._runtime.checks import check_least, shown
 from trivec.arms import BM25, COLBERT, DENSE, Arm, arms_among, heads_of
 from trivec.encoders.similarity import shows
 from trivec.errors import InputError, InvalidVectorError
+from trivec.events.watching import SearchWatch
 from trivec.fusion import maximal_marginal_relevance
 from trivec.index.adaptive import AdaptiveSearch, Ranking, WeighedList, fused
 from trivec.index.collection import NO_HEADS, Binding, listed_ids
@@ -63,10 +64,31 @@ def search_steps(
     filter: Filter | Mapping[str, Any] | None,
     options: SearchOptions,
 ) -> Steps[list[list[Hit]]]:
-    """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
+    """Run several searches, and tell of them; see :meth:`trivec.HybridIndex.search_batch`."""
+    watch = SearchWatch(binding.store, queries, k, options.fusion)
+    try:
+        results = yield from _searched(binding, queries, k, filter, options, watch=watch)
+    except BaseException as err:
+        watch.failed(err)
+        raise
+    watch.found(results)
+    return results
+
+
+def _searched(
+    binding: Binding,
+    queries: Sequence[str | QueryText | Sequence[QueryText]],
+    k: int,
+    filter: Filter | Mapping[str, Any] | None,
+    options: SearchOptions,
+    *,
+    watch: SearchWatch,
+) -> Steps[list[list[Hit]]]:
+    """Run several searches."""
     check_least("k", k, 0)
     searches = [as_texts(query) for query in queries]
     arms = choose_arms(options, binding.schema)
+    watch.arms = list(arms)
     explained = list(dict.fromkeys([*arms, *([COLBERT.name] if options.colbert else [])]))
     scope = binding.scope(filter)
     if options.explain:
@@ -85,12 +107,16 @@ def search_steps(
         if BM25.name in arms
         else None
     )
+    watch.laps.lap("words")
     encoded = yield from compute(lambda: _encode(binding, searches, arms, options, rarity))
+    watch.laps.lap("encode")
     plans = [
         plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded
     ]
+    answers = yield from _found(plans)
+    watch.laps.lap("store")
     results = []
-    for texts, found in zip(encoded, (yield from _found(plans)), strict=True):
+    for texts, found in zip(encoded, answers, strict=True):
         points = _diversified(found.points, texts, binding, options, k)
         cut = any(text.cut for text in texts)
         hits = [
@@ -102,6 +128,7 @@ def search_steps(
             hits = yield from _explained(hits, ids, texts[0], explained, binding)
             hits = _with_parts(hits, ids, found.lists)
         results.append(hits)
+    watch.laps.lap("explain" if options.explain else "store")
     return results
 
 
