@@ -111,7 +111,7 @@ class Spans:
         }
         text = "\n".join(event.texts) or None
         if self._convention == "openinference":
-            numbered = {}
+            numbered: dict[str, Any] = {}
             for number, (identity, score) in enumerate(documents):
                 numbered[OpenInference.DOCUMENT_ID.format(number)] = identity
                 numbered[OpenInference.DOCUMENT_SCORE.format(number)] = score
