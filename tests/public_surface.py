@@ -26,6 +26,7 @@ MODULES = (
     "trivec.encoders",
     "trivec.errors",
     "trivec.evaluation",
+    "trivec.events",
     "trivec.exporting",
     "trivec.fusion",
     "trivec.index",

@@ -123,9 +123,12 @@ class WeighedList:
     def parts(self, ids: Sequence[PointId]) -> dict[PointId, ScorePart]:
         """Return what the list added to the score of each of some points."""
         share = dict(unchecked(shares_of_best)(self.ranking, self.floor))
+        ranks = {key: rank for rank, (key, _) in enumerate(self.ranking, start=1)}
         arm, text, weight = self.source.arm, self.source.text, self.weight
         return {
-            key: ScorePart(arm, text, weight, weight * share.get(key, 0.0), self.covered)
+            key: ScorePart(
+                arm, text, weight, weight * share.get(key, 0.0), self.covered, ranks.get(key)
+            )
             for key in ids
         }
 
@@ -152,7 +155,7 @@ class AdaptiveSearch:
     def requests(self) -> list[StoreQuery]:
         """The candidates of every list, then the best passages of every lexical one."""
         return [
-            *(self._candidates(source) for source in self.lists),
+            *(self.candidates(source) for source in self.lists),
             *(self._best_passages(source) for source in self.lists if source.lexical),
         ]
 
@@ -192,7 +195,8 @@ class AdaptiveSearch:
         ]
         return max(counts, default=None)
 
-    def _candidates(self, source: FusedList) -> StoreQuery:
+    def candidates(self, source: FusedList) -> StoreQuery:
+        """Return the request for what a list finds."""
         prefetches: tuple[Prefetch, ...] = (source.prefetch,)
         rescore = None
         if source.prefetch.over_candidates:
