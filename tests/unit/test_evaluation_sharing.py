@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -17,7 +16,6 @@ from trivec.evaluation import (
     System,
     default_systems,
     evaluate,
-    running,
     sharing,
 )
 from trivec.evaluation.asking import Asking
@@ -68,34 +66,31 @@ def index(request, tmp_path_factory):
         yield opened.with_encoder(MemoEncoder(opened.encoder, heads=heads))
 
 
-def asked_both_ways(index, system: System, monkeypatch):
+def asked_both_ways(index, system: System):
     """Return what a system finds alone, and what it finds where lookups are shared."""
-    options = EvaluationOptions(rerankers={"back": Backwards()})
-    alone, shared = (
-        evaluated(index, system, replace(options), timed, monkeypatch) for timed in (1000, 10)
-    )
+    alone, shared = (evaluated(index, system, timed) for timed in (1000, 10))
     return alone, shared
 
 
-def evaluated(index, system, options, timed, monkeypatch):
-    monkeypatch.setattr(running, "TIMED", timed)
+def evaluated(index, system, timed):
+    options = EvaluationOptions(rerankers={"back": Backwards()}, timed=timed)
     return evaluate(dataset(), index, [system], options).systems[0].results
 
 
 @pytest.mark.parametrize("text", SYSTEMS)
-def test_what_is_shared_is_what_the_index_gives(index, text, monkeypatch):
-    agrees(index, System.from_text(text), monkeypatch)
+def test_what_is_shared_is_what_the_index_gives(index, text):
+    agrees(index, System.from_text(text))
 
 
-def test_every_default_system_agrees(index, monkeypatch):
+def test_every_default_system_agrees(index):
     for system in default_systems(index.schema):
-        agrees(index, system, monkeypatch)
+        agrees(index, system)
 
 
-def agrees(index, system, monkeypatch):
-    alone, shared = asked_both_ways(index, system, monkeypatch)
+def agrees(index, system):
+    alone, shared = asked_both_ways(index, system)
     assert sum(bool(one.milliseconds) for one in alone) == len(alone)
-    assert sum(bool(one.milliseconds) for one in shared) == 10  # the rest came in blocks
+    assert sum(bool(one.milliseconds) for one in shared) == 10, str(system)  # others: in blocks
     for one, other in zip(alone, shared, strict=True):
         assert other.scores == pytest.approx(one.scores, rel=1e-4, abs=1e-4), str(system)
         last = min(one.scores)
@@ -142,12 +137,12 @@ def test_colbert_scores_are_no_work_of_the_engine(index, monkeypatch):
 
 def test_vectors_that_do_not_fit_stay_with_the_engine(index, monkeypatch):
     monkeypatch.setattr(sharing, "MOST_ROWS", 10)
-    agrees(index, System.from_text("hybrid, colbert=rescore"), monkeypatch)
+    agrees(index, System.from_text("hybrid, colbert=rescore"))
 
 
 def test_what_differs_is_asked_alone(index, monkeypatch, caplog):
     monkeypatch.setattr(sharing, "fuse", lambda _fusion, lists: lists[0])  # not what engines do
-    alone, shared = asked_both_ways(index, System.from_text("hybrid, rrf"), monkeypatch)
+    alone, shared = asked_both_ways(index, System.from_text("hybrid, rrf"))
     assert "something else where lookups are shared" in caplog.text
     assert all(one.milliseconds for one in shared)
     assert [one.ids for one in shared] == [one.ids for one in alone]
@@ -164,6 +159,6 @@ def test_a_block_that_fails_is_asked_alone(index, monkeypatch):
         together(self, questions)
 
     monkeypatch.setattr(Asking, "ask_together", broken)
-    found = evaluated(index, System(), EvaluationOptions(), 10, monkeypatch)
+    found = evaluated(index, System(), 10)
     assert not any(one.error for one in found)
     assert all(one.milliseconds for one in found)

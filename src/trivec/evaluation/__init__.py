@@ -26,6 +26,7 @@ from trivec.evaluation.explaining import (
 )
 from trivec.evaluation.features import Features
 from trivec.evaluation.metrics import MAIN_MEASURE, MEASURES, figures
+from trivec.evaluation.mteb import MtebSearch
 from trivec.evaluation.page import as_html
 from trivec.evaluation.reading import read_dataset
 from trivec.evaluation.records import QuestionResult
@@ -66,6 +67,7 @@ __all__ = [
     "FaultKind",
     "Features",
     "Latency",
+    "MtebSearch",
     "Overlap",
     "Question",
     "QuestionResult",

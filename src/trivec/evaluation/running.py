@@ -27,16 +27,13 @@ from trivec.protocols import Reranker
 from trivec.rewriting import Rewriter
 from trivec.types import Head
 
-__all__ = ["EvaluationOptions", "evaluate"]
+__all__ = ["EvaluationOptions", "evaluate", "remembering"]
 
 SHOWN = 10
 """Passages of each question that reports can show."""
 
 MEMO = 20_000
 """Query texts whose vectors are kept for the systems after the first."""
-
-TIMED = 50
-"""Questions that every system is asked alone, to see how long it takes; up to twice as many."""
 
 BLOCK = 128
 """Questions that are asked at once."""
@@ -54,6 +51,8 @@ class EvaluationOptions:
         rewriters: by ``chat`` or ``corpus``; the corpus's own is made where it is not given.
         prefix: before the name of every system, to tell models apart.
         max_failures: failures one after another that end a system.
+        timed: questions that every system is asked alone, to see how long it takes, and whether
+            the rest may share their lookups; fewer than twice as many are taken.
 
     Raises:
         InputError: a value is not allowed.
@@ -65,10 +64,12 @@ class EvaluationOptions:
     rewriters: Mapping[str, Rewriter] = field(default_factory=dict)
     prefix: str = ""
     max_failures: int = 10
+    timed: int = 50
 
     def __post_init__(self) -> None:
         check_least("depth", self.depth, 1)
         check_least("max_failures", self.max_failures, 1)
+        check_least("timed", self.timed, 1)
 
 
 def evaluate(
@@ -106,6 +107,13 @@ def evaluate(
     return Evaluation(dataset, tuple(results), run.costs(), texts, frozenset(missing))
 
 
+def remembering(index: HybridIndex) -> MemoEncoder:
+    """Return an index's encoder, which remembers: itself where it does already."""
+    if isinstance(index.encoder, MemoEncoder):
+        return index.encoder
+    return MemoEncoder(index.encoder, heads=heads_of(index.schema.vectors), size=MEMO)
+
+
 def _ignore(_count: int) -> None:
     return None
 
@@ -114,9 +122,7 @@ class _Run:
     def __init__(
         self, dataset: Dataset, index: HybridIndex, options: EvaluationOptions, progress: Progress
     ) -> None:
-        memo = index.encoder
-        if not isinstance(memo, MemoEncoder):
-            memo = MemoEncoder(index.encoder, heads=heads_of(index.schema.vectors), size=MEMO)
+        memo = remembering(index)
         self._dataset = dataset
         self._memo = memo
         self._options = options
@@ -139,7 +145,7 @@ class _Run:
         alone is asked alone throughout.
         """
         questions = self._dataset.questions
-        step = max(1, len(questions) // TIMED)
+        step = max(1, len(questions) // self._options.timed)
         timed, others = questions[::step], [one for at, one in enumerate(questions) if at % step]
         with ExitStack() as open_files:
             askings = [self._asking(System.from_text(name), open_files) for name in names]

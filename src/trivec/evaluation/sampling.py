@@ -112,7 +112,7 @@ def _asked(
             logger.warning("no question of %s: %s", chunk.id, err)
             continue
         if found:
-            yield chunk, found[_draw(chunk, seed)[0] % len(found)]
+            yield chunk, sorted(found)[_draw(chunk, seed)[0] % len(found)]
 
 
 @checked

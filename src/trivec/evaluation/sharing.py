@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from trivec.fusion import Linear, fuse
+from trivec.fusion import Linear, Rrf, fuse
 from trivec.index import HybridIndex, IndexConfig
 from trivec.index.hybrid import binding_of
 from trivec.protocols import Store
@@ -122,6 +122,7 @@ class SharedStore:
         everywhere = query.filter is None
         return (
             len(rows) == 1
+            and not isinstance(query.fusion, Rrf)  # ranks of equal scores are the engine's
             and rows[0].threshold is None
             and (rows[0].over_candidates or everywhere)
             and self._rows.hold(rows[0].using)
