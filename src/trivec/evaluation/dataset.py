@@ -21,6 +21,9 @@ FaultKind: TypeAlias = Literal[
     "judged passage that is not there",
     "question without a relevant passage",
     "judged question that is not there",
+    "judged twice",
+    "question of only one of the two files",
+    "the same passage under two ids",
 ]
 """What can be wrong with a part of a dataset."""
 
@@ -113,6 +116,8 @@ class Dataset:
             InputError: no question of the other has an id of this one.
         """
         words = {question.id: question.text for question in other.questions}
+        known = {question.id for question in self.questions}
+        alone = tuple(sorted(known ^ set(words)))
         questions = tuple(
             replace(question, text=words[question.id])
             for question in self.questions
@@ -123,7 +128,13 @@ class Dataset:
                 f"{other.name!r} and {self.name!r} have no question id in common; give two "
                 "translations of one dataset"
             )
-        return replace(self, name=f"{other.name}@{self.name}", questions=questions)
+        lacking = [DatasetFault("question of only one of the two files", alone)] if alone else []
+        return replace(
+            self,
+            name=f"{other.name}@{self.name}",
+            questions=questions,
+            faults=(*self.faults, *other.faults, *lacking),
+        )
 
     def of_documents(self, documents: Iterable[str]) -> Dataset:
         """Return all passages, and the questions whose answers stand in these documents."""

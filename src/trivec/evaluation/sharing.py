@@ -1,0 +1,301 @@
+"""One lookup for all systems: what several ways to search ask alike is asked of the store once.
+
+A run asks every question in a dozen ways. All hybrids want the same candidates of the same arms,
+and both uses of ColBERT vectors want the same scores. Here a block of questions is asked at once,
+and each list is looked up once; fusing and ordering follow :mod:`trivec.fusion`, as the engines do.
+Whatever this module does not know how to derive goes to the store as it is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from trivec.fusion import Linear, Rrf, fuse
+from trivec.index import HybridIndex, IndexConfig
+from trivec.index.hybrid import binding_of
+from trivec.protocols import Store
+from trivec.query import Prefetch, StoreQuery
+from trivec.schema import Schema
+from trivec.types import FloatArray, PointId, SparseVector, StoredPoint, Vector
+
+__all__ = ["SharedStore", "sharing"]
+
+MOST_ROWS = 600_000
+"""Rows of ColBERT vectors that are kept; of 384 numbers they take 0.9 GB."""
+
+MOST_PAYLOADS = 20_000
+PAGE = 64
+
+Ranking: TypeAlias = list[tuple[PointId, float]]
+
+
+def sharing(index: HybridIndex, depth: int) -> tuple[HybridIndex, SharedStore]:
+    """Return an index over the same points that looks every list up once, and its store.
+
+    Args:
+        index: the index; it must not be written to meanwhile.
+        depth: the most candidates that a search asks of an arm.
+    """
+    store = SharedStore(index.store, index.schema, depth)
+    binding = replace(binding_of(index), store=cast("Store", store))
+    return HybridIndex(binding, IndexConfig()), store
+
+
+@dataclass(slots=True)
+class _Rescoring:
+    """A multivector's scores of candidates: ``(rows, dim)``, and whom they are wanted of."""
+
+    using: str
+    vector: FloatArray
+    candidates: Sequence[PointId]
+    ranking: Ranking = field(default_factory=list)
+
+
+class SharedStore:
+    """A store for reading; what is not a search goes to the real one.
+
+    Args:
+        store: the real one.
+        schema: which of its vectors are sparse and which are of many rows.
+        depth: how deep lists of sparse vectors are looked up. Their lookup is exact, so that a
+            shorter list is the beginning of a longer one.
+    """
+
+    def __init__(self, store: Store, schema: Schema, depth: int) -> None:
+        self._store = store
+        self._depth = depth
+        self._kinds = {spec.name: spec.kind for spec in schema.vectors.values()}
+        self._answers: dict[Hashable, list[StoredPoint]] = {}
+        self._payloads: dict[PointId, Mapping[str, Any]] = {}
+        self._rows = _Rows(store)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def forget(self) -> None:
+        """Forget the lists of the questions so far; passages are kept, as far as they fit."""
+        self._answers.clear()
+        if len(self._payloads) > MOST_PAYLOADS:
+            self._payloads.clear()
+
+    def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
+        """Run several searches; one list of results for each, best first."""
+        self._look_up([part for query in queries for part in self._parts(query)])
+        rescorings = {at: made for at, query in enumerate(queries) if (made := self._made(query))}
+        self._rows.score(list(rescorings.values()))
+        rankings = [self._ranked(query, rescorings.get(at)) for at, query in enumerate(queries)]
+        self._read(
+            [
+                key
+                for query, ranking in zip(queries, rankings, strict=True)
+                if not query.candidates
+                for key, _ in ranking
+            ]
+        )
+        return [
+            self._points(query, ranking) for query, ranking in zip(queries, rankings, strict=True)
+        ]
+
+    def retrieve(
+        self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
+    ) -> list[StoredPoint]:
+        """Return the points that exist, in no promised order."""
+        if with_vectors:
+            return self._store.retrieve(ids, with_vectors=with_vectors)
+        self._read(ids)
+        return [StoredPoint(key, self._payloads[key]) for key in ids if key in self._payloads]
+
+    def _derives(self, query: StoreQuery) -> bool:
+        """Say whether a search is more than one lookup, and one that is put together here."""
+        if query.offset or query.with_vectors or isinstance(query.fusion, Linear):
+            return False
+        rows = [one for one in query.prefetches if self._is_of_rows(one.using)]
+        if query.rescore is not None:
+            return not rows and self._rows.hold(query.rescore[0])
+        if not rows:
+            return query.fusion is not None
+        everywhere = query.filter is None
+        return (
+            len(rows) == 1
+            and not isinstance(query.fusion, Rrf)  # ranks of equal scores are the engine's
+            and rows[0].threshold is None
+            and (rows[0].over_candidates or everywhere)
+            and self._rows.hold(rows[0].using)
+        )
+
+    def _is_of_rows(self, name: str) -> bool:
+        return self._kinds.get(name) == "multivector"
+
+    def _parts(self, query: StoreQuery) -> list[StoreQuery]:
+        """Return the lookups that a search is made of, else the search itself."""
+        if not self._derives(query):
+            return [self._single(query)]
+        return [
+            self._single(replace(query, prefetches=(one,), fusion=None, rescore=None), one)
+            for one in query.prefetches
+            if not one.over_candidates and not self._is_of_rows(one.using)
+        ]
+
+    def _single(self, query: StoreQuery, prefetch: Prefetch | None = None) -> StoreQuery:
+        """Return what is asked of the store for a lookup: a list of candidates, where that is all.
+
+        Args:
+            query: the search.
+            prefetch: the one of its lists that is wanted; None: what the search asks.
+        """
+        if prefetch is None:
+            plain = len(query.prefetches) == 1 and query.fusion is None and query.rescore is None
+            if not plain or query.offset:
+                return query
+            prefetch = replace(query.prefetches[0], limit=query.most)
+        if self._kinds.get(prefetch.using) == "sparse" and not query.with_vectors:
+            prefetch = replace(prefetch, limit=max(prefetch.limit, self._depth))
+        return replace(query, prefetches=(prefetch,), limit=1, candidates=True)
+
+    def _look_up(self, parts: Sequence[StoreQuery]) -> None:
+        missing = {key: part for part in parts if (key := _key(part)) not in self._answers}
+        if missing:
+            answers = self._store.query(list(missing.values()))
+            self._answers.update(zip(missing, answers, strict=True))
+
+    def _made(self, query: StoreQuery) -> _Rescoring | None:
+        """Return whom a multivector is to score for a search, if it is."""
+        if not self._derives(query):
+            return None
+        if query.rescore is not None:
+            using, vector = query.rescore
+            return _Rescoring(using, vector, self._union(query))
+        for one in query.prefetches:
+            if self._is_of_rows(one.using):
+                among = self._union(query) if one.over_candidates else self._rows.ids
+                return _Rescoring(one.using, cast("FloatArray", one.vector), among)
+        return None
+
+    def _union(self, query: StoreQuery) -> list[PointId]:
+        lists = (self._list(query, one) for one in query.prefetches if not one.over_candidates)
+        return list(dict.fromkeys(key for ranking in lists for key, _ in ranking))
+
+    def _list(self, query: StoreQuery, prefetch: Prefetch) -> Ranking:
+        """Return the list of one lookup of a search."""
+        part = self._single(replace(query, fusion=None, rescore=None), prefetch)
+        found = self._answers[_key(part)][: prefetch.limit]
+        return [(point.id, point.score) for point in found]
+
+    def _ranked(self, query: StoreQuery, rescoring: _Rescoring | None) -> Ranking:
+        if not self._derives(query):
+            found = self._answers[_key(self._single(query))][: query.most]
+            return [(point.id, point.score) for point in found]
+        if query.fusion is None and rescoring is not None:
+            return rescoring.ranking[: query.most]
+        lists = [
+            rescoring.ranking[: one.limit]
+            if rescoring is not None and self._is_of_rows(one.using)
+            else self._list(query, one)
+            for one in query.prefetches
+        ]
+        if query.fusion is None:
+            return lists[0][: query.most]
+        return fuse(query.fusion, lists)[: query.most]
+
+    def _points(self, query: StoreQuery, ranking: Ranking) -> list[StoredPoint]:
+        if query.with_vectors and not self._derives(query):
+            return self._answers[_key(self._single(query))][: query.most]
+        if query.candidates:
+            return [StoredPoint(key, {}, score=score) for key, score in ranking]
+        return [
+            StoredPoint(key, self._payloads[key], score=score)
+            for key, score in ranking
+            if key in self._payloads
+        ]
+
+    def _read(self, ids: Sequence[PointId]) -> None:
+        """Read the payloads of points that were not read yet."""
+        missing = [key for key in dict.fromkeys(ids) if key not in self._payloads]
+        if missing:
+            for point in self._store.retrieve(missing):
+                self._payloads[point.id] = point.payload
+
+
+class _Rows:
+    """The ColBERT vectors of all points, where they fit."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._by_name: dict[str, dict[PointId, FloatArray] | None] = {}
+        self.ids: list[PointId] = []
+
+    def hold(self, name: str) -> bool:
+        """Say whether the vectors of a name are here; the first call reads them."""
+        if name not in self._by_name:
+            self._by_name[name] = self._all(name)
+        return self._by_name[name] is not None
+
+    def _all(self, name: str) -> dict[PointId, FloatArray] | None:
+        found: dict[PointId, FloatArray] = {}
+        offset: PointId | None = None
+        rows, count = 0, self._store.count()
+        while True:
+            points, offset = self._store.scroll(limit=PAGE, offset=offset, with_vectors=[name])
+            for point in points:
+                if name in point.vectors:
+                    found[point.id] = cast("FloatArray", point.vectors[name])
+                    rows += len(found[point.id])
+            if points and rows * count >= MOST_ROWS * max(len(found), 1):
+                return None  # of the first pages one can tell that all would not fit
+            if offset is None:
+                self.ids = list(found)
+                return found
+
+    def score(self, wanted: Sequence[_Rescoring]) -> None:
+        """Score all candidates of some searches, a passage at a time for all that want it."""
+        if not wanted:
+            return
+        queries = [_unit(one.vector) for one in wanted]
+        starts = np.cumsum([0, *map(len, queries)])
+        stacked = np.concatenate(queries)
+        by_passage: dict[PointId, list[int]] = defaultdict(list)
+        for at, one in enumerate(wanted):
+            for key in one.candidates:
+                by_passage[key].append(at)
+        scores: list[Ranking] = [[] for _ in wanted]
+        for key, users in by_passage.items():
+            rows = (self._by_name[wanted[users[0]].using] or {}).get(key)
+            if rows is None:
+                continue
+            ranges = [np.arange(starts[at], starts[at + 1]) for at in users]
+            best = (stacked[np.concatenate(ranges)] @ rows.T).max(axis=1)
+            sums = np.add.reduceat(best, np.cumsum([0, *map(len, ranges[:-1])]))
+            for at, total in zip(users, sums.tolist(), strict=True):
+                scores[at].append((key, total))
+        for one, ranking in zip(wanted, scores, strict=True):
+            one.ranking = sorted(ranking, key=lambda item: item[1], reverse=True)
+
+
+def _unit(rows: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
+
+
+def _key(query: StoreQuery) -> Hashable:
+    """Return what tells one request from another."""
+    return (
+        tuple(
+            (one.using, _bytes(one.vector), one.limit, one.threshold, one.over_candidates)
+            for one in query.prefetches
+        ),
+        query.fusion,
+        None if query.rescore is None else (query.rescore[0], _bytes(query.rescore[1])),
+        (query.limit, query.offset, query.with_vectors, query.exact, query.candidates),
+        None if query.filter is None else query.filter.model_dump_json(),
+    )
+
+
+def _bytes(vector: Vector) -> Hashable:
+    if isinstance(vector, SparseVector):
+        return vector.indices.tobytes(), vector.values.tobytes()
+    return vector.tobytes()
