@@ -42,6 +42,7 @@ MODULES = (
     "trivec.stores",
     "trivec.testing",
     "trivec.text",
+    "trivec.training.data",
     "trivec.types",
 )
 ROLE = re.compile(r":(class|func|meth|mod|attr|data|exc|obj):`~?([^`]+)`")

@@ -54,6 +54,7 @@ LAYERS = (
     "questions",
     "answers",
     "evaluation",
+    "training",
     "cli",
     "__main__",
 )
@@ -62,6 +63,7 @@ NOT_FOR_PRODUCTS = "testing"
 HEAVY = {
     "FlagEmbedding",
     "chardet",
+    "datasketch",
     "ir_measures",
     "kreuzberg",
     "langchain_core",
