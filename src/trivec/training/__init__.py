@@ -1,5 +1,28 @@
-"""From documents of one's own to a model that knows them."""
+"""From documents of one's own to a model that knows them, and an index that uses it."""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from trivec.training.finetuning import FinetuneData, FinetuneProgress, TunedModel, finetune
+from trivec.training.judging import Judgement, TuningWord
+from trivec.training.mixing import mix_models
+from trivec.training.options import FinetuneOptions, ReportTo, TrainedPart, TrainingPrecision
+from trivec.training.pruning import PrunedModel, prune_model
+from trivec.training.reindexing import Reindexed, reindex
+
+__all__ = [
+    "FinetuneData",
+    "FinetuneOptions",
+    "FinetuneProgress",
+    "Judgement",
+    "PrunedModel",
+    "Reindexed",
+    "ReportTo",
+    "TrainedPart",
+    "TrainingPrecision",
+    "TunedModel",
+    "TuningWord",
+    "finetune",
+    "mix_models",
+    "prune_model",
+    "reindex",
+]

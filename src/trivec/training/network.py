@@ -129,6 +129,19 @@ class Network:
             heads += self.colbert.parameters()
         return layers, heads
 
+    def mixed(self) -> list[nn.Parameter]:
+        """Return the parameters in which a share of what was learned is a share of itself.
+
+        A low-rank addition is a product; scaling its second factor, which begins at 0, scales it.
+        """
+        _, heads = self.parameters()
+        layers = [
+            one
+            for name, one in self._upper.named_parameters()
+            if one.requires_grad and "lora_A" not in name
+        ]
+        return [*layers, *heads]
+
     def lower_states(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return the states ``(texts, tokens, dim)`` that the upper half is given."""
         import torch

@@ -122,8 +122,7 @@ class Session:
             self._before = {
                 name: self._figures(examples) for name, examples in self._judged_on().items()
             }
-        layers, heads = self.network.parameters()
-        self._base = [one.detach().clone() for one in (*layers, *heads)]
+        self._base = [one.detach().clone() for one in self.network.mixed()]
         self.loop = Loop(self.network, self._states, self._train, self._options, guide)
 
     def concluded(self, *, bf16: bool, progress: Progress) -> tuple[float, tuple[Judgement, ...]]:
@@ -132,8 +131,7 @@ class Session:
         Returns:
             The share of the tuned weights, and the judgement of each arm.
         """
-        layers, heads = self.network.parameters()
-        tuned = [one.detach().clone() for one in (*layers, *heads)]
+        tuned = [one.detach().clone() for one in self.network.mixed()]
         with _computing(bf16=bf16):
             asked = self._options.mix
             share = self._chosen(tuned, progress) if asked == "auto" else float(asked)
@@ -166,9 +164,8 @@ class Session:
         """Set what has learned to a mean of the base and the tuned weights."""
         import torch
 
-        layers, heads = self.network.parameters()
         with torch.no_grad():
-            for one, before, after in zip((*layers, *heads), self._base, tuned, strict=True):
+            for one, before, after in zip(self.network.mixed(), self._base, tuned, strict=True):
                 one.copy_(before.lerp(after, share))
 
     def _judged_on(self) -> dict[str, Sequence[TrainingExample]]:
