@@ -42,6 +42,7 @@ MODULES = (
     "trivec.stores",
     "trivec.testing",
     "trivec.text",
+    "trivec.training",
     "trivec.training.data",
     "trivec.types",
 )

@@ -136,7 +136,7 @@ def test_scores_are_those_of_the_product(tiny_m3, tmp_path):
         np.testing.assert_allclose(scores[arm].numpy(), getattr(wanted, arm), atol=2e-4)
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -144,10 +144,10 @@ class Stopped(Exception):
 def test_going_on_after_a_stop_equals_never_having_stopped(run, part):
     def stop(stage, done, _total):
         if stage == "steps" and done == 5:
-            raise Stopped
+            raise StoppedError
 
     whole = run(output="whole", part=part)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run(output="parts", part=part, progress=stop)
     steps = []
     tuned = run(
@@ -170,9 +170,9 @@ def test_going_on_after_a_stop_equals_never_having_stopped(run, part):
 def test_a_stopped_training_of_other_data_is_not_gone_on_with(run):
     def stop(stage, done, _total):
         if stage == "steps" and done == 3:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run(progress=stop)
     with pytest.raises(InputError, match="other data"):
         run(FinetuneData(train=EXAMPLES[:10]))

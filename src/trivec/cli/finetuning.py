@@ -65,6 +65,13 @@ def finetune(
         list[str] | None,
         typer.Option(help="console, tensorboard or wandb; may be repeated."),
     ] = None,
+    trainer: Annotated[
+        str | None,
+        typer.Option(
+            help="m3, dense or reranker: FlagEmbedding's own, by torchrun. Default: trivec's."
+        ),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Of torchrun, one for each GPU.")] = 1,
     settings: Annotated[
         Path | None,
         typer.Option(
@@ -94,6 +101,9 @@ def finetune(
         "report_to": None if report_to is None else tuple(report_to),
     }
     options = _options(settings, {name: one for name, one in given.items() if one is not None})
+    if trainer is not None:
+        _train_elsewhere(data, model, expanded(output), options, (trainer, processes))
+        return
     with _stages(quiet=quiet) as progress:
         tuned = tuned_by(
             _data(data, development, general),
@@ -191,6 +201,19 @@ def reindex(
         say(f"{place}: {found.passages} passages{asked} by {model} now; {found.encoded} encoded")
     if found.truncated:
         complain("note", f"{found.truncated} passages are longer than the model reads")
+
+
+def _train_elsewhere(
+    data: Path, model: str, output: Path, options: FinetuneOptions, trainer: tuple[str, int]
+) -> None:
+    """Run a trainer of FlagEmbedding; what it wrote is judged by 'trivec compare'."""
+    from trivec.training import FlagTrainerOptions, train_with_flag_embedding
+
+    name, processes = trainer
+    file = data / TRAIN if data.is_dir() else data
+    chosen = FlagTrainerOptions(trainer=name, processes=processes)  # type: ignore[arg-type]
+    folder = train_with_flag_embedding(file, model, output, options=options, trainer=chosen)
+    say(f"{folder}: tuned by FlagEmbedding; 'trivec compare' says whether it is better")
 
 
 def _share(text: str | None) -> float | str | None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from trivec.training.finetuning import FinetuneData, FinetuneProgress, TunedModel, finetune
+from trivec.training.flag_trainers import (
+    FlagTrainer,
+    FlagTrainerOptions,
+    train_with_flag_embedding,
+)
 from trivec.training.judging import Judgement, TuningWord
 from trivec.training.mixing import mix_models
 from trivec.training.options import FinetuneOptions, ReportTo, TrainedPart, TrainingPrecision
@@ -13,6 +18,8 @@ __all__ = [
     "FinetuneData",
     "FinetuneOptions",
     "FinetuneProgress",
+    "FlagTrainer",
+    "FlagTrainerOptions",
     "Judgement",
     "PrunedModel",
     "Reindexed",
@@ -25,4 +32,5 @@ __all__ = [
     "mix_models",
     "prune_model",
     "reindex",
+    "train_with_flag_embedding",
 ]

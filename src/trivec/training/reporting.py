@@ -77,7 +77,7 @@ def _tensorboard(folder: Path, config: Mapping[str, Any]) -> Iterator[Report]:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as err:
-        raise unavailable(err, "tensorboard", "finetune") from err
+        raise unavailable(err, "tensorboard", "tracking") from err
     writer = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
 
     def report(step: Step) -> None:
@@ -95,7 +95,7 @@ def _wandb(folder: Path, config: Mapping[str, Any]) -> Iterator[Report]:
     try:
         import wandb
     except ImportError as err:
-        raise unavailable(err, "wandb", "finetune") from err
+        raise unavailable(err, "wandb", "tracking") from err
     # WANDB_MODE, WANDB_PROJECT and the like are read by it: offline asks for WANDB_MODE=offline
     run = wandb.init(dir=str(folder), config=dict(config))
 
