@@ -201,7 +201,7 @@ def test_a_regression_is_kept_back(run, tiny_m3, tmp_path):
     wrong = [replace(one, pos=one.neg, neg=one.pos) for one in EXAMPLES]
     easy = [TrainingExample(query=text, pos=(text,), source=text) for text in SENTENCES]
     data = FinetuneData(train=wrong, development=easy)
-    given = {"epochs": 30, "learning_rate": 3e-3, "false_negative_margin": None}
+    given = {"epochs": 8, "learning_rate": 1e-2, "false_negative_margin": None}
     tuned = run(data, **given)
     assert [one.arm for one in tuned.regressed]
     assert not tuned.in_place
@@ -222,7 +222,7 @@ def test_what_is_there_is_not_replaced_unasked(run, tmp_path):
 
 def test_auto_takes_a_share_that_keeps_what_was_known(run):
     data = FinetuneData(train=EXAMPLES[:10], development=EXAMPLES[10:13], general=EXAMPLES[13:])
-    tuned = run(data, mix="auto", epochs=20, force=True)
+    tuned = run(data, mix="auto", epochs=4, force=True)
     assert 0 < tuned.share <= 1
 
 
@@ -278,7 +278,13 @@ def losses(guide, margin, scores, **changes):
         (frozenset({10}), frozenset({11, 12})),
         changes.pop("teacher", ({}, {})),
     )
-    options = replace(OPTIONS, false_negative_margin=margin, weights=(1.0, 0.0, 0.0), **changes)
+    options = replace(
+        OPTIONS,
+        false_negative_margin=margin,
+        weights=(1.0, 0.0, 0.0),
+        temperature=1.0,
+        **changes,
+    )
     return losses_of({"dense": torch.tensor(scores)}, batch, torch.tensor(guide), options).total
 
 

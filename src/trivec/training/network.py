@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -115,7 +116,9 @@ class Network:
         config = LoraConfig(
             r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=list(LORA_TARGETS)
         )
-        self._peft = get_peft_model(self._upper, config)
+        with warnings.catch_warnings():  # peft asks transformers in an older way
+            warnings.simplefilter("ignore", FutureWarning)
+            self._peft = get_peft_model(self._upper, config)
         return self._peft
 
     def parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
