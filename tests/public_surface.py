@@ -43,6 +43,8 @@ MODULES = (
     "trivec.stores",
     "trivec.testing",
     "trivec.text",
+    "trivec.training",
+    "trivec.training.data",
     "trivec.types",
 )
 ROLE = re.compile(r":(class|func|meth|mod|attr|data|exc|obj):`~?([^`]+)`")

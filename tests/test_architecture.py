@@ -56,6 +56,7 @@ LAYERS = (
     "questions",
     "answers",
     "evaluation",
+    "training",
     "cli",
     "__main__",
 )
@@ -64,6 +65,7 @@ NOT_FOR_PRODUCTS = "testing"
 HEAVY = {
     "FlagEmbedding",
     "chardet",
+    "datasketch",
     "ir_measures",
     "kreuzberg",
     "langchain_core",

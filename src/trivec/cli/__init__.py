@@ -27,6 +27,7 @@ from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USA
 from trivec.cli.explain import explain
 from trivec.cli.export import export
 from trivec.cli.files import index, sync
+from trivec.cli.finetuning import finetune, mix, prune, reindex
 from trivec.cli.grouping import grouped
 from trivec.cli.info import info
 from trivec.cli.questions import feedback, questions
@@ -148,8 +149,18 @@ _PLACED: tuple[Callable[..., Any], ...] = (
     add_arm,
     questions,
     feedback,
+    reindex,
 )
-_UNPLACED: tuple[Callable[..., Any], ...] = (index, export, evaluate, compare, tune)
+_UNPLACED: tuple[Callable[..., Any], ...] = (
+    index,
+    export,
+    evaluate,
+    compare,
+    tune,
+    finetune,
+    mix,
+    prune,
+)
 for command in _PLACED:
     app.command(cls=variables.PlacedCommand, epilog=epilog(command))(grouped(command))
 for command in _UNPLACED:

@@ -53,6 +53,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'trivec explain kb "which fruit is rich in calcium?" honey --arms dense=1,bm25=0.5',
     ),
     "tune": ("trivec tune many.csv --model mini --settings settings.json",),
+    "finetune": (
+        "trivec finetune train.jsonl --model mini --output tuned --part heads --epochs 1",
+    ),
+    "mix": ("trivec mix mini tuned mixed --share 0.5",),
+    "prune": ("trivec prune mini small notes",),
+    "reindex": ("trivec reindex kb --model mini",),
     "export": ("trivec export mini mini-int8",),
 }
 """Command lines by the name of the command's function."""

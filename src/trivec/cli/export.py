@@ -40,10 +40,15 @@ def export(
         ),
     ] = None,
     pooling: Annotated[
-        Literal["cls", "mean"], typer.Option(help="Of the dense vector; BGE-M3 takes cls.")
-    ] = "cls",
-    query_instruction: Annotated[str, typer.Option(help="Text put before a query.")] = "",
-    passage_instruction: Annotated[str, typer.Option(help="Text put before a passage.")] = "",
+        Literal["cls", "mean"] | None,
+        typer.Option(help="Of the dense vector. Default: what the folder says, else cls."),
+    ] = None,
+    query_instruction: Annotated[
+        str | None, typer.Option(help="Text put before a query. Default: what the folder says.")
+    ] = None,
+    passage_instruction: Annotated[
+        str | None, typer.Option(help="Text put before a passage. Default: what the folder says.")
+    ] = None,
     max_length: Annotated[
         int | None,
         typer.Option(min=3, help="Most tokens read. Default: 8192 of a passage, 512 of a pair."),
@@ -63,8 +68,8 @@ def export(
         from trivec.rerankers import FlagReranker, FlagRerankerOptions
 
         of_pairs = FlagRerankerOptions(
-            query_instruction=query_instruction,
-            passage_instruction=passage_instruction,
+            query_instruction=query_instruction or "",
+            passage_instruction=passage_instruction or "",
             max_length=max_length or FlagRerankerOptions().max_length,
         )
         manifest = export_reranker(FlagReranker(model, options=of_pairs), out, options=options)
@@ -108,9 +113,9 @@ def _is_reranker(model: str) -> bool:
 
 def _encoder(
     model: str,
-    pooling: Literal["cls", "mean"],
-    query_instruction: str,
-    passage_instruction: str,
+    pooling: Literal["cls", "mean"] | None,
+    query_instruction: str | None,
+    passage_instruction: str | None,
     max_length: int | None,
 ) -> FlagEncoder | MiniEncoder:
     from trivec.encoders import FlagEncoder, FlagOptions, OnnxOptions
@@ -125,7 +130,7 @@ def _encoder(
         passage_instruction=passage_instruction,
     )
     if max_length is not None:
-        query = min(max_length, options.query_max_length)
+        query = min(max_length, 512)
         options = replace(options, query_max_length=query, passage_max_length=max_length)
     return FlagEncoder(model, options=options)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ import typer
 from trivec._runtime.dependencies import unavailable
 from trivec.cli import variables
 from trivec.cli.paths import check_path, expanded
-from trivec.errors import CollectionError, CollectionNotFoundError, ModelError
-from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
+from trivec.errors import CollectionNotFoundError
+from trivec.index.stored_model import StoredModel
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -86,55 +86,6 @@ class Place:
         if isinstance(self.location, Path):
             return EdgeStore(self.location)
         return ServerStore(self.location, self.collection or "")
-
-
-class StoredModel:
-    """Stands for the model that wrote an index, where a command encodes nothing."""
-
-    def __init__(self, schema: Schema) -> None:
-        self._schema = schema
-
-    @property
-    def info(self) -> EncoderInfo:
-        """What identifies the model."""
-        if self._schema.fingerprint is None:
-            raise CollectionError(
-                "this collection was not written by trivec; adopt it in Python first"
-            )
-        return self._schema.fingerprint.encoder
-
-    def encode_documents(
-        self,
-        texts: Sequence[str],
-        *,
-        heads: Sequence[Head] = ALL_HEADS,  # noqa: ARG002  # the protocol's
-    ) -> list[Encoding]:
-        """Encode no texts.
-
-        Raises:
-            ModelError: there are some.
-        """
-        return self._nothing(texts)
-
-    def encode_queries(
-        self,
-        texts: Sequence[str],
-        *,
-        heads: Sequence[Head] = ALL_HEADS,  # noqa: ARG002  # the protocol's
-    ) -> list[Encoding]:
-        """Encode no texts; see ``encode_documents``."""
-        return self._nothing(texts)
-
-    def decode_tokens(self, ids: Sequence[int]) -> list[str]:
-        """Decode no tokens; see ``encode_documents``."""
-        self._nothing(ids)
-        return []
-
-    @staticmethod
-    def _nothing(given: Sequence[object]) -> list[Encoding]:
-        if given:
-            raise ModelError("this command loads no model, so it cannot encode")
-        return []
 
 
 @contextmanager

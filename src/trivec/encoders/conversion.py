@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from trivec._graphs.cached import named_place
@@ -17,35 +15,9 @@ from trivec._models.onnx_folder import Manifest
 from trivec._models.weights import read_tensors
 from trivec._runtime.cache import combined_digest, file_digest
 from trivec.encoders.model_folder import COLBERT_HEAD, EXPECTED, SPARSE_HEAD, ModelFolder
-from trivec.errors import ModelError
 from trivec.types import ALL_HEADS
 
-__all__ = ["encoder_place", "encoder_source", "stated_pooling"]
-
-_POOLING = Path("1_Pooling") / "config.json"
-
-
-def stated_pooling(path: Path) -> str:
-    """Return how a sentence encoder's states become its vector, as sentence-transformers has it.
-
-    Raises:
-        ModelError: in another way than can be computed here.
-    """
-    try:
-        stated = json.loads((path / _POOLING).read_text("utf-8"))
-        modes = {
-            name.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
-            for name, is_on in stated.items()
-            if name.startswith("pooling_mode_") and is_on
-        } or {str(stated.get("pooling_mode", "cls"))}
-    except FileNotFoundError:
-        return "cls"  # as BGE's models have it
-    except (OSError, ValueError, AttributeError) as err:
-        raise ModelError(f"{path / _POOLING} cannot be read ({err}); download it again") from err
-    for pooling in ("cls", "mean"):
-        if modes == {pooling}:
-            return pooling
-    raise ModelError(f"{path / _POOLING} asks for {sorted(modes)}; cls or mean can be computed")
+__all__ = ["encoder_place", "encoder_source"]
 
 
 def encoder_place(model: str, folder: ModelFolder, settings: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, ModelFolder, inspect_folder
 from trivec.encoders.network import Network, NetworkOptions
 from trivec.encoders.spans import TokenOutputs
+from trivec.encoders.stated import stated_usage
 from trivec.encoders.tokens import TextTokenizer, TokenizedText
 from trivec.errors import InputError, ModelError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["FlagEncoder", "FlagOptions", "Pooling", "Precision"]
+
+QUERY_LENGTH, PASSAGE_LENGTH = 512, 8192
 
 Pooling: TypeAlias = Literal["cls", "mean"]
 """The dense vector: the state of the first token, or the mean of all."""
@@ -40,12 +43,14 @@ class FlagOptions:
         device: where it computes, as PyTorch names it: ``cpu``, ``cuda:0``, ``mps``.
         precision: of weights and activations. ``fp32`` equals FlagEmbedding on the CPU;
             ``bf16`` is several times faster on CPUs with AMX and on recent GPUs.
-        pooling: how token states become the dense vector; BGE-M3 takes ``cls``.
+        pooling: how token states become the dense vector; None is what the folder says, else
+            ``cls``, as BGE-M3 has it.
         normalize: give dense and ColBERT vectors unit length.
-        query_instruction: text put before a query; BGE-M3 takes none.
-        passage_instruction: text put before a passage.
-        query_max_length: tokens read of a query, special and instruction tokens included.
-        passage_max_length: tokens read of a passage; BGE-M3 can read 8,192.
+        query_instruction: text put before a query; None is what the folder says, else nothing.
+        passage_instruction: text put before a passage; None likewise.
+        query_max_length: tokens read of a query, special and instruction tokens included. None is
+            512, or what the model can read.
+        passage_max_length: tokens read of a passage. None is 8,192, or what the model can read.
         max_batch_tokens: the most padded tokens of one forward; one longer text goes alone.
             None is 512 on a CPU, whose caches hold that, and 8,192 elsewhere.
         revision: hub branch, tag or commit; for a folder, any name of its state.
@@ -58,12 +63,12 @@ class FlagOptions:
 
     device: str = "cpu"
     precision: Precision = "fp32"
-    pooling: Pooling = "cls"
+    pooling: Pooling | None = None
     normalize: bool = True
-    query_instruction: str = ""
-    passage_instruction: str = ""
-    query_max_length: int = 512
-    passage_max_length: int = 8192
+    query_instruction: str | None = None
+    passage_instruction: str | None = None
+    query_max_length: int | None = None
+    passage_max_length: int | None = None
     max_batch_tokens: int | None = None
     revision: str | None = None
     cache_dir: Path | None = None
@@ -72,11 +77,22 @@ class FlagOptions:
     def __post_init__(self) -> None:
         check_fields(self)
         check_choice("precision", self.precision, Precision)
-        check_choice("pooling", self.pooling, Pooling)
-        check_least("query_max_length", self.query_max_length, 3)
-        check_least("passage_max_length", self.passage_max_length, 3)
+        check_choice("pooling", self.pooling, Pooling, or_none=True)
+        check_least("query_max_length", self.query_max_length, 3, or_none=True)
+        check_least("passage_max_length", self.passage_max_length, 3, or_none=True)
         if self.max_batch_tokens is not None:
             check_least("max_batch_tokens", self.max_batch_tokens, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """How the model is used: the options, completed by what its folder says."""
+
+    pooling: str
+    query_instruction: str
+    passage_instruction: str
+    query_max_length: int
+    passage_max_length: int
 
 
 class FlagEncoder(LocalEncoder):
@@ -99,6 +115,7 @@ class FlagEncoder(LocalEncoder):
         self._model = model
         self._options = options or FlagOptions()
         self._folder = Lazy(self._find)
+        self._used = Lazy(self._complete)
         self._network = Lazy(self._load_network, forks=self._options.device == "cpu")
         self._tokenizer = Lazy(self._load_tokenizer)
 
@@ -118,7 +135,7 @@ class FlagEncoder(LocalEncoder):
             ModelError: the model cannot be found or is not whole.
             MissingHeadError: a head is missing or has the wrong shape.
         """
-        folder, options = self._folder(), self._options
+        folder, options, used = self._folder(), self._options, self._used()
         return EncoderInfo(
             model=str(self._model),
             weights=combined_digest(folder.weights),
@@ -127,12 +144,12 @@ class FlagEncoder(LocalEncoder):
             tokenizer=file_digest(folder.tokenizer),
             colbert_dim=folder.colbert_dim,
             heads=ALL_HEADS,
-            pooling=options.pooling,
+            pooling=used.pooling,
             normalized=options.normalize,
             precision=options.precision,
-            max_length=options.passage_max_length,
-            query_instruction=options.query_instruction,
-            passage_instruction=options.passage_instruction,
+            max_length=used.passage_max_length,
+            query_instruction=used.query_instruction,
+            passage_instruction=used.passage_instruction,
         )
 
     @property
@@ -144,18 +161,23 @@ class FlagEncoder(LocalEncoder):
         """
         return self._folder().path
 
+    @property
+    def query_max_length(self) -> int:
+        """The tokens read of a query."""
+        return self._used().query_max_length
+
     def load(self) -> None:
         """Load the model now rather than at the first text."""
         self._network()
         self._tokenizer()
 
     def _usage(self) -> Usage:
-        options = self._options
+        options, used = self._options, self._used()
         return Usage(
-            query_instruction=options.query_instruction,
-            query_max_length=options.query_max_length,
-            passage_instruction=options.passage_instruction,
-            passage_max_length=options.passage_max_length,
+            query_instruction=used.query_instruction,
+            query_max_length=used.query_max_length,
+            passage_instruction=used.passage_instruction,
+            passage_max_length=used.passage_max_length,
             normalized=options.normalize,
             batching=Batching(
                 token_budget(options.max_batch_tokens, options.device),
@@ -184,18 +206,37 @@ class FlagEncoder(LocalEncoder):
     def _inspect(self, path: Path, revision: str | None) -> ModelFolder:
         folder = inspect_folder(path, revision)
         for name in ("query_max_length", "passage_max_length"):
-            if (asked := getattr(self._options, name)) > folder.max_length:
+            if (getattr(self._options, name) or 0) > folder.max_length:
+                asked = getattr(self._options, name)
                 raise InputError(
                     f"{name}={asked}, but {str(self._model)!r} has positions for "
                     f"{folder.max_length} tokens; set {name} to that or less"
                 )
         return folder
 
+    def _complete(self) -> _Used:
+        """Return the options, completed by what the folder says."""
+        folder, options = self._folder(), self._options
+        stated = stated_usage(folder.path)
+
+        def chosen(asked: str | None, own: str) -> str:
+            return own if asked is None else asked
+
+        return _Used(
+            pooling=chosen(options.pooling, stated.pooling),
+            query_instruction=chosen(options.query_instruction, stated.query_instruction),
+            passage_instruction=chosen(options.passage_instruction, stated.passage_instruction),
+            query_max_length=options.query_max_length or min(QUERY_LENGTH, folder.max_length),
+            passage_max_length=options.passage_max_length or min(PASSAGE_LENGTH, folder.max_length),
+        )
+
     def _load_network(self) -> Network:
         options = self._options
         return Network(
             self._folder(),
-            NetworkOptions(options.device, options.precision, options.pooling, options.normalize),
+            NetworkOptions(
+                options.device, options.precision, self._used().pooling, options.normalize
+            ),
         )
 
     def _load_tokenizer(self) -> TextTokenizer:

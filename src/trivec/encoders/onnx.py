@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +25,12 @@ from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.typed import check_fields, checked
-from trivec.encoders.conversion import encoder_place, encoder_source, stated_pooling
+from trivec.encoders.conversion import encoder_place, encoder_source
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, inspect_folder
 from trivec.encoders.postprocess import multivectors, sparse_vectors
 from trivec.encoders.spans import TokenOutputs
+from trivec.encoders.stated import stated_usage
 from trivec.encoders.tokens import TextTokenizer, TokenizedText, pad_texts
 from trivec.errors import InputError, MissingHeadError
 from trivec.types import ALL_HEADS, EncoderInfo, Encoding, Head
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["OnnxEncoder", "OnnxOptions"]
 
 _PRECISIONS = ("fp32", "int8")
-_NO_INSTRUCTIONS = {"query_instruction": "", "passage_instruction": ""}
 _LENGTHS = {"query_max_length": 512, "passage_max_length": 8192}
 """Of a model that was not exported with others; less where it has fewer positions."""
 
@@ -237,8 +237,7 @@ class OnnxEncoder(LocalEncoder):
         place = found.path
         precision = choose_precision(options.precision, _PRECISIONS, place, options.provider)
         lengths = {name: min(most, found.max_length) for name, most in _LENGTHS.items()}
-        pooling = "cls" if found.heads == ALL_HEADS else stated_pooling(path)
-        settings = {"pooling": pooling, "normalized": True, **_NO_INSTRUCTIONS, **lengths}
+        settings = {"normalized": True, **asdict(stated_usage(path)), **lengths}
         name = str(self._given)
         folder = cached_export(
             encoder_place(name, found, settings),

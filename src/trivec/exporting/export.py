@@ -112,16 +112,15 @@ def export_encoder(
         source, reference = mini_source(), MiniEncoder(OnnxOptions(precision="fp32"))
         return _write(user_path("out", out), source, _encoder_measure(reference), options)
     _require_fp32("encoder", encoder.options.precision)
-    model = encoder.options
-    settings = {
-        "pooling": model.pooling,
-        "normalized": model.normalize,
-        "query_instruction": model.query_instruction,
-        "passage_instruction": model.passage_instruction,
-        "query_max_length": model.query_max_length,
-        "passage_max_length": model.passage_max_length,
-    }
     info = encoder.info
+    settings = {
+        "pooling": info.pooling,
+        "normalized": info.normalized,
+        "query_instruction": info.query_instruction,
+        "passage_instruction": info.passage_instruction,
+        "query_max_length": encoder.query_max_length,
+        "passage_max_length": info.max_length,
+    }
     folder = inspect_folder(encoder.folder, info.revision)
     source = encoder_source(info.model, folder, settings)
     measure = _encoder_measure(encoder if _has_torch() else None)

@@ -317,6 +317,23 @@ class QuestionIndex:
         """
         return self._questions.copy_to(other._questions, progress=progress)
 
+    @checked
+    def write_to(self, other: QuestionIndex, *, progress: Progress | None = None) -> int:
+        """Write all questions and verdicts into the questions of another index, by its model.
+
+        The passages have to be in the other index already. What is there is not encoded again.
+
+        Args:
+            other: the questions of an index of another model.
+            progress: called with the number of questions dealt with.
+
+        Returns:
+            How many there are.
+        """
+        report = other._questions.add(self._questions.chunks(), progress=progress)
+        report.require_complete()
+        return self._questions.count()
+
     def optimize(self) -> None:
         """Build the engine's indexes now; worth it after generating (embedded only)."""
         self._questions.optimize()
