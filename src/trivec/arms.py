@@ -6,7 +6,7 @@ the text itself needs its analyser besides (``trivec.index.collection.Binding.an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -158,20 +158,19 @@ def arm_named(name: str) -> Arm:
 
 
 @checked
-def arms_among(names: Iterable[str]) -> list[Arm]:
+def arms_among(names: Collection[str]) -> list[Arm]:
     """Return the arms of these names, in the order of the table.
 
     Raises:
         InputError: a name is not a text.
     """
-    names = list(names)
     check_texts("names", names)
     wanted = set(names)
     return [arm for arm in ARMS if arm.name in wanted]
 
 
 @checked
-def heads_of(names: Iterable[str]) -> tuple[Head, ...]:
+def heads_of(names: Collection[str]) -> tuple[Head, ...]:
     """Return the heads that an encoder must compute for these arms."""
     needed = {arm.head for arm in arms_among(names)}
     return tuple(head for head in ALL_HEADS if head in needed)

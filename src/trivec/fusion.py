@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_
 
 import numpy as np
 
-from trivec._runtime.checks import check_number, shown
+from trivec._runtime.checks import check_least, check_number, shown
 from trivec._runtime.typed import checked, unchecked
 from trivec.errors import InputError
 
@@ -182,8 +182,9 @@ def reciprocal_rank_fusion(
         ``(id, fused score)``, best first; ties keep the order of first appearance.
 
     Raises:
-        InputError: there are not as many weights as rankings.
+        InputError: there are not as many weights as rankings, or ``k`` is less than 1.
     """
+    check_least("k", k, 1)
     fused: defaultdict[Id, float] = defaultdict(float)
     for ranking, weight in zip(rankings, _weights(weights, len(rankings)), strict=True):
         for rank, (identity, _) in enumerate(ranking):

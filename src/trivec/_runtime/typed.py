@@ -11,7 +11,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from itertools import chain
 from numbers import Integral, Real
@@ -94,7 +94,7 @@ def _fits_in_a_list(value: object, expected: Any) -> bool:
     origin, parts = typing.get_origin(expected), typing.get_args(expected)
     if origin in (typing.Union, types.UnionType):
         return any(_fits_in_a_list(value, part) for part in parts)
-    return origin in (Sequence, Iterable) and _fits(value, parts[0])
+    return origin in (Sequence, Collection, Iterable) and _fits(value, parts[0])
 
 
 def _words(expected: Any) -> list[str]:
@@ -209,8 +209,8 @@ def _fits_generic(  # noqa: PLR0911  # the same
         return isinstance(value, type)
     if isinstance(value, str | bytes | bytearray):
         return False
-    if origin is Sequence and isinstance(value, np.ndarray):
-        return _is_row(value, parts[0])
+    if isinstance(value, np.ndarray):
+        return _is_row(value, parts[0]) if origin is Sequence else _may_be_listed(value, origin)
     if origin is tuple and Ellipsis not in parts:
         return (
             isinstance(value, list | tuple)
@@ -253,6 +253,10 @@ def _surely_fit(values: list[Any], expected: Any) -> bool:
 def _is_row(array: np.ndarray[Any, Any], expected: Any) -> bool:
     """Say whether an array is a list of integers, or of numbers."""
     return array.ndim == 1 and array.dtype.kind in {int: "iu", float: "fiu"}.get(expected, "")
+
+
+def _may_be_listed(array: np.ndarray[Any, Any], origin: Any) -> bool:
+    return isinstance(array, origin) and array.ndim > 0  # one value has the methods of a list
 
 
 def _resembles(value: object, protocol: type[Any]) -> bool:

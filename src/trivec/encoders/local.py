@@ -179,6 +179,7 @@ class LocalEncoder(ABC):
         self, texts: Sequence[str], heads: Sequence[Head], *, of_queries: bool
     ) -> list[Encoding]:
         check_arguments(texts, heads)
+        texts = list(texts)  # an array's truth is another thing
         if not texts:
             return []
         self.load()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trivec._runtime.checks import check_texts
+from trivec._runtime.checks import check_texts, is_iterable
 from trivec._runtime.typed import unchecked
 from trivec.arms import heads_of, vectors_by_arm
 from trivec.bm25 import Bm25Analyzer
@@ -181,7 +181,7 @@ def listed_ids(ids: Iterable[str]) -> list[str]:
     Raises:
         InputError: it is one text, or holds something else than texts.
     """
-    names = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str | bytes) else ids
+    names = list(ids) if is_iterable(ids) and not isinstance(ids, str | bytes) else ids
     check_texts("ids", names)
     return list(names)
 

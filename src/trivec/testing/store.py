@@ -8,7 +8,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import numpy as np
@@ -46,6 +46,12 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._closed = False
         self._siblings: dict[str, MemoryStore] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a MemoryStore holds what is stored here alone, and cannot be copied or pickled; "
+            "HybridIndex.copy_to copies an index"
+        )
 
     @property
     def schema(self) -> Schema | None:

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from trivec._runtime.checks import check_number
 from trivec._runtime.paths import user_path
@@ -64,6 +64,12 @@ class EdgeStore:
         self._joined: Engine | None = None
         self._leaving: weakref.finalize[[Callable[[], None]], EdgeStore] | None = None
         self._closed = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an EdgeStore holds an open folder and cannot be copied or pickled; build one from its "
+            "path where it is needed"
+        )
 
     def __repr__(self) -> str:
         return f"EdgeStore({str(self._path)!r})"

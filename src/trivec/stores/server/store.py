@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from trivec._runtime.driving import drive
 from trivec._runtime.typed import checked
@@ -72,6 +72,12 @@ class ServerStore:
         )
         self._closed = False
         self._local = threading.RLock()  # taken in local mode, which is not thread-safe
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a ServerStore holds a connection and perhaps its key, and cannot be copied or "
+            "pickled; build a client and a store where it is needed"
+        )
 
     def __repr__(self) -> str:
         name = self._operations.collection  # a client's repr may hold a key

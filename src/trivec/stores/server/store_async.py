@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from trivec._runtime.driving import adrive
 from trivec._runtime.typed import checked
@@ -72,6 +72,12 @@ class AsyncServerStore:
         )
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._closed = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an AsyncServerStore holds a connection and perhaps its key, and cannot be copied or "
+            "pickled; build a client and a store where it is needed"
+        )
 
     def __repr__(self) -> str:
         name = self._operations.collection  # a client's repr may hold a key
