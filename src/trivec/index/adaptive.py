@@ -1,8 +1,9 @@
 """Adaptive fusion: every list is weighed by what its arm could match of this query.
 
-A lexical arm has no say up to a coverage and its whole weight from a higher one; between them it
-grows as the square. An arm that matches meaning keeps its own, as lexical arms do among
-themselves. Every list is scaled from its floor to its best, and the weighted shares are added up.
+An arm that matches meaning keeps its weight, and its list is scaled from its last to its best. An
+arm that matches words is believed as far as its coverage goes, and its list counts by the cube of
+what each passage reaches of the best score: the passage that was asked for stands out, chance words
+are spread evenly. The scaled lists are added up by weight.
 Why these numbers, and what was tried: docs/fusion.md and benchmarks/README.md.
 """
 
@@ -15,15 +16,16 @@ from typing import TypeAlias, cast
 from trivec._runtime.checks import MOST
 from trivec._runtime.typed import unchecked
 from trivec.arms import arm_named
-from trivec.coverage import PASSAGES, coverage, unseen_idf
-from trivec.fusion import share_fusion, shares_of_best
+from trivec.coverage import PASSAGES, belief, coverage, evidence_of_words, unseen_idf
+from trivec.fusion import Scale, share_fusion, shares_of_best
 from trivec.query import Filter, Prefetch, StoreQuery
 from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoint
 
 __all__ = ["AdaptiveSearch", "FusedList", "Ranking", "WeighedList", "fused"]
 
-LOWER_AMONG_FEW = 0.15
-"""Where a list holds every passage: there chance words are few, and details decide."""
+OF_MEANING = Scale()
+OF_WORDS = Scale(floor=0.0, power=3.0)
+"""No match counts 0. Chance words are spread evenly; the passage that was meant stands out."""
 
 Ranking: TypeAlias = list[tuple[PointId, float]]
 """Ids with their scores, best first."""
@@ -63,9 +65,10 @@ class FusedList:
         """Say whether everything that the arm can match is there."""
         return self.prefetch.threshold is None and len(points) < self.prefetch.limit
 
-    def floor(self, ranking: Ranking) -> float | None:
-        """Return the score that counts 0: of words that all were found, no match at all."""
-        return 0.0 if self.lexical and len(ranking) < self.prefetch.limit else None
+    @property
+    def scale(self) -> Scale:
+        """How its scores become shares of its best."""
+        return OF_WORDS if self.lexical else OF_MEANING
 
     def coverage(self, points: Sequence[StoredPoint], unseen: float) -> float:
         """Return how much of the query the best passages hold.
@@ -84,19 +87,14 @@ class FusedList:
             unseen=unseen,
         )
 
-    def weight_at(self, covered: float | None, lower: float) -> float:
+    def weight_at(self, believed: float | None) -> float:
         """Return what the list counts.
 
         Args:
-            covered: its coverage; None where it keeps its own weight.
-            lower: what is taken from the coverages between which an arm comes to its say.
+            believed: the coverage that it is believed by; None where it keeps its weight.
         """
-        arm = arm_named(self.arm)
-        weight = self.weight * arm.adaptive_weight
-        if covered is None:
-            return weight
-        part = (covered - arm.silent_to + lower) / (arm.whole_from - arm.silent_to)
-        return weight * min(max(part, 0.0), 1.0) ** 2
+        weight = self.weight * arm_named(self.arm).adaptive_weight
+        return weight if believed is None else weight * belief(believed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +113,10 @@ class WeighedList:
     weight: float
     covered: float | None
 
-    @property
-    def floor(self) -> float | None:
-        """The score that counts 0; None: the lowest."""
-        return self.source.floor(self.ranking)
-
     def parts(self, ids: Sequence[PointId]) -> dict[PointId, ScorePart]:
         """Return what the list added to the score of each of some points."""
-        share = dict(unchecked(shares_of_best)(self.ranking, self.floor))
+        scale = self.source.scale
+        share = dict(unchecked(shares_of_best)(self.ranking, scale.floor, scale.power))
         ranks = {key: rank for rank, (key, _) in enumerate(self.ranking, start=1)}
         arm, text, weight = self.source.arm, self.source.text, self.weight
         return {
@@ -162,9 +156,7 @@ class AdaptiveSearch:
     def weighed(self, answers: Sequence[Sequence[StoredPoint]]) -> list[WeighedList]:
         """Weigh the lists by what the requests found."""
         best = iter(answers[len(self.lists) :])
-        passages = self._passages(answers)
-        unseen = unseen_idf(passages)
-        lower = 0.0 if passages is None else LOWER_AMONG_FEW
+        unseen = unseen_idf(self._passages(answers))
         covered = [
             source.coverage(next(best), unseen) if source.lexical else None for source in self.lists
         ]
@@ -175,8 +167,8 @@ class AdaptiveSearch:
         # words alone keep their weights: there is no arm of meaning that chance could outvote
         outvoted = any(not source.lexical for source in self.lists)
         weights = [
-            source.weight_at(share if outvoted else None, lower)
-            for source, share in zip(self.lists, covered, strict=True)
+            source.weight_at(share if outvoted else None)
+            for source, share in zip(self.lists, self._believed(covered), strict=True)
         ]
         total = sum(weights) or 1.0
         return [
@@ -184,6 +176,20 @@ class AdaptiveSearch:
             for source, ranking, weight, share in zip(
                 self.lists, rankings, weights, covered, strict=True
             )
+        ]
+
+    def _believed(self, covered: Sequence[float | None]) -> list[float | None]:
+        """Return the coverage that each list is believed by: plain words by the model's too."""
+        learned = {
+            source.text: share
+            for source, share in zip(self.lists, covered, strict=True)
+            if share is not None and arm_named(source.arm).head is not None
+        }
+        return [
+            evidence_of_words(share, learned.get(source.text))
+            if share is not None and arm_named(source.arm).head is None
+            else share
+            for source, share in zip(self.lists, covered, strict=True)
         ]
 
     def _passages(self, answers: Sequence[Sequence[StoredPoint]]) -> int | None:
@@ -217,5 +223,5 @@ def fused(lists: Sequence[WeighedList]) -> Ranking:
     return unchecked(share_fusion)(
         [each.ranking for each in lists],
         [each.weight for each in lists],
-        [each.floor for each in lists],
+        [each.source.scale for each in lists],
     )
