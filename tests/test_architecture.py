@@ -55,6 +55,7 @@ LAYERS = (
     "questions",
     "answers",
     "evaluation",
+    "serving",
     "cli",
     "__main__",
 )
@@ -64,6 +65,7 @@ HEAVY = {
     "FlagEmbedding",
     "chardet",
     "ir_measures",
+    "jinja2",
     "kreuzberg",
     "langchain_core",
     "llama_index",
@@ -82,10 +84,12 @@ HEAVY = {
     "qdrant_edge",
     "rich",
     "scipy",
+    "starlette",
     "tokenizers",
     "torch",
     "transformers",
     "typer",
+    "uvicorn",
     "yaml",
 }
 ADAPTER_FORBIDS = {"FlagEmbedding", "torch", "transformers", "qdrant_edge", "onnxruntime"}

@@ -70,6 +70,7 @@ def test_every_example_of_every_help_runs(run, notes, monkeypatch, openai_server
 
     monkeypatch.setattr("qdrant_client.QdrantClient", Server)
     monkeypatch.setattr("trivec.exporting.export_encoder", exported)
+    monkeypatch.setattr("trivec.serving.explorer.serve_explorer", lambda *_, **__: None)
     openai_server.otherwise = lambda body: (
         '{"questions": ["what is sour?"]}' if "response_format" in body else "Lemons are [1]."
     )
