@@ -132,26 +132,28 @@ class _Page:
 
     def _outcome(self, state: State, *, may_ask: bool) -> _Outcome:
         """Search, explain and answer as far as the state can be searched for."""
-        if not state.question.strip():
-            return _Outcome()
-        if not state.on:
-            return _Outcome(problem="no_arm")
+        if not (state.question.strip() and state.on):
+            return _Outcome(problem="no_arm" if state.question.strip() else "")
         try:
             conditions = state.conditions()
         except (ValueError, RecursionError):
             return _Outcome(problem="bad_filter")
+        found = self._found(state, conditions)
+        if isinstance(found, _Outcome) or not state.answer:
+            return found if isinstance(found, _Outcome) else _Outcome(found)
+        if not may_ask:
+            return _Outcome(found, problem="not_asked")
+        return self._with_answer(state, conditions, found)
+
+    def _found(self, state: State, conditions: Mapping[str, Any] | None) -> Found | _Outcome:
+        """Return what is found, or why it cannot be searched for."""
         try:
-            found = self._finder.find(state, conditions)
+            return self._finder.find(state, conditions)
         except TrivecError as err:
             return _Outcome(problem="failed", details=str(err))
         except Exception as err:
             logger.exception("a search of the explorer failed unexpectedly")
             return _Outcome(problem="failed", details=type(err).__name__)
-        if not state.answer:
-            return _Outcome(found)
-        if not may_ask:
-            return _Outcome(found, problem="not_asked")
-        return self._with_answer(state, conditions, found)
 
     def _with_answer(
         self, state: State, conditions: Mapping[str, Any] | None, found: Found

@@ -77,7 +77,8 @@ class Marker:
             (max(a, start) - start, min(b, end) - start) for a, b in spans if start <= a < end
         ]
         marked = _marked(flat[start:end], inside)
-        return Markup("…" if start else "") + marked + Markup("…" if end < len(flat) else "")
+        before, after = "…" if start else "", "…" if end < len(flat) else ""
+        return Markup("{}{}{}").format(before, marked, after)
 
     def _spans(self, text: str, terms: frozenset[str]) -> list[tuple[int, int]]:
         """Return where words stand that count as one of the terms."""
