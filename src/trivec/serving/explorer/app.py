@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -65,22 +66,15 @@ def explorer_app(index: HybridIndex, options: ExplorerOptions = DEFAULT_OPTIONS)
         >>> app = explorer_app(HybridIndex.open(MemoryStore(), FakeEncoder()))
     """
     try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
         from starlette.applications import Starlette
         from starlette.responses import Response
         from starlette.routing import Route
+
+        template = _template()
     except ImportError as err:
         raise unavailable(err, "starlette", EXTRA) from err
     index.arms(options.search)
-    environment = Environment(
-        loader=PackageLoader("trivec.serving.explorer"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["visible"] = visible
-    page = _Page(index, options, environment.get_template("page.html"))
+    page = _Page(index, options, template)
     folder = files("trivec.serving.explorer").joinpath("static")
     assets = {name: folder.joinpath(name).read_bytes() for name in ASSETS}
 
@@ -92,6 +86,21 @@ def explorer_app(index: HybridIndex, options: ExplorerOptions = DEFAULT_OPTIONS)
 
     routes = [Route("/", page.respond), Route("/static/{name}", asset)]
     return Guard(Starlette(routes=routes))
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("trivec.serving.explorer"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = visible
+    return environment.get_template("page.html")
 
 
 @dataclass(frozen=True, slots=True)
