@@ -15,6 +15,7 @@ DATA ?=
 SAMPLE ?=
 URL ?=
 GRPC_PORT ?=
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py test_index.py test_index_filters.py \
   test_add_arm.py test_async_index.py test_question_index.py test_identity.py test_unfinished.py test_search_overrides.py \
   test_depth.py test_late_chunking.py) $(addprefix tests/integration/,test_interop_core.py langchain/test_standard.py \
@@ -22,7 +23,7 @@ SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py
   llama_index/test_interop.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test test-browser fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -76,6 +77,13 @@ $(LLM_INSTALLED): constraints-llm.txt
 
 test-llm: $(INSTALLED) $(LLM_INSTALLED) ## rewriting, answers and refusals by a real small model, served here over HTTP
 	TRIVEC_LLM_PYTHON=$(LLM_VENV)/bin/python $(BIN)/python -m pytest tests/llm
+
+# not part of CI: a browser is large, and Debian's package of it needs root
+test-browser: $(INSTALLED) ## the pages in a headless Chromium, installed by apt-get where there is none
+	@test -n '$(CHROMIUM)' || apt-get install -y --no-install-recommends chromium \
+	  || { echo "name one: make test-browser CHROMIUM=/path/to/chromium"; exit 2; }
+	TRIVEC_CHROMIUM='$(or $(CHROMIUM),chromium)' OMP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest tests/browser
 
 properties: $(INSTALLED) ## the property suites with thirty times the examples, new ones each time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --hypothesis-profile thorough \

@@ -40,6 +40,7 @@ MODULES = (
     "trivec.rerankers",
     "trivec.rewriting",
     "trivec.schema",
+    "trivec.serving.explorer",
     "trivec.stores",
     "trivec.testing",
     "trivec.text",

@@ -57,6 +57,7 @@ LAYERS = (
     "answers",
     "evaluation",
     "training",
+    "serving",
     "cli",
     "__main__",
 )
@@ -67,6 +68,7 @@ HEAVY = {
     "chardet",
     "datasketch",
     "ir_measures",
+    "jinja2",
     "kreuzberg",
     "langchain_core",
     "llama_index",
@@ -85,10 +87,12 @@ HEAVY = {
     "qdrant_edge",
     "rich",
     "scipy",
+    "starlette",
     "tokenizers",
     "torch",
     "transformers",
     "typer",
+    "uvicorn",
     "yaml",
 }
 ADAPTER_FORBIDS = {"FlagEmbedding", "torch", "transformers", "qdrant_edge", "onnxruntime"}

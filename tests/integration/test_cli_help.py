@@ -75,6 +75,7 @@ def test_every_example_of_every_help_runs(run, notes, monkeypatch, openai_server
     monkeypatch.setattr("trivec.exporting.export_encoder", exported)
     for name in ("finetune", "mix_models", "prune_model"):  # which need the model itself
         monkeypatch.setattr(f"trivec.training.{name}", exported)
+    monkeypatch.setattr("trivec.serving.explorer.serve_explorer", lambda *_, **__: None)
     openai_server.otherwise = lambda body: (
         '{"questions": ["what is sour?"]}' if "response_format" in body else "Lemons are [1]."
     )

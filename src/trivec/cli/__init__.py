@@ -25,6 +25,7 @@ from trivec.cli.evaluating import eval as evaluate
 from trivec.cli.examples import epilog
 from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USAGE
 from trivec.cli.explain import explain
+from trivec.cli.explore import explore
 from trivec.cli.export import export
 from trivec.cli.files import index, sync
 from trivec.cli.finetuning import finetune, mix, prune, reindex
@@ -141,6 +142,7 @@ _PLACED: tuple[Callable[..., Any], ...] = (
     sync,
     search,
     explain,
+    explore,
     ask,
     info,
     check,

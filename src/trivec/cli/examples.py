@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'trivec explain kb "which fruit is rich in calcium?"',
         'trivec explain kb "which fruit is rich in calcium?" honey --arms dense=1,bm25=0.5',
     ),
+    "explore": ("trivec explore kb", "trivec explore kb --port 0 -k 5 --rerank mini"),
     "tune": ("trivec tune many.csv --model mini --settings settings.json",),
     "finetune": (
         "trivec finetune train.jsonl --model mini --output tuned --part heads --epochs 1",

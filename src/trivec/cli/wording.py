@@ -49,6 +49,7 @@ OPTIONS = {
     "max_tokens": "--chunk-tokens",
     "mixed_precision": "--mixed-precision",
     "overlap": "--overlap",
+    "port": "--port",
     "overwrite": "--overwrite",
     "passage_instruction": "--passage-instruction",
     "pooling": "--pooling",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from trivec.events.listening import Listener, Subscription, listen
+from trivec.events.listening import EventListener, Subscription, listen
 from trivec.events.spans import SpanConvention, Spans
 from trivec.events.types import AnswerEvent, Event, SearchEvent
 
 __all__ = [
     "AnswerEvent",
     "Event",
-    "Listener",
+    "EventListener",
     "SearchEvent",
     "SpanConvention",
     "Spans",

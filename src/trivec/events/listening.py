@@ -11,11 +11,11 @@ from typing import Self, TypeAlias
 from trivec._runtime.typed import checked
 from trivec.events.types import Event, without_text
 
-__all__ = ["Listener", "Subscription", "is_listened", "listen", "tell"]
+__all__ = ["EventListener", "Subscription", "is_listened", "listen", "tell"]
 
 logger = logging.getLogger(__name__)
 
-Listener: TypeAlias = Callable[[Event], object]
+EventListener: TypeAlias = Callable[[Event], object]
 """Called with each event, in the thread and the context of the search or answer that has ended."""
 
 
@@ -25,7 +25,7 @@ class Subscription:
     :func:`listen` makes it.
     """
 
-    def __init__(self, listener: Listener, *, text: bool) -> None:
+    def __init__(self, listener: EventListener, *, text: bool) -> None:
         self._listener = listener
         self._text = text
         self._failed = False
@@ -65,7 +65,7 @@ _subscriptions: tuple[Subscription, ...] = ()
 
 
 @checked
-def listen(listener: Listener, *, text: bool = False) -> Subscription:
+def listen(listener: EventListener, *, text: bool = False) -> Subscription:
     """Call a function with one event for every search and every answer of this process.
 
     It is called when the search or answer has ended, in the same thread and context, before the
