@@ -28,12 +28,15 @@ class Asker:
     def __init__(self, failing=()):
         self.failing = failing
 
-    def reply(self, messages, **_):
+    def chat(self, messages, **_):
         text = messages[-1]["content"]
         if any(f"number {at}" in text for at in self.failing):
             raise ModelError("overloaded")
         number = text.split("passage number ")[1].split()[0].strip("<")
         return ChatReply(json.dumps({"questions": [f"which passage is number {number}?"]}))
+
+    def stream(self, messages):
+        yield self.chat(messages)
 
 
 def test_each_passage_has_a_question_and_is_found(index, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -49,7 +50,9 @@ __all__ = [
     "tell_failures",
 ]
 
-MEMO = 50_000
+FAILURE_COLUMNS = ("dataset", "system", "why", "question", "relevant", "rank", "first")
+
+MEMO = 20_000
 """Query texts that are kept for the next dataset with the same questions."""
 
 MOST_FOR_COLBERT_ALONE = 500
@@ -354,7 +357,25 @@ def _written(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+    return [*(folder / name for name in texts), _failures_written(evaluations, folder)]
+
+
+def _failures_written(evaluations: Sequence[Evaluation], folder: Path) -> Path:
+    """Write the questions that each system fails, so that a table program can group them."""
+    from trivec.evaluation import as_failures
+
+    path = folder / "failures.csv"
+    rows = [
+        row
+        for one in evaluations
+        for system in one.systems
+        for row in as_failures(one, system.name)
+    ]
+    with path.open("w", encoding="utf-8-sig", newline="") as file:  # spreadsheets want the mark
+        writer = csv.DictWriter(file, FAILURE_COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
 
 
 def tell_failures(evaluations: Sequence[Evaluation]) -> bool:

@@ -30,7 +30,7 @@ from trivec.evaluation.mteb import MtebSearch
 from trivec.evaluation.page import as_html
 from trivec.evaluation.reading import read_dataset
 from trivec.evaluation.records import QuestionResult
-from trivec.evaluation.reports import as_json, as_markdown
+from trivec.evaluation.reports import as_failures, as_json, as_markdown
 from trivec.evaluation.results import Evaluation, Latency, SystemResult, joined
 from trivec.evaluation.running import EvaluationOptions, evaluate
 from trivec.evaluation.sampling import sample_dataset, save_questions
@@ -81,6 +81,7 @@ __all__ = [
     "Trial",
     "Tuning",
     "Word",
+    "as_failures",
     "as_html",
     "as_json",
     "as_markdown",

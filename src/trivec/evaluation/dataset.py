@@ -61,9 +61,13 @@ class DatasetFault:
     kind: FaultKind
     ids: tuple[str, ...]
 
+    @property
+    def named(self) -> str:
+        """The first ids, as texts show them."""
+        return ", ".join([*self.ids[:NAMED], *(["…"] if len(self.ids) > NAMED else [])])
+
     def __str__(self) -> str:
-        more = f", and {len(self.ids) - NAMED} more" if len(self.ids) > NAMED else ""
-        return f"{self.kind} ({len(self.ids)}): {', '.join(self.ids[:NAMED])}{more}"
+        return f"{self.kind} ({len(self.ids)}): {self.named}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import csv
 import heapq
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def sample_dataset(
     """
     check_least("count", count, 1)
     questions: list[Question] = []
-    for chunk, asked in _asked(_drawn(index, count, seed), asker, seed):
+    for chunk, asked in _asked(_drawn(index, asker, count, seed), asker, seed):
         document = chunk.source or str(chunk.id)
         questions.append(Question(f"q{len(questions)}", asked, {str(chunk.id): 1}, document))
         if progress is not None:
@@ -82,9 +83,15 @@ def sample_dataset(
     return Dataset(name, (), tuple(questions))
 
 
-def _drawn(index: HybridIndex, count: int, seed: int) -> list[Chunk]:
+def _drawn(
+    index: HybridIndex, asker: ChatModel | QuestionIndex, count: int, seed: int
+) -> list[Chunk]:
     """Return passages in an order that depends on their ids and the seed alone."""
-    return heapq.nsmallest(SPARE * count, index.chunks(), key=lambda chunk: _draw(chunk, seed))
+    if not isinstance(asker, QuestionIndex):
+        return heapq.nsmallest(SPARE * count, index.chunks(), key=lambda one: _draw(one, seed))
+    # few passages may have questions, so that all are drawn; their texts are not wanted
+    chunks = (replace(chunk, text="") for chunk in index.chunks())
+    return sorted(chunks, key=lambda one: _draw(one, seed))
 
 
 def _draw(chunk: Chunk, seed: int) -> bytes:

@@ -82,7 +82,10 @@ def _head(evaluation: Evaluation, number: int) -> str:
         facts += [f"{both(words)} {size / 1e6:,.0f} MB"] if size else []
     if costs.encode_alone_ms is not None:
         facts.append(f"{both('encoding a query alone')} {costs.encode_alone_ms:.1f} ms")
-    faults = "".join(f"<li>{safe(str(fault))}</li>" for fault in dataset.faults)
+    faults = "".join(
+        f"<li>{both(fault.kind)} ({len(fault.ids)}): {safe(fault.named)}</li>"
+        for fault in dataset.faults
+    )
     wrong = f"<h3>{both('What was wrong with the dataset')}</h3><ul>{faults}</ul>"
     head = f'<h2 id="d{number}">{safe(dataset.name)}</h2><p>{" · ".join(facts)}</p>'
     return head + (wrong if faults else "")
