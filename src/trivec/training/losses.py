@@ -62,7 +62,7 @@ def losses_of(
         arm: (one / _temperature(arm, options)).masked_fill(~kept, -torch.inf)
         for arm, one in scores.items()
     }
-    soft = _teacher(batch)
+    soft = _teacher(batch, options.teacher_temperature)
     together = torch.stack(list(logits.values())).mean(dim=0).detach() if logits else None
     total, parts = torch.zeros(()), {}
     shares = dict(zip(ARMS, options.weights, strict=True))
@@ -99,8 +99,8 @@ def _negatives(batch: Batch, guide: Tensor, margin: float | None) -> Tensor:
     return kept | own
 
 
-def _teacher(batch: Batch) -> Tensor | None:
-    """Return a teacher's scores ``(queries, passages)``, NaN where it has none."""
+def _teacher(batch: Batch, temperature: float) -> Tensor | None:
+    """Return a teacher's logits ``(queries, passages)``, NaN where it has none."""
     import torch
 
     if not any(batch.scores):
@@ -108,7 +108,7 @@ def _teacher(batch: Batch) -> Tensor | None:
     scores = torch.full((len(batch.queries), len(batch.passages)), torch.nan)
     for at, known in enumerate(batch.scores):
         for place, score in known.items():
-            scores[at, place] = score
+            scores[at, place] = score / temperature
     return scores
 
 
