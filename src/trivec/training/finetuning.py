@@ -216,9 +216,11 @@ def _check(data: FinetuneData, options: FinetuneOptions, target: Path, *, force:
     if len(data.train) < 2:
         raise InputError(f"{len(data.train)} examples to train on; give two at least")
     if target.exists() and not force:
-        raise InputError(f"{target} exists already; choose another folder, or replace it (force)")
+        raise InputError(
+            f"{target} exists already; choose another folder, or replace it with force=True"
+        )
     if options.mix == "auto" and not data.development:
-        raise InputError("mix='auto' is chosen on development examples; give some, or a number")
+        raise InputError("mix='auto' is chosen on development examples; give some, or a share")
     asked = {(one.query, one.pos) for one in data.train}
     if shared := [one.query for one in data.development if (one.query, one.pos) in asked]:
         raise InputError(
