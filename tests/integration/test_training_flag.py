@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -115,10 +116,11 @@ def test_the_settings_are_the_same(tiny_m3, tmp_path, data):
         replace(OPTIONS, negatives=7, seed=3, report_to=("tensorboard",), distillation=0.5),
         FlagTrainerOptions(processes=2, max_steps=5, arguments=("--deepspeed", "ds.json")),
     )
-    given = dict(zip(command, command[1:], strict=False))
+    given = dict(pairwise(command))
     assert given["--train_group_size"] == "8"
     assert given["--seed"] == "3"
     assert given["--max_steps"] == "5"
+    assert given["--warmup_steps"] == "0"
     assert given["--report_to"] == "tensorboard"
     assert given["--unified_finetuning"] == given["--use_self_distill"] == "True"
     assert given["--negatives_cross_device"] == "True"

@@ -58,7 +58,7 @@ def finetune(
         ),
     ] = None,
     part: Annotated[
-        str | None, typer.Option(help="What learns: heads, top, encoder (default) or lora.")
+        str | None, typer.Option(help="What learns: heads, top (default), encoder or lora.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Times that a query is asked.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the order of examples.")] = None,

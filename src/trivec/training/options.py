@@ -65,13 +65,13 @@ class FinetuneOptions:
         InputError: a value is not allowed.
     """
 
-    part: TrainedPart = "encoder"
+    part: TrainedPart = "top"
     layers: int = 4
     lora_rank: int = 16
-    epochs: int = 3
+    epochs: int = 2
     batch_size: int = 16
     negatives: int = 1
-    learning_rate: float = 3e-5
+    learning_rate: float = 5e-5
     head_learning_rate: float = 1e-3
     temperature: float = 0.02
     sparse_temperature: float = 0.2
