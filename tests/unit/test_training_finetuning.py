@@ -176,6 +176,19 @@ def test_a_stopped_training_of_other_data_is_not_gone_on_with(run):
         run(progress=stop)
     with pytest.raises(InputError, match="other data"):
         run(FinetuneData(train=EXAMPLES[:10]))
+    assert run(FinetuneData(train=EXAMPLES[:10]), force=True).examples == 10
+
+
+def test_an_examples_own_prompt_stands_before_its_query(tiny_m3, tmp_path):
+    prompted = [EXAMPLES[0], replace(EXAMPLES[0], prompt="find: "), EXAMPLES[1]]
+    session = Session(
+        FinetuneData(train=prompted), inspect_folder(tiny_m3), StatedUsage(), OPTIONS, tmp_path
+    )
+    plain, asked = (session.texts.query(one.query, one.prompt) for one in prompted[:2])
+    assert plain != asked
+    first, second = session.texts.tokens[plain], session.texts.tokens[asked]
+    assert second.start > first.start
+    assert second.ids[second.start :].tolist() == first.ids[first.start :].tolist()
 
 
 def test_the_seed_alone_decides(run):
@@ -193,7 +206,8 @@ def test_the_run_says_what_was_done(run, tiny_m3):
     assert len(told["data"]["train"]) == 64
     assert told["outcome"]["share"] == 0.5
     assert {one["arm"] for one in told["outcome"]["judgements"]} == {"dense", "sparse"}
-    assert {one.name for one in tuned.run.iterdir()} == {"run.json", "losses.jsonl"}
+    names = {one.name for one in tuned.run.iterdir()}
+    assert names == {"run.json", "losses.jsonl", "checkpoint.pt"}
 
 
 def test_a_regression_is_kept_back(run, tiny_m3, tmp_path):
@@ -207,7 +221,9 @@ def test_a_regression_is_kept_back(run, tiny_m3, tmp_path):
     assert not tuned.in_place
     assert not (tmp_path / "tuned").exists()
     assert inspect_folder(tuned.folder)
-    forced = run(data, **given, force=True)
+    steps = []
+    forced = run(data, **given, force=True, progress=lambda stage, *_: steps.append(stage))
+    assert "steps" not in steps  # it is put in place, and not trained again
     assert forced.in_place
     assert inspect_folder(tmp_path / "tuned")
 
