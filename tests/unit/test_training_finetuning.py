@@ -136,6 +136,20 @@ def test_scores_are_those_of_the_product(tiny_m3, tmp_path):
         np.testing.assert_allclose(scores[arm].numpy(), getattr(wanted, arm), atol=2e-4)
 
 
+def test_scores_are_exact_in_bf16_too():
+    from trivec.training.network import Outputs
+
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.nn.functional.normalize(torch.rand(9, 32, generator=generator), dim=-1)
+    counts, ids = torch.ones(9, dtype=torch.long), torch.arange(9)
+    outputs = Outputs(dense, torch.rand(9, generator=generator), dense, ids, counts)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = scores_of(outputs, outputs, torch.tensor([0]))
+    exact = scores_of(outputs, outputs, torch.tensor([0]))
+    for arm, scores in exact.items():
+        assert torch.equal(scores, found[arm]), arm
+
+
 class StoppedError(Exception):
     pass
 

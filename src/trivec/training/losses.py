@@ -31,14 +31,20 @@ class Losses:
 def scores_of(
     queries: Outputs, passages: Outputs, unused: Tensor, arms: Sequence[str] = ARMS
 ) -> dict[str, Tensor]:
-    """Return the scores ``(queries, passages)`` of each arm, as the product computes them."""
+    """Return the scores ``(queries, passages)`` of each arm, as the product computes them.
+
+    In float32 whatever surrounds this: bfloat16 has three digits, and cosines are near each other.
+    """
+    import torch
+
     found: dict[str, Tensor] = {}
-    if "dense" in arms:
-        found["dense"] = queries.dense @ passages.dense.T
-    if "sparse" in arms:
-        found["sparse"] = _sparse(queries, passages, unused)
-    if "colbert" in arms:
-        found["colbert"] = _colbert(queries, passages)
+    with torch.autocast("cpu", enabled=False):
+        if "dense" in arms:
+            found["dense"] = queries.dense @ passages.dense.T
+        if "sparse" in arms:
+            found["sparse"] = _sparse(queries, passages, unused)
+        if "colbert" in arms:
+            found["colbert"] = _colbert(queries, passages)
     return found
 
 
