@@ -71,8 +71,8 @@ class FinetuneOptions:
     epochs: int = 2
     batch_size: int = 16
     negatives: int = 1
-    learning_rate: float = 5e-5
-    head_learning_rate: float = 1e-3
+    learning_rate: float = 1e-4
+    head_learning_rate: float = 2e-3
     temperature: float = 0.02
     sparse_temperature: float = 0.2
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
