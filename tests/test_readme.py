@@ -21,6 +21,7 @@ COMMANDS = {
     "python": ("python", "-W", "error::ResourceWarning", "-c"),
     "bash": ("bash", "-euc"),
 }
+OTHERWISE_RUN = "trivec finetune"  # tests/integration/test_training_road.py runs this block
 ANSWER = "The baobab fruit has three times the vitamin C of an orange [1]."
 
 
@@ -57,6 +58,8 @@ def distinct_blocks() -> dict[str, Block]:
     blocks: dict[Block, str] = {}
     for name in FILES:
         for number, block in enumerate(blocks_of(name)):
+            if OTHERWISE_RUN in block.code:
+                continue
             blocks.setdefault(block, f"{name}-{number}")
     return {label: block for block, label in blocks.items()}
 

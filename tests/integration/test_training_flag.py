@@ -120,6 +120,7 @@ def test_the_settings_are_the_same(tiny_m3, tmp_path, data):
     assert given["--train_group_size"] == "8"
     assert given["--seed"] == "3"
     assert given["--max_steps"] == "5"
+    assert given["--warmup_steps"] == "0"
     assert given["--report_to"] == "tensorboard"
     assert given["--unified_finetuning"] == given["--use_self_distill"] == "True"
     assert given["--negatives_cross_device"] == "True"

@@ -136,6 +136,20 @@ def test_scores_are_those_of_the_product(tiny_m3, tmp_path):
         np.testing.assert_allclose(scores[arm].numpy(), getattr(wanted, arm), atol=2e-4)
 
 
+def test_scores_are_exact_in_bf16_too():
+    from trivec.training.network import Outputs
+
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.nn.functional.normalize(torch.rand(9, 32, generator=generator), dim=-1)
+    counts, ids = torch.ones(9, dtype=torch.long), torch.arange(9)
+    outputs = Outputs(dense, torch.rand(9, generator=generator), dense, ids, counts)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = scores_of(outputs, outputs, torch.tensor([0]))
+    exact = scores_of(outputs, outputs, torch.tensor([0]))
+    for arm, scores in exact.items():
+        assert torch.equal(scores, found[arm]), arm
+
+
 class StoppedError(Exception):
     pass
 
@@ -176,6 +190,19 @@ def test_a_stopped_training_of_other_data_is_not_gone_on_with(run):
         run(progress=stop)
     with pytest.raises(InputError, match="other data"):
         run(FinetuneData(train=EXAMPLES[:10]))
+    assert run(FinetuneData(train=EXAMPLES[:10]), force=True).examples == 10
+
+
+def test_an_examples_own_prompt_stands_before_its_query(tiny_m3, tmp_path):
+    prompted = [EXAMPLES[0], replace(EXAMPLES[0], prompt="find: "), EXAMPLES[1]]
+    session = Session(
+        FinetuneData(train=prompted), inspect_folder(tiny_m3), StatedUsage(), OPTIONS, tmp_path
+    )
+    plain, asked = (session.texts.query(one.query, one.prompt) for one in prompted[:2])
+    assert plain != asked
+    first, second = session.texts.tokens[plain], session.texts.tokens[asked]
+    assert second.start > first.start
+    assert second.ids[second.start :].tolist() == first.ids[first.start :].tolist()
 
 
 def test_the_seed_alone_decides(run):
@@ -193,7 +220,8 @@ def test_the_run_says_what_was_done(run, tiny_m3):
     assert len(told["data"]["train"]) == 64
     assert told["outcome"]["share"] == 0.5
     assert {one["arm"] for one in told["outcome"]["judgements"]} == {"dense", "sparse"}
-    assert {one.name for one in tuned.run.iterdir()} == {"run.json", "losses.jsonl"}
+    names = {one.name for one in tuned.run.iterdir()}
+    assert names == {"run.json", "losses.jsonl", "checkpoint.pt"}
 
 
 def test_a_regression_is_kept_back(run, tiny_m3, tmp_path):
@@ -207,7 +235,9 @@ def test_a_regression_is_kept_back(run, tiny_m3, tmp_path):
     assert not tuned.in_place
     assert not (tmp_path / "tuned").exists()
     assert inspect_folder(tuned.folder)
-    forced = run(data, **given, force=True)
+    steps = []
+    forced = run(data, **given, force=True, progress=lambda stage, *_: steps.append(stage))
+    assert "steps" not in steps  # it is put in place, and not trained again
     assert forced.in_place
     assert inspect_folder(tmp_path / "tuned")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trivec.cli import variables
 from trivec.cli.arguments import DeviceOption, JsonOption, PlaceArgument, QuietOption
 from trivec.cli.exits import INCOMPLETE
 from trivec.cli.paths import expanded
@@ -37,7 +38,7 @@ def finetune(
         ),
     ],
     *,
-    model: Annotated[str, typer.Option(help=MODEL)] = "mini",
+    model: Annotated[str, typer.Option(help=MODEL, envvar=variables.MODEL)] = "mini",
     output: Annotated[Path, typer.Option(help="The folder of the tuned model.")] = Path("tuned"),
     development: Annotated[
         Path | None,
@@ -57,7 +58,7 @@ def finetune(
         ),
     ] = None,
     part: Annotated[
-        str | None, typer.Option(help="What learns: heads, top, encoder (default) or lora.")
+        str | None, typer.Option(help="What learns: heads, top (default), encoder or lora.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Times that a query is asked.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the order of examples.")] = None,

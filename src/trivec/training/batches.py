@@ -52,7 +52,7 @@ def candidates(examples: Sequence[TrainingExample], texts: Texts) -> list[Candid
     """Return the examples by the numbers of their texts."""
     return [
         Candidate(
-            texts.query(one.query),
+            texts.query(one.query, one.prompt),
             tuple(texts.passage(text) for text in one.pos),
             tuple(texts.passage(text) for text in one.neg),
             (*one.pos_scores, *one.neg_scores),

@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,7 +27,7 @@ from trivec.training.judging import Judgement
 from trivec.training.options import FinetuneOptions
 from trivec.training.reporting import reports_to
 from trivec.training.saving import put_in_place, write_model
-from trivec.training.session import Session
+from trivec.training.session import STATES, Session
 
 __all__ = ["FinetuneData", "FinetuneProgress", "TunedModel", "finetune"]
 
@@ -112,7 +113,8 @@ def finetune(
 
     What a training does lies in the folder ``OUTPUT.run``: the state, to go on from after an
     interruption, and ``run.json`` and ``losses.jsonl``. A model that is worse than its base on the
-    development examples, by the whole interval of an arm, stays there.
+    development examples, by the whole interval of an arm, stays there. A call that changes ``mix``
+    or ``force`` alone trains nothing again.
 
     Args:
         data: what to learn from.
@@ -148,7 +150,7 @@ def finetune(
     session = Session(data, folder, usage, options, run)
     bf16 = _precision(session, options, run, name)
     (run / RUN).write_text(json.dumps({**config, "bf16": bf16}, indent=2), "utf-8")
-    losses = _train(session, run, {**config, "bf16": bf16}, tell)
+    losses = _train(session, run, {**config, "bf16": bf16}, tell, force=force)
     share, judgements = session.concluded(bf16=bf16, progress=tell)
     candidate = run / "model"
     shutil.rmtree(candidate, ignore_errors=True)
@@ -189,18 +191,23 @@ def _placed(
     }
     content = json.dumps({**config, "outcome": outcome}, indent=2)
     (tuned.run / RUN).write_text(content, "utf-8")
-    for name in ("checkpoint.pt", "states.f16"):
-        (tuned.run / name).unlink(missing_ok=True)
+    with suppress(OSError):  # a system that keeps open files will have it removed next time
+        (tuned.run / STATES).unlink(missing_ok=True)
     return tuned
 
 
 def _train(
-    session: Session, run: Path, config: Mapping[str, Any], tell: FinetuneProgress
+    session: Session,
+    run: Path,
+    config: Mapping[str, Any],
+    tell: FinetuneProgress,
+    *,
+    force: bool,
 ) -> tuple[float, float]:
     """Do the steps that are left; return the mean loss of the first and of the last tenth."""
     name, bf16 = config["name"], config["bf16"]
     session.prepare(bf16=bf16, progress=tell)
-    session.loop.resume(run, name)
+    session.loop.resume(run, name, force=force)
     places = config["options"]["report_to"]
     with reports_to(places, run, config, done=session.loop.done) as report:
         for step in session.loop.run(session.unused, bf16=bf16, folder=run, name=name):
@@ -216,9 +223,11 @@ def _check(data: FinetuneData, options: FinetuneOptions, target: Path, *, force:
     if len(data.train) < 2:
         raise InputError(f"{len(data.train)} examples to train on; give two at least")
     if target.exists() and not force:
-        raise InputError(f"{target} exists already; choose another folder, or replace it (force)")
+        raise InputError(
+            f"{target} exists already; choose another folder, or replace it with force=True"
+        )
     if options.mix == "auto" and not data.development:
-        raise InputError("mix='auto' is chosen on development examples; give some, or a number")
+        raise InputError("mix='auto' is chosen on development examples; give some, or a share")
     asked = {(one.query, one.pos) for one in data.train}
     if shared := [one.query for one in data.development if (one.query, one.pos) in asked]:
         raise InputError(

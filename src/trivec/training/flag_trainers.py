@@ -146,7 +146,7 @@ def flag_command(
         "learning_rate": f"{options.learning_rate:g}",
         "num_train_epochs": str(options.epochs),
         "per_device_train_batch_size": str(options.batch_size),
-        "warmup_ratio": "0.1",
+        "warmup_steps": str(_warmup(data, options, trainer)),  # versions differ on a ratio's name
         "weight_decay": f"{options.weight_decay:g}",
         "seed": str(options.seed),
         "logging_steps": "1",
@@ -206,6 +206,15 @@ def _of_embedders(
         found["query_instruction_for_retrieval"] = trainer.instruction
         found["query_instruction_format"] = "{}{}"
     return found
+
+
+def _warmup(data: str | Path, options: FinetuneOptions, trainer: FlagTrainerOptions) -> int:
+    """Return a tenth of the steps."""
+    from trivec.training.data import read_examples
+
+    examples = sum(1 for _ in read_examples(data))
+    steps = options.epochs * examples // (options.batch_size * trainer.processes)
+    return (trainer.max_steps or steps) // 10
 
 
 def _has_scores(data: str | Path) -> bool:

@@ -31,14 +31,20 @@ class Losses:
 def scores_of(
     queries: Outputs, passages: Outputs, unused: Tensor, arms: Sequence[str] = ARMS
 ) -> dict[str, Tensor]:
-    """Return the scores ``(queries, passages)`` of each arm, as the product computes them."""
+    """Return the scores ``(queries, passages)`` of each arm, as the product computes them.
+
+    In float32 whatever surrounds this: bfloat16 has three digits, and cosines are near each other.
+    """
+    import torch
+
     found: dict[str, Tensor] = {}
-    if "dense" in arms:
-        found["dense"] = queries.dense @ passages.dense.T
-    if "sparse" in arms:
-        found["sparse"] = _sparse(queries, passages, unused)
-    if "colbert" in arms:
-        found["colbert"] = _colbert(queries, passages)
+    with torch.autocast("cpu", enabled=False):
+        if "dense" in arms:
+            found["dense"] = queries.dense @ passages.dense.T
+        if "sparse" in arms:
+            found["sparse"] = _sparse(queries, passages, unused)
+        if "colbert" in arms:
+            found["colbert"] = _colbert(queries, passages)
     return found
 
 
@@ -62,7 +68,7 @@ def losses_of(
         arm: (one / _temperature(arm, options)).masked_fill(~kept, -torch.inf)
         for arm, one in scores.items()
     }
-    soft = _teacher(batch)
+    soft = _teacher(batch, options.teacher_temperature)
     together = torch.stack(list(logits.values())).mean(dim=0).detach() if logits else None
     total, parts = torch.zeros(()), {}
     shares = dict(zip(ARMS, options.weights, strict=True))
@@ -99,8 +105,8 @@ def _negatives(batch: Batch, guide: Tensor, margin: float | None) -> Tensor:
     return kept | own
 
 
-def _teacher(batch: Batch) -> Tensor | None:
-    """Return a teacher's scores ``(queries, passages)``, NaN where it has none."""
+def _teacher(batch: Batch, temperature: float) -> Tensor | None:
+    """Return a teacher's logits ``(queries, passages)``, NaN where it has none."""
     import torch
 
     if not any(batch.scores):
@@ -108,7 +114,7 @@ def _teacher(batch: Batch) -> Tensor | None:
     scores = torch.full((len(batch.queries), len(batch.passages)), torch.nan)
     for at, known in enumerate(batch.scores):
         for place, score in known.items():
-            scores[at, place] = score
+            scores[at, place] = score / temperature
     return scores
 
 

@@ -171,14 +171,15 @@ class Network:
         hidden = states
         if self.frozen_layers < len(self.backbone.encoder.layer):
             hidden = self._upper(inputs_embeds=states, attention_mask=mask).last_hidden_state
-        hidden = hidden.float()
-        if self.pooling == "cls":
-            pooled = hidden[:, 0]
-        else:
-            shares = mask / mask.sum(dim=1, keepdim=True)
-            pooled = torch.einsum("bt,bth->bh", shares.float(), hidden)
-        own = hidden[content]
-        with torch.autocast("cpu", enabled=False):
+        places = content.flatten().nonzero().squeeze(1)
+        with torch.autocast("cpu", enabled=False):  # vectors are compared: they stay exact
+            hidden = hidden.float()
+            if self.pooling == "cls":
+                pooled = hidden[:, 0]
+            else:
+                shares = mask / mask.sum(dim=1, keepdim=True)
+                pooled = torch.einsum("bt,bth->bh", shares.float(), hidden)
+            own = hidden.flatten(0, 1).index_select(0, places)
             weights = torch.relu(self.sparse(own).squeeze(-1))
             rows = normalize(self.colbert(own), dim=-1)
         return Outputs(normalize(pooled, dim=-1), weights, rows, ids[content], content.sum(dim=1))

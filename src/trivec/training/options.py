@@ -45,7 +45,9 @@ class FinetuneOptions:
         false_negative_margin: what the base model scores higher than a query's own passage less
             this margin is no negative of the query. None takes all as negatives.
         distillation: the share of the loss that follows a teacher's scores, where the data has
-            some.
+            some. Scores of a good cross-encoder help; those of the base's own vectors do not.
+        teacher_temperature: a teacher's scores are divided by it: 1 for logits, less for
+            probabilities and cosines.
         self_distillation: the share of the loss that follows the sum of the three scores.
         weight_decay: of the layers.
         precision: of the layers' products.
@@ -63,19 +65,20 @@ class FinetuneOptions:
         InputError: a value is not allowed.
     """
 
-    part: TrainedPart = "encoder"
+    part: TrainedPart = "top"
     layers: int = 4
     lora_rank: int = 16
-    epochs: int = 3
+    epochs: int = 2
     batch_size: int = 16
     negatives: int = 1
-    learning_rate: float = 3e-5
-    head_learning_rate: float = 1e-3
+    learning_rate: float = 1e-4
+    head_learning_rate: float = 2e-3
     temperature: float = 0.02
     sparse_temperature: float = 0.2
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     false_negative_margin: float | None = 0.0
-    distillation: float = 0.5
+    distillation: float = 0.0
+    teacher_temperature: float = 1.0
     self_distillation: float = 0.0
     weight_decay: float = 0.01
     precision: TrainingPrecision = "auto"
@@ -97,7 +100,13 @@ class FinetuneOptions:
         check_least("negatives", self.negatives, 0)
         for name in ("query_max_length", "passage_max_length"):
             check_least(name, getattr(self, name), 3)
-        for name in ("learning_rate", "head_learning_rate", "temperature", "sparse_temperature"):
+        for name in (
+            "learning_rate",
+            "head_learning_rate",
+            "temperature",
+            "sparse_temperature",
+            "teacher_temperature",
+        ):
             check_number(name, getattr(self, name), above=0)
         for name in ("distillation", "self_distillation"):
             check_number(name, getattr(self, name), least=0, most=1)

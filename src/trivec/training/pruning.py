@@ -70,7 +70,8 @@ def prune_model(
     A token is kept where the corpus uses it, or where all its characters are the corpus's; of
     Chinese, Japanese and Korean script all characters count as soon as there is one. A text of
     kept tokens has the same vectors as before, under other sparse indices: an index has to be
-    written again. Other texts fall into smaller pieces. Neither torch nor transformers is needed.
+    written again. Other texts fall into smaller pieces. For a folder neither torch nor transformers
+    is needed.
 
     Args:
         model: ``"mini"``, a hub id, or a folder in the BGE-M3 format.

@@ -162,6 +162,7 @@ class Loop:
         state = {
             "name": name,
             "done": self.done,
+            "steps": self.steps,
             "trained": self._network.trained_state(),
             "optimizer": self._optimizer.state_dict(),
         }
@@ -169,11 +170,16 @@ class Loop:
         torch.save(state, partial)
         partial.replace(folder / CHECKPOINT)
 
-    def resume(self, folder: Path, name: str) -> bool:
+    def resume(self, folder: Path, name: str, *, force: bool = False) -> bool:
         """Take up the state of a folder; return whether there was one.
 
+        Args:
+            folder: of the run.
+            name: what identifies the training.
+            force: pass over the state of another training, even if that is not finished.
+
         Raises:
-            InputError: it belongs to another training.
+            InputError: it belongs to another training, which is not finished.
         """
         import torch
 
@@ -182,9 +188,11 @@ class Loop:
             return False
         state: Any = torch.load(file, weights_only=True)
         if state["name"] != name:
+            if force or state["done"] == state["steps"]:
+                return False
             raise InputError(
-                f"{file} belongs to a training with other data, model or settings; remove "
-                f"{folder}, or give another output"
+                f"{file} belongs to an unfinished training with other data, model or settings; "
+                "give another output, or begin anew with force=True"
             )
         self._network.load_trained(state["trained"])
         self._optimizer.load_state_dict(state["optimizer"])

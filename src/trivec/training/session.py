@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["Session"]
+__all__ = ["STATES", "Session"]
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Session:
         examples = [*data.train, *data.development, *data.general]
         longest = folder.max_length
         self.texts = Texts(
-            (one.query for one in examples),
+            ((one.query, one.prompt) for one in examples),
             (text for one in examples for text in (*one.pos, *one.neg)),
             tokenizer,
             (

@@ -135,10 +135,10 @@ def joined(parts: Sequence[Outputs], order: Tensor) -> Outputs:
     starts = torch.cumsum(counts, 0) - counts
     spans = [torch.arange(int(starts[at]), int(starts[at] + counts[at])) for at in order.tolist()]
     tokens = torch.cat(spans) if spans else torch.zeros(0, dtype=torch.long)
-    return Outputs(
-        torch.cat([part.dense for part in parts])[order],
-        torch.cat([part.weights for part in parts])[tokens],
-        torch.cat([part.rows for part in parts])[tokens],
-        torch.cat([part.ids for part in parts])[tokens],
+    return Outputs(  # index_select: the gradient of [] is computed number by number
+        torch.cat([part.dense for part in parts]).index_select(0, order),
+        torch.cat([part.weights for part in parts]).index_select(0, tokens),
+        torch.cat([part.rows for part in parts]).index_select(0, tokens),
+        torch.cat([part.ids for part in parts]).index_select(0, tokens),
         counts[order],
     )

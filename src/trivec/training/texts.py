@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from trivec.encoders.tokens import TextTokenizer, TokenizedText
 
@@ -27,7 +28,8 @@ class Texts:
     """Distinct texts, numbered: queries first, then passages.
 
     Args:
-        queries: in any order; equal ones are one.
+        queries: each with the instruction that stands before it, or None for that of all; in any
+            order, and equal ones are one.
         passages: likewise. A text that is both is kept twice, since it is read in two ways.
         tokenizer: the model's.
         readings: of queries and of passages.
@@ -35,27 +37,33 @@ class Texts:
 
     def __init__(
         self,
-        queries: Iterable[str],
+        queries: Iterable[tuple[str, str | None]],
         passages: Iterable[str],
         tokenizer: TextTokenizer,
         readings: tuple[Reading, Reading],
     ) -> None:
         asked, stored = list(dict.fromkeys(queries)), list(dict.fromkeys(passages))
-        self._queries = {text: at for at, text in enumerate(asked)}
+        self._queries = {query: at for at, query in enumerate(asked)}
         self._passages = {text: at + len(asked) for at, text in enumerate(stored)}
+        of_queries, of_passages = readings
         self.tokens: list[TokenizedText] = []
-        for texts, reading in zip((asked, stored), readings, strict=True):
+        for prompt, group in groupby(asked, key=lambda query: query[1]):
             self.tokens += tokenizer.read(
-                texts, instruction=reading.instruction, max_length=reading.max_length
+                [text for text, _ in group],
+                instruction=of_queries.instruction if prompt is None else prompt,
+                max_length=of_queries.max_length,
             )
+        self.tokens += tokenizer.read(
+            stored, instruction=of_passages.instruction, max_length=of_passages.max_length
+        )
         self.truncated = sum(one.truncated for one in self.tokens)
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def query(self, text: str) -> int:
+    def query(self, text: str, prompt: str | None = None) -> int:
         """Return the number of a query."""
-        return self._queries[text]
+        return self._queries[text, prompt]
 
     def passage(self, text: str) -> int:
         """Return the number of a passage."""
