@@ -21,6 +21,7 @@ from trivec.cli.ask import ask
 from trivec.cli.changing import add_arm, copy, delete
 from trivec.cli.check import check
 from trivec.cli.comparing import compare
+from trivec.cli.dataset import dataset, keywords_dataset, leaks
 from trivec.cli.evaluating import eval as evaluate
 from trivec.cli.examples import epilog
 from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USAGE
@@ -148,8 +149,17 @@ _PLACED: tuple[Callable[..., Any], ...] = (
     add_arm,
     questions,
     feedback,
+    keywords_dataset,
 )
-_UNPLACED: tuple[Callable[..., Any], ...] = (index, export, evaluate, compare, tune)
+_UNPLACED: tuple[Callable[..., Any], ...] = (
+    index,
+    export,
+    evaluate,
+    compare,
+    tune,
+    dataset,
+    leaks,
+)
 for command in _PLACED:
     app.command(cls=variables.PlacedCommand, epilog=epilog(command))(grouped(command))
 for command in _UNPLACED:

@@ -53,6 +53,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'trivec explain kb "which fruit is rich in calcium?" honey --arms dense=1,bm25=0.5',
     ),
     "tune": ("trivec tune many.csv --model mini --settings settings.json",),
+    "dataset": (
+        "trivec dataset training --index kb --dev 0",
+        "trivec dataset training --from asked.csv --model mini --mining ranks",
+    ),
+    "leaks": ("trivec leaks training",),
+    "keywords_dataset": ("trivec keywords-dataset kb training --to keywords.jsonl",),
     "export": ("trivec export mini mini-int8",),
 }
 """Command lines by the name of the command's function."""

@@ -18,24 +18,26 @@ import orjson
 
 from trivec._runtime.plain import fingerprint_name
 from trivec._runtime.typed import check_fields, checked
+from trivec.arms import ARMS, COLBERT
 from trivec.errors import CollectionNotFoundError, InputError
-from trivec.index import HybridIndex
+from trivec.index import HybridIndex, IndexConfig
 from trivec.index.options import Progress
-from trivec.protocols import Reranker
+from trivec.protocols import Encoder, Reranker
 from trivec.questions import QuestionIndex
 from trivec.training.data.cleaning import CleaningOptions, Dropped, cleaned
 from trivec.training.data.examples import TrainingExample, write_examples
 from trivec.training.data.leaks import find_leaks, require_no_leaks
 from trivec.training.data.likeness import Signatures, signatures_of
 from trivec.training.data.mining import Mined, Miner, MiningOptions
-from trivec.training.data.pairs import Corpus, Gathered, Pair
+from trivec.training.data.pairs import Corpus, Gathered, Pair, Passage
 from trivec.training.data.reports import DatasetReport, reported
 from trivec.training.data.sources import add_file, add_index_questions
 from trivec.training.data.splitting import Separated, SplitOptions, separated, splits_of
 from trivec.training.data.teaching import DenseTeacher
 from trivec.training.data.writing import ResumedLines, alone_in, written_whole
+from trivec.types import Chunk
 
-__all__ = ["DatasetOptions", "build_dataset", "gather"]
+__all__ = ["DatasetOptions", "build_dataset", "gather", "indexed_passages"]
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +119,37 @@ def _add_questions(gathered: Gathered, index: HybridIndex) -> None:
         return
     with opened:
         add_index_questions(gathered, opened)
+
+
+@contextmanager
+def indexed_passages(
+    gathered: Gathered, encoder: Encoder, folder: str | Path, *, progress: Progress | None = None
+) -> Iterator[HybridIndex]:
+    """Yield an index of passages that no index holds yet; what is there is not encoded again.
+
+    Args:
+        gathered: with passages of its own.
+        encoder: the model.
+        folder: of the index.
+        progress: called with the number of passages dealt with.
+
+    Raises:
+        InputError: a passage was refused.
+        CollectionError: the folder holds the index of another model.
+    """
+    arms = tuple(arm.name for arm in ARMS if arm.is_made_by(encoder.info) and arm != COLBERT)
+    with HybridIndex.open(folder, encoder, config=IndexConfig(arms=arms)) as index:
+        report = index.add(map(_chunk, gathered.passages.values()), progress=progress)
+        report.require_complete()
+        if report.added or report.updated:
+            index.optimize()
+        yield index
+
+
+def _chunk(passage: Passage) -> Chunk:
+    """Return the chunk that has a passage's key."""
+    source = passage.document if passage.key.startswith(passage.document) else None
+    return Chunk(passage.text, id=passage.key, source=source, position=passage.position)
 
 
 @checked

@@ -111,10 +111,19 @@ class MiningOptions:
             raise InputError(f"least={self.least} is more than {self.count=}; give at most that")
 
     @classmethod
-    def ranks(cls, first: int = 10, last: int = 100, count: int = 7, seed: int = 0) -> Self:
+    def ranks(
+        cls,
+        first: int = 10,
+        last: int = 100,
+        count: int = 7,
+        *,
+        search: SearchOptions | None = None,
+        seed: int = 0,
+    ) -> Self:
         """Return the older way: some of these ranks at random, whatever they score."""
         return cls(
             count=count,
+            search=search or SearchOptions(),
             first=first,
             last=last,
             choice="random",
@@ -122,10 +131,6 @@ class MiningOptions:
             likeness=None,
             seed=seed,
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the options in JSON's types."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
