@@ -161,7 +161,7 @@ def dataset(
 ) -> None:
     """Make training data: clean questions, split them by document, find hard negatives.
 
-    The folder's train.jsonl and dev.jsonl are what 'trivec finetune' and FlagEmbedding's trainers
+    The folder's train.jsonl and dev.jsonl are what trivec finetune and FlagEmbedding's trainers
     take. The folder itself is a dataset for 'trivec compare' and 'trivec eval': they ask the
     questions of its test set. dropped.jsonl names each question that is not used, and why. Run
     this again after a stop: it goes on where it was.

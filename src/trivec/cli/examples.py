@@ -54,11 +54,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "tune": ("trivec tune many.csv --model mini --settings settings.json",),
     "dataset": (
-        "trivec dataset training --index kb --dev 0",
-        "trivec dataset training --from asked.csv --model mini --mining ranks",
+        "trivec dataset training --from facts.csv --model mini",
+        "trivec dataset training --from facts.csv --model mini --pool dense --negatives 3",
     ),
     "leaks": ("trivec leaks training",),
-    "keywords_dataset": ("trivec keywords-dataset kb training --to keywords.jsonl",),
+    "keywords_dataset": ("trivec keywords-dataset training/index training",),
     "export": ("trivec export mini mini-int8",),
 }
 """Command lines by the name of the command's function."""

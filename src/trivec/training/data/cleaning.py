@@ -138,7 +138,7 @@ def cleaned(
     """
     dropped: list[Dropped] = []
     kept = list(_usable(pairs, corpus, options, dropped))
-    kept = _distinct(kept, options, dropped)
+    kept = _distinct(_not_rejected(kept, pairs, options, dropped), options, dropped)
     for rule, broken in _RULES.items():
         if options.has(rule):
             told = [(pair, broken(pair, corpus, options)) for pair in kept]
@@ -168,11 +168,7 @@ def _usable(
 def _distinct(
     pairs: Sequence[Pair], options: CleaningOptions, dropped: list[Dropped]
 ) -> list[Pair]:
-    """Return the pairs with different questions; each knows the passages of those that it repeats.
-
-    What users said comes first: their words are kept, and a bad verdict counts for all.
-    """
-    pairs = _without_rejected(pairs, options, dropped)
+    """Return the pairs with different questions; each knows the passages of those it repeats."""
     if not options.has("duplicate") and not options.has("near duplicate"):
         return pairs
     threshold = options.threshold if options.has("near duplicate") else 1.0
@@ -201,23 +197,29 @@ def _distinct(
     return list(kept.values())
 
 
-def _without_rejected(
-    pairs: Sequence[Pair], options: CleaningOptions, dropped: list[Dropped]
+def _not_rejected(
+    pairs: Sequence[Pair], given: Iterable[Pair], options: CleaningOptions, dropped: list[Dropped]
 ) -> list[Pair]:
-    """Return the pairs without passages of which a user said that they do not answer it."""
+    """Return the pairs without passages that a user found bad for the same question.
+
+    Args:
+        pairs: those that can be used.
+        given: all of them: a user may have found nothing but bad passages.
+        options: whether verdicts count.
+        dropped: gets the pairs of which no passage is left.
+    """
     if not options.has("rejected"):
         return list(pairs)
-    bad: dict[str, set[str]] = {}
-    for pair in pairs:
+    bad: dict[str, dict[str, None]] = {}
+    for pair in given:
         if pair.rejected:
-            bad.setdefault(normalised(pair.question), set()).update(pair.rejected)
+            bad.setdefault(normalised(pair.question), {}).update(dict.fromkeys(pair.rejected))
     kept = []
     for pair in pairs:
-        rejected = bad.get(normalised(pair.question), set()) if bad else set()
+        rejected = bad.get(normalised(pair.question), {}) if bad else {}
         good = tuple(key for key in pair.positives if key not in rejected)
         if good:
-            told = tuple(dict.fromkeys((*pair.rejected, *sorted(rejected))))
-            kept.append(replace(pair, positives=good, rejected=told))
+            kept.append(replace(pair, positives=good, rejected=tuple(rejected)))
         else:
             dropped.append(Dropped(pair, "rejected", "a user found the passage bad"))
     return kept

@@ -48,7 +48,9 @@ def alone_in(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as stream:
         try:
-            portalocker.lock(stream, portalocker.LOCK_EX | portalocker.LOCK_NB)
+            portalocker.lock(
+                stream, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
+            )
         except portalocker.LockException as err:
             raise CollectionLockedError(
                 f"another process makes a dataset in {folder}; wait for it, or name another folder"
