@@ -21,6 +21,7 @@ from trivec.errors import ModelError
 PROGRAM = typer.main.get_command(cli.app)
 COMMANDS = sorted(PROGRAM.commands)
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
+FOUND = ("fountain", "obelisk", "windmill", "lighthouse", "cathedral", "observatory", "quarry")
 
 
 @pytest.fixture
@@ -52,6 +53,9 @@ def notes(tmp_path, monkeypatch) -> Path:
     example = {"query": "what is sour?", "pos": ["Lemons are sour."]}
     tmp_path.joinpath("train.jsonl").write_text(json.dumps(example), "utf-8")
     tmp_path.joinpath("tuned").mkdir()
+    facts = ["question,passage,document"]
+    facts += [f"where is the {one} found?,The {one} stands in {one} land.,{one}" for one in FOUND]
+    tmp_path.joinpath("facts.csv").write_text("\n".join(facts), "utf-8")
     tmp_path.joinpath("asked.csv").write_text("\n".join(asked), "utf-8")
     monkeypatch.chdir(tmp_path)
     return folder

@@ -21,6 +21,7 @@ from trivec.cli.ask import ask
 from trivec.cli.changing import add_arm, copy, delete
 from trivec.cli.check import check
 from trivec.cli.comparing import compare
+from trivec.cli.dataset import dataset, keywords_dataset, leaks
 from trivec.cli.evaluating import eval as evaluate
 from trivec.cli.examples import epilog
 from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USAGE
@@ -152,6 +153,7 @@ _PLACED: tuple[Callable[..., Any], ...] = (
     questions,
     feedback,
     reindex,
+    keywords_dataset,
 )
 _UNPLACED: tuple[Callable[..., Any], ...] = (
     index,
@@ -162,6 +164,8 @@ _UNPLACED: tuple[Callable[..., Any], ...] = (
     finetune,
     mix,
     prune,
+    dataset,
+    leaks,
 )
 for command in _PLACED:
     app.command(cls=variables.PlacedCommand, epilog=epilog(command))(grouped(command))

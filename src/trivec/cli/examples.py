@@ -60,6 +60,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "mix": ("trivec mix mini tuned mixed --share 0.5",),
     "prune": ("trivec prune mini small notes",),
     "reindex": ("trivec reindex kb --model mini",),
+    "dataset": (
+        "trivec dataset training --from facts.csv --model mini",
+        "trivec dataset training --from facts.csv --model mini --pool dense --negatives 3",
+    ),
+    "leaks": ("trivec leaks training",),
+    "keywords_dataset": ("trivec keywords-dataset training/index training",),
     "export": ("trivec export mini mini-int8",),
 }
 """Command lines by the name of the command's function."""
