@@ -23,7 +23,7 @@ SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py
   llama_index/test_interop.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test test-browser fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench docs cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -107,6 +107,11 @@ format: $(INSTALLED) ## what ruff can mend by itself
 bench: $(INSTALLED) ## quality, encoding and storage, measured here and now
 	$(BIN)/python -m benchmarks
 
+# its packages change no test; they are apart, so that a test environment stays as it is
+docs: $(INSTALLED) ## the documentation site, English and Chinese, into site/
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group docs
+	$(BIN)/python scripts/docs.py
+
 cookbooks: $(INSTALLED) ## write the notebooks from their text, and run them
 	$(BIN)/python scripts/pair_cookbooks.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_cookbooks.py
@@ -128,4 +133,4 @@ constraints: ## take the newest versions that fit and pin them
 	@touch $(RUNNABLE) $(INSTALLED)
 
 clean: ## remove what the targets made, .venv included
-	rm -rf $(VENV) $(LLM_VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants dist build
+	rm -rf $(VENV) $(LLM_VENV) .demo site .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants dist build

@@ -180,9 +180,9 @@ class Listener:
         text: what has been said so far.
         lone_close: whether a thought was closed that had not been opened.
 
-    Example:
+    Examples:
         >>> listener = Listener()
-        >>> [listener.feed(piece) for piece in ("<thi", "nk>Is it 3?</th", "ink>\nIt is ", "3.")]
+        >>> [listener.feed(piece) for piece in ("<thi", "nk>Is it 3?</th", "ink>It is ", "3.")]
         ['', '', 'It is ', '3.']
         >>> listener.finish()
         ''

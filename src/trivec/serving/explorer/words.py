@@ -132,8 +132,10 @@ _CHINESE: tuple[tuple[str, str], ...] = (
         r"重排后从第 \1 到第 \2，而只保留 \3 条",
     ),
     (
-        r"the reranker puts it from (\d+) to (\d+), and scores it (\S+), "
-        r"below the threshold of (\S+)",
+        (
+            r"the reranker puts it from (\d+) to (\d+), and scores it (\S+), "
+            r"below the threshold of (\S+)"
+        ),
         r"重排后从第 \1 到第 \2，得分 \3，低于阈值 \4",
     ),
     (r"a single arm", "单路检索"),
