@@ -882,7 +882,7 @@ def test_what_another_tenant_wrote_changes_no_coverage(location, encoder):
     after = red.search("xylophone quagmire", k=6, options=EXPLAINED)
     assert as_said(after) == as_said(before)
     assert [part.coverage for part in after[0].parts if part.arm == "bm25"] == [0.0]
-    assert weights(blue.search("xylophone quagmire", k=1, options=EXPLAINED)[0])["bm25"] > 0.5
+    assert weights(blue.search("xylophone quagmire", k=1, options=EXPLAINED)[0])["bm25"] > 0.4
 
 
 def test_a_filter_shuts_out_what_would_cover_the_query(filled):
