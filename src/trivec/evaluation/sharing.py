@@ -19,10 +19,11 @@ from trivec._runtime.typed import unchecked
 from trivec.fusion import Linear, Rrf, fuse
 from trivec.index import HybridIndex, IndexConfig
 from trivec.index.hybrid import binding_of
+from trivec.payloads.trivec import Codec
 from trivec.protocols import Store
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema
-from trivec.types import FloatArray, PointId, SparseVector, StoredPoint, Vector
+from trivec.types import Chunk, FloatArray, PointId, SparseVector, StoredPoint, Vector
 
 __all__ = ["SharedStore", "sharing"]
 
@@ -43,8 +44,29 @@ def sharing(index: HybridIndex, depth: int) -> tuple[HybridIndex, SharedStore]:
         depth: the most candidates that a search asks of an arm.
     """
     store = SharedStore(index.store, index.schema, depth)
-    binding = replace(binding_of(index), store=cast("Store", store))
+    codec = cast("Codec", _RememberingCodec(index.codec))
+    binding = replace(binding_of(index), store=cast("Store", store), codec=codec)
     return HybridIndex(binding, IndexConfig()), store
+
+
+class _RememberingCodec:
+    """A payload layout that reads each point once; many questions find the same."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._chunks: dict[PointId, Chunk] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codec, name)
+
+    def decode(self, point: StoredPoint) -> Chunk:
+        """Return a point's passage."""
+        chunk = self._chunks.get(point.id)
+        if chunk is None:
+            if len(self._chunks) >= MOST_PAYLOADS:
+                self._chunks.clear()
+            chunk = self._chunks[point.id] = self._codec.decode(point)
+        return chunk
 
 
 @dataclass(slots=True)
@@ -80,8 +102,7 @@ class _Wanted:
     @property
     def whole(self) -> bool:
         """Whether the store's answer is the result as it is."""
-        asked = self.parts[0][1]
-        return not self.derived and (self.query.candidates or asked is self.query)
+        return not self.derived and (self.query.candidates or self.parts[0][1] is self.query)
 
 
 class SharedStore:
@@ -178,7 +199,7 @@ class SharedStore:
         """
         if prefetch is None:
             plain = len(query.prefetches) == 1 and query.fusion is None and query.rescore is None
-            if not plain or query.offset:
+            if not plain or query.offset or (query.with_vectors and not query.candidates):
                 return query
             prefetch = replace(query.prefetches[0], limit=query.most)
         if self._kinds.get(prefetch.using) == "sparse" and not query.with_vectors:
