@@ -27,7 +27,6 @@ SYSTEMS = (
     "dense:1+bm25:0.5, rrf",
     "dense:1+sparse:0.2+bm25:2",
     "dense+bm25, dbsf, colbert=fuse",
-    "hybrid, rrf, colbert=fuse",
     "hybrid, rrf, dense>0.1",
     "colbert+bm25, rrf",
     "bm25, colbert=rescore",

@@ -234,6 +234,8 @@ class Asking:
         if self.search is None or self.system.questions or self.system.rewriting == "chat":
             return  # what takes its time is not shared
         known = [one for one in timed if not self._records.results[one.id].error]
+        if not known:
+            return  # nothing could be compared
         try:
             search = parts.search_of(self.system, depth)
             again = search.ask_all(known)

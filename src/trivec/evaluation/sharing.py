@@ -15,13 +15,15 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from trivec._runtime.typed import unchecked
 from trivec.fusion import Linear, Rrf, fuse
 from trivec.index import HybridIndex, IndexConfig
 from trivec.index.hybrid import binding_of
+from trivec.payloads.trivec import Codec
 from trivec.protocols import Store
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema
-from trivec.types import FloatArray, PointId, SparseVector, StoredPoint, Vector
+from trivec.types import Chunk, FloatArray, PointId, SparseVector, StoredPoint, Vector
 
 __all__ = ["SharedStore", "sharing"]
 
@@ -42,8 +44,29 @@ def sharing(index: HybridIndex, depth: int) -> tuple[HybridIndex, SharedStore]:
         depth: the most candidates that a search asks of an arm.
     """
     store = SharedStore(index.store, index.schema, depth)
-    binding = replace(binding_of(index), store=cast("Store", store))
+    codec = cast("Codec", _RememberingCodec(index.codec))
+    binding = replace(binding_of(index), store=cast("Store", store), codec=codec)
     return HybridIndex(binding, IndexConfig()), store
+
+
+class _RememberingCodec:
+    """A payload layout that reads each point once; many questions find the same."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._chunks: dict[PointId, Chunk] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codec, name)
+
+    def decode(self, point: StoredPoint) -> Chunk:
+        """Return a point's passage."""
+        chunk = self._chunks.get(point.id)
+        if chunk is None:
+            if len(self._chunks) >= MOST_PAYLOADS:
+                self._chunks.clear()
+            chunk = self._chunks[point.id] = self._codec.decode(point)
+        return chunk
 
 
 @dataclass(slots=True)
@@ -54,6 +77,32 @@ class _Rescoring:
     vector: FloatArray
     candidates: Sequence[PointId]
     ranking: Ranking = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A search, and what it is made of.
+
+    Attributes:
+        query: what is asked.
+        derived: whether it is put together here.
+        parts: the lookups, with what tells them apart; the search itself where it is one.
+        lists: what the lookups found, by the object of the prefetch.
+        rescoring: the scores of a multivector, where there is one.
+        ranking: the result.
+    """
+
+    query: StoreQuery
+    derived: bool
+    parts: list[tuple[Hashable, StoreQuery]]
+    lists: dict[int, Ranking] = field(default_factory=dict)
+    rescoring: _Rescoring | None = None
+    ranking: Ranking = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the store's answer is the result as it is."""
+        return not self.derived and (self.query.candidates or self.parts[0][1] is self.query)
 
 
 class SharedStore:
@@ -85,21 +134,20 @@ class SharedStore:
 
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches; one list of results for each, best first."""
-        self._look_up([part for query in queries for part in self._parts(query)])
-        rescorings = {at: made for at, query in enumerate(queries) if (made := self._made(query))}
-        self._rows.score(list(rescorings.values()))
-        rankings = [self._ranked(query, rescorings.get(at)) for at, query in enumerate(queries)]
-        self._read(
-            [
-                key
-                for query, ranking in zip(queries, rankings, strict=True)
-                if not query.candidates
-                for key, _ in ranking
-            ]
-        )
-        return [
-            self._points(query, ranking) for query, ranking in zip(queries, rankings, strict=True)
-        ]
+        wanted = [self._wanted(query) for query in queries]
+        self._look_up([part for one in wanted for part in one.parts])
+        for one in wanted:
+            if one.derived:
+                self._gather(one)
+        self._rows.score([one.rescoring for one in wanted if one.rescoring is not None])
+        for one in wanted:
+            if one.derived:
+                one.ranking = self._derived(one)
+            elif not one.whole:
+                found = self._answers[one.parts[0][0]][: one.query.most]
+                one.ranking = [(point.id, point.score) for point in found]
+        self._read([key for one in wanted if not one.query.candidates for key, _ in one.ranking])
+        return [self._points(one) for one in wanted]
 
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
@@ -131,15 +179,16 @@ class SharedStore:
     def _is_of_rows(self, name: str) -> bool:
         return self._kinds.get(name) == "multivector"
 
-    def _parts(self, query: StoreQuery) -> list[StoreQuery]:
-        """Return the lookups that a search is made of, else the search itself."""
+    def _wanted(self, query: StoreQuery) -> _Wanted:
         if not self._derives(query):
-            return [self._single(query)]
-        return [
-            self._single(replace(query, prefetches=(one,), fusion=None, rescore=None), one)
+            part = self._single(query)
+            return _Wanted(query, derived=False, parts=[(_key(part), part)])
+        parts = [
+            self._single(replace(query, fusion=None, rescore=None), one)
             for one in query.prefetches
-            if not one.over_candidates and not self._is_of_rows(one.using)
+            if not self._is_of_rows(one.using)
         ]
+        return _Wanted(query, derived=True, parts=[(_key(part), part) for part in parts])
 
     def _single(self, query: StoreQuery, prefetch: Prefetch | None = None) -> StoreQuery:
         """Return what is asked of the store for a lookup: a list of candidates, where that is all.
@@ -150,67 +199,56 @@ class SharedStore:
         """
         if prefetch is None:
             plain = len(query.prefetches) == 1 and query.fusion is None and query.rescore is None
-            if not plain or query.offset:
+            if not plain or query.offset or (query.with_vectors and not query.candidates):
                 return query
             prefetch = replace(query.prefetches[0], limit=query.most)
         if self._kinds.get(prefetch.using) == "sparse" and not query.with_vectors:
             prefetch = replace(prefetch, limit=max(prefetch.limit, self._depth))
         return replace(query, prefetches=(prefetch,), limit=1, candidates=True)
 
-    def _look_up(self, parts: Sequence[StoreQuery]) -> None:
-        missing = {key: part for part in parts if (key := _key(part)) not in self._answers}
+    def _look_up(self, parts: Sequence[tuple[Hashable, StoreQuery]]) -> None:
+        missing = {key: part for key, part in parts if key not in self._answers}
         if missing:
             answers = self._store.query(list(missing.values()))
             self._answers.update(zip(missing, answers, strict=True))
 
-    def _made(self, query: StoreQuery) -> _Rescoring | None:
-        """Return whom a multivector is to score for a search, if it is."""
-        if not self._derives(query):
-            return None
-        if query.rescore is not None:
-            using, vector = query.rescore
-            return _Rescoring(using, vector, self._union(query))
-        for one in query.prefetches:
+    def _gather(self, wanted: _Wanted) -> None:
+        """Take the lists of a search from what was looked up, and say whom a multivector scores."""
+        keys = iter(key for key, _ in wanted.parts)
+        for one in wanted.query.prefetches:
+            if not self._is_of_rows(one.using):
+                found = self._answers[next(keys)][: one.limit]
+                wanted.lists[id(one)] = [(point.id, point.score) for point in found]
+        union = list(dict.fromkeys(key for found in wanted.lists.values() for key, _ in found))
+        if wanted.query.rescore is not None:
+            using, vector = wanted.query.rescore
+            wanted.rescoring = _Rescoring(using, vector, union)
+        for one in wanted.query.prefetches:
             if self._is_of_rows(one.using):
-                among = self._union(query) if one.over_candidates else self._rows.ids
-                return _Rescoring(one.using, cast("FloatArray", one.vector), among)
-        return None
+                among = union if one.over_candidates else self._rows.ids
+                wanted.rescoring = _Rescoring(one.using, cast("FloatArray", one.vector), among)
 
-    def _union(self, query: StoreQuery) -> list[PointId]:
-        lists = (self._list(query, one) for one in query.prefetches if not one.over_candidates)
-        return list(dict.fromkeys(key for ranking in lists for key, _ in ranking))
-
-    def _list(self, query: StoreQuery, prefetch: Prefetch) -> Ranking:
-        """Return the list of one lookup of a search."""
-        part = self._single(replace(query, fusion=None, rescore=None), prefetch)
-        found = self._answers[_key(part)][: prefetch.limit]
-        return [(point.id, point.score) for point in found]
-
-    def _ranked(self, query: StoreQuery, rescoring: _Rescoring | None) -> Ranking:
-        if not self._derives(query):
-            found = self._answers[_key(self._single(query))][: query.most]
-            return [(point.id, point.score) for point in found]
+    def _derived(self, wanted: _Wanted) -> Ranking:
+        query, rescoring = wanted.query, wanted.rescoring
         if query.fusion is None and rescoring is not None:
             return rescoring.ranking[: query.most]
         lists = [
-            rescoring.ranking[: one.limit]
-            if rescoring is not None and self._is_of_rows(one.using)
-            else self._list(query, one)
+            wanted.lists[id(one)]
+            if rescoring is None or not self._is_of_rows(one.using)
+            else rescoring.ranking[: one.limit]
             for one in query.prefetches
         ]
-        if query.fusion is None:
-            return lists[0][: query.most]
-        return fuse(query.fusion, lists)[: query.most]
+        fused = lists[0] if query.fusion is None else unchecked(fuse)(query.fusion, lists)
+        return fused[: query.most]
 
-    def _points(self, query: StoreQuery, ranking: Ranking) -> list[StoredPoint]:
-        if query.with_vectors and not self._derives(query):
-            return self._answers[_key(self._single(query))][: query.most]
-        if query.candidates:
-            return [StoredPoint(key, {}, score=score) for key, score in ranking]
+    def _points(self, wanted: _Wanted) -> list[StoredPoint]:
+        if wanted.whole:
+            return self._answers[wanted.parts[0][0]][: wanted.query.most]
+        payloads = {} if wanted.query.candidates else self._payloads
         return [
-            StoredPoint(key, self._payloads[key], score=score)
-            for key, score in ranking
-            if key in self._payloads
+            StoredPoint(key, payloads.get(key, {}), score=score)
+            for key, score in wanted.ranking
+            if wanted.query.candidates or key in payloads
         ]
 
     def _read(self, ids: Sequence[PointId]) -> None:
