@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by its own protocol: pages, keys, pictures, and all it complains of."""
+"""A headless Chromium, driven by its own protocol: pages, keys, pictures, complaints."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ PICTURES = os.environ.get("TRIVEC_PICTURES")
 TEXTS = {
     "tea": (
         "drinks.md",
-        "Green tea is a warm drink from China. It is made of leaves, not of beans.",
+        "Green tea is a warm drink from China. It is made of leaves.",
     ),
     "coffee": ("drinks.md", "Coffee is made of roasted beans, and it is drunk warm or cold."),
     "cat": ("pets.md", "The cat sleeps on the sofa all day, and drinks water at night."),
