@@ -7,6 +7,7 @@ import queue
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.browser.chromium import chromium
 
@@ -58,7 +59,9 @@ def address():
             kwargs={"port": 0, "ready": told.put},
             daemon=True,
         ).start()
-        yield told.get(timeout=60)
+        url = told.get(timeout=120)
+        httpx.get(url, params={"q": "warm 绿茶"}, timeout=120)  # dictionaries are loaded here
+        yield url
 
 
 @pytest.fixture(scope="module")
