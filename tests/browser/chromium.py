@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by its own protocol: pages, keys, pictures, and complaints."""
+"""A headless Chromium, driven by its own protocol: pages, keys, pictures, complaints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-WAIT = 60.0
+WAIT = 120.0
 """Seconds for a page, on a machine that has much else to do."""
 
 

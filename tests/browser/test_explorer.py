@@ -7,6 +7,7 @@ import queue
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.browser.chromium import chromium
 
@@ -21,7 +22,7 @@ PICTURES = os.environ.get("TRIVEC_PICTURES")
 TEXTS = {
     "tea": (
         "drinks.md",
-        "Green tea is a warm drink from China. It is made of leaves, not of beans.",
+        "Green tea is a warm drink from China. It is made of leaves.",
     ),
     "coffee": ("drinks.md", "Coffee is made of roasted beans, and it is drunk warm or cold."),
     "cat": ("pets.md", "The cat sleeps on the sofa all day, and drinks water at night."),
@@ -58,7 +59,9 @@ def address():
             kwargs={"port": 0, "ready": told.put},
             daemon=True,
         ).start()
-        yield told.get(timeout=60)
+        url = told.get(timeout=120)
+        httpx.get(url, params={"q": "warm 绿茶"}, timeout=120)  # dictionaries are loaded here
+        yield url
 
 
 @pytest.fixture(scope="module")

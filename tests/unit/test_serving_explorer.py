@@ -244,7 +244,7 @@ async def test_an_answer_has_its_citations(index):
 async def test_both_languages(index):
     english = await page(index, {"q": "tea"}, {"accept-language": "de,en"})
     chinese = await page(index, {"q": "tea"}, {"accept-language": "zh-CN,zh;q=0.9"})
-    for name in ("search", "settings", "arms", "fused", "explain", "keys"):
+    for name in ("search", "settings", "arms", "fused", "explain", "hints"):
         assert WORDS[name]["en"] in english
         assert WORDS[name]["zh"] in chinese
     assert '<html lang="zh-CN">' in chinese
@@ -260,10 +260,7 @@ async def test_both_languages(index):
         "the filter leaves it out",
         "it is a candidate, but not among the first 100 of the fused list",
         "dense scores it 0.1, below the threshold of 2; bm25 scores it 1, below the threshold of 2",
-        (
-            "no arm has it among its first 5: dense 7, bm25 does not match it; "
-            "raise prefetch_k to reach it"
-        ),
+        "no arm has it among its first 5: bm25 does not match it; raise prefetch_k to reach it",
         "the reranker puts it from 1 to 8, and scores it 0, below the threshold of 1",
         "the reranker puts it from 1 to 8, and 3 are kept",
         "the reranker reads the first 3, and it is number 8",

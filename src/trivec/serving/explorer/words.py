@@ -64,7 +64,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "en": "Type a question. What each arm finds then stands side by side.",
         "zh": "输入问题，各路检索结果会并排显示。",
     },
-    "keys": {
+    "hints": {
         "en": "Keys: / question, j k passage, h l list, Enter explains, Esc closes",
         "zh": "按键：/ 输入问题，j k 上下段落，h l 左右列表，回车查看解释，Esc 关闭",
     },
@@ -81,8 +81,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "zh": "问题的每个词元及段落中最相近的词元",
     },
     "mean": {"en": "mean", "zh": "平均"},
-    "moved": {"en": "was number", "zh": "原第"},
-    "in_fused": {"en": "fused", "zh": "融合第"},
+    "moved": {"en": "was number", "zh": "原名次"},
+    "in_fused": {"en": "fused", "zh": "融合名次"},
     "beyond": {"en": "not in the fused list", "zh": "未进入融合结果"},
     "reranking": {"en": "reranker", "zh": "重排"},
     "searched": {"en": "Searched for", "zh": "实际检索"},
@@ -132,10 +132,7 @@ _CHINESE: tuple[tuple[str, str], ...] = (
         r"重排后从第 \1 到第 \2，而只保留 \3 条",
     ),
     (
-        (
-            r"the reranker puts it from (\d+) to (\d+), and scores it (\S+), "
-            r"below the threshold of (\S+)"
-        ),
+        r"the reranker puts it from (.+) to (.+), and scores it (.+), below the threshold of (.+)",
         r"重排后从第 \1 到第 \2，得分 \3，低于阈值 \4",
     ),
     (r"a single arm", "单路检索"),
