@@ -60,5 +60,7 @@ def offline(code: str, base_url: str) -> str:
 def reply(body: dict[str, Any]) -> str:
     """Answer as a chat model would: JSON where a schema asks for it, a citation elsewhere."""
     if "response_format" in body:
-        return json.dumps({"questions": ["Which fruit has more vitamin C?"], "keywords": ["baobab"]})
+        return json.dumps(
+            {"questions": ["Which fruit has more vitamin C?"], "keywords": ["baobab"]}
+        )
     return "The baobab fruit has three times the vitamin C of an orange [1]."
