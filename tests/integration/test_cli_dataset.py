@@ -78,7 +78,7 @@ def test_leaks_end_with_exit_code_1(run, kb, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    "case",
     [
         ((), "--index PLACE, or --from FILE"),
         (("--from", "none.csv"), "does not exist"),
@@ -87,7 +87,8 @@ def test_leaks_end_with_exit_code_1(run, kb, tmp_path):
         (("--index", "kb", "--dev", "0.6", "--test", "0.6"), "leave nothing"),
     ],
 )
-def test_what_cannot_be_used_is_named(run, kb, tmp_path, monkeypatch, arguments, said):
+def test_what_cannot_be_used_is_named(run, kb, tmp_path, monkeypatch, case):
+    arguments, said = case
     monkeypatch.chdir(tmp_path)
     outcome = run("dataset", "out", *arguments)
     assert outcome.code in {1, 2}
