@@ -21,6 +21,7 @@ from trivec.errors import ModelError
 PROGRAM = typer.main.get_command(cli.app)
 COMMANDS = sorted(PROGRAM.commands)
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
+FOUND = ("fountain", "obelisk", "windmill", "lighthouse", "cathedral", "observatory", "quarry")
 
 
 @pytest.fixture
@@ -49,6 +50,9 @@ def notes(tmp_path, monkeypatch) -> Path:
     many = ["question,passage,document"]
     many += [f"what is number {at}?,This is number {at}.,book {at}" for at in range(60)]
     tmp_path.joinpath("many.csv").write_text("\n".join(many), "utf-8")
+    facts = ["question,passage,document"]
+    facts += [f"where is the {one} found?,The {one} stands in {one} land.,{one}" for one in FOUND]
+    tmp_path.joinpath("facts.csv").write_text("\n".join(facts), "utf-8")
     example = {"query": "what is sour?", "pos": ["Lemons are sour."]}
     tmp_path.joinpath("train.jsonl").write_text(json.dumps(example), "utf-8")
     tmp_path.joinpath("tuned").mkdir()

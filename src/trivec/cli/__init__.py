@@ -21,6 +21,7 @@ from trivec.cli.ask import ask
 from trivec.cli.changing import add_arm, copy, delete
 from trivec.cli.check import check
 from trivec.cli.comparing import compare
+from trivec.cli.dataset import dataset, keywords_dataset, leaks
 from trivec.cli.evaluating import eval as evaluate
 from trivec.cli.examples import epilog
 from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USAGE
@@ -149,6 +150,7 @@ _PLACED: tuple[Callable[..., Any], ...] = (
     add_arm,
     questions,
     feedback,
+    keywords_dataset,
     reindex,
 )
 _UNPLACED: tuple[Callable[..., Any], ...] = (
@@ -157,6 +159,8 @@ _UNPLACED: tuple[Callable[..., Any], ...] = (
     evaluate,
     compare,
     tune,
+    dataset,
+    leaks,
     finetune,
     mix,
     prune,

@@ -53,6 +53,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'trivec explain kb "which fruit is rich in calcium?" honey --arms dense=1,bm25=0.5',
     ),
     "tune": ("trivec tune many.csv --model mini --settings settings.json",),
+    "dataset": (
+        "trivec dataset training --from facts.csv --model mini",
+        "trivec dataset training --from facts.csv --model mini --pool dense --negatives 3",
+    ),
+    "leaks": ("trivec leaks training",),
+    "keywords_dataset": ("trivec keywords-dataset training/index training",),
     "finetune": (
         "trivec finetune train.jsonl --model mini --output tuned --part heads --epochs 1",
     ),

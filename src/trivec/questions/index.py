@@ -9,7 +9,7 @@ have few words and share those that say nothing (measured in benchmarks/README.m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -231,6 +231,20 @@ class QuestionIndex:
         stored = self._questions.chunks({"chunk": chunk_id, "kind": "question"})
         records = map(QuestionRecord.from_chunk, stored)
         return [record.text for record in records if current_chunks(record, chunks)]
+
+    def pairs(self) -> Iterator[tuple[str, Chunk, Verdict | None]]:
+        """Yield every question with a chunk as it is now, and what a user said of the two.
+
+        The verdict is None for questions that were generated or added. Those of chunks that are
+        gone or have another text are left out. They come in an order of their own, always the same.
+        """
+        binding = binding_of(self._questions)
+        for points in binding.pages(binding.scope({"kind": ["question", "feedback"]})):
+            records = [QuestionRecord.from_chunk(binding.codec.decode(point)) for point in points]
+            chunks = self._search.chunks(list({record.chunk for record in records}))
+            for record in records:
+                for chunk in current_chunks(record, chunks):
+                    yield record.text, chunk, record.verdict
 
     def count(self) -> int:
         """Return how many questions are stored, feedback left out."""

@@ -2,6 +2,41 @@
 
 from __future__ import annotations
 
+from trivec.training.data.building import DatasetOptions, build_dataset, gather, indexed_passages
+from trivec.training.data.cleaning import CleaningOptions, CleaningRule
 from trivec.training.data.examples import TrainingExample, read_examples, write_examples
+from trivec.training.data.keywords import KeywordOptions, KeywordReport, build_keyword_dataset
+from trivec.training.data.leaks import Leak, LeakKind, find_leaks, require_no_leaks
+from trivec.training.data.mining import FilterRule, MiningOptions
+from trivec.training.data.pairs import Gathered, Pair, PairKind, Passage
+from trivec.training.data.reports import DatasetReport, SplitCounts
+from trivec.training.data.splitting import SplitName, SplitOptions
 
-__all__ = ["TrainingExample", "read_examples", "write_examples"]
+__all__ = [
+    "CleaningOptions",
+    "CleaningRule",
+    "DatasetOptions",
+    "DatasetReport",
+    "FilterRule",
+    "Gathered",
+    "KeywordOptions",
+    "KeywordReport",
+    "Leak",
+    "LeakKind",
+    "MiningOptions",
+    "Pair",
+    "PairKind",
+    "Passage",
+    "SplitCounts",
+    "SplitName",
+    "SplitOptions",
+    "TrainingExample",
+    "build_dataset",
+    "build_keyword_dataset",
+    "find_leaks",
+    "gather",
+    "indexed_passages",
+    "read_examples",
+    "require_no_leaks",
+    "write_examples",
+]
