@@ -15,7 +15,7 @@
 # %% [markdown]
 # # Tune a model to your own documents
 #
-# **You learn** how trivec tunes a model by questions and passages, keeps what it knew, and moves an index to it.
+# **You learn** how trivec tunes a model by questions and passages, and how an index moves to it.
 # The same examples then go to sentence-transformers, LlamaIndex and FlagEmbedding.
 #
 # **You need** `pip install 'trivec[mini,finetune,evaluation,files]'` and the folder `handbook` beside this notebook. No key, no network.
@@ -25,7 +25,7 @@
 # %% [markdown]
 # ## Settings
 #
-# As it stands, the notebook tunes `mini` for some steps on a CPU. That shows the road, and not what tuning gains: a dozen questions are too few.
+# As it stands, the notebook tunes `mini` for some steps on a CPU. That shows the road alone: so few questions gain nothing.
 # Set `REAL = True` for files of your own, as `trivec questions` and the other commands of `docs/training-data.md` write them.
 
 # %%
@@ -118,8 +118,8 @@ print(moved.passages, "passages moved;", hits[0].text[:60])
 #
 # ## The same examples elsewhere
 #
-# **sentence-transformers** with the triplet loss takes the tuned folder as it is, and so any other trainer of the dense vector.
-# Only that vector learns: the sparse and the ColBERT head stay as they were, and drift apart from the layers below.
+# **sentence-transformers** takes such a folder as it is; here with the triplet loss.
+# Only the dense vector learns. The sparse and the ColBERT head stay as they were, while the layers below them change.
 
 # %%
 from datasets import Dataset

@@ -160,7 +160,7 @@ def _colbert(queries: Outputs, passages: Outputs) -> Tensor:
 
     owners = torch.repeat_interleave(torch.arange(len(passages.counts)), passages.counts)
     best = []
-    for rows in queries.rows.split(FEW_TOKENS):
+    for rows in torch.split(queries.rows, FEW_TOKENS):
         alike = rows @ passages.rows.T
         least = torch.full((len(rows), len(passages.counts)), -torch.inf)
         index = owners.expand(len(rows), -1)

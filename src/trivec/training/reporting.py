@@ -78,16 +78,16 @@ def _tensorboard(folder: Path, config: Mapping[str, Any]) -> Iterator[Report]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as err:
         raise unavailable(err, "tensorboard", "tracking") from err
-    writer = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(folder / "tensorboard"))
 
     def report(step: Step) -> None:
         for name, value in _scalars(step).items():
-            writer.add_scalar(name, value, step.number)  # type: ignore[no-untyped-call]
+            writer.add_scalar(name, value, step.number)
 
     try:
         yield report
     finally:
-        writer.close()  # type: ignore[no-untyped-call]
+        writer.close()
 
 
 @contextmanager

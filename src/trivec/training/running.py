@@ -149,7 +149,7 @@ class Loop:
                 "lower learning_rate, or take precision='fp32'"
             )
         self._optimizer.zero_grad()
-        losses.total.backward()
+        losses.total.backward()  # type: ignore[no-untyped-call]
         layers, heads = self._network.parameters()
         torch.nn.utils.clip_grad_norm_([*layers, *heads], 1.0)
         self._optimizer.step()
