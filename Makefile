@@ -23,7 +23,7 @@ SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py
   llama_index/test_interop.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench docs cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test test-browser fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench docs dist cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -111,6 +111,13 @@ bench: $(INSTALLED) ## quality, encoding and storage, measured here and now
 docs: $(INSTALLED) ## the documentation site, English and Chinese, into site/
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group docs
 	$(BIN)/python scripts/docs.py
+
+dist: $(INSTALLED) ## wheel and source archive into dist/, checked as PyPI checks them
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group release
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python scripts/wheel.py dist/*.whl
 
 cookbooks: $(INSTALLED) ## write the notebooks from their text, and run them
 	$(BIN)/python scripts/pair_cookbooks.py

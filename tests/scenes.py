@@ -11,43 +11,71 @@ from typing import Any
 __all__ = ["SCENES", "SKIPPED", "offline", "reply"]
 
 SKIPPED = {
-    "# before ": "two columns, before and after",
     "serve() {": "starts three vLLM servers on a GPU",
     "trivec --install-completion": "changes the settings of the reader's shell",
+    "trivec finetune training --model mini": "minutes; test_readme_training.py runs the same",
+    "trivec prune tuned": "needs the model of the block before",
+    "trivec finetune training --model BAAI": "eight processes of torchrun",
 }
-"""Blocks that cannot run, by how they begin, with the reason."""
+"""Blocks that do not run, by how they begin, with the reason; at most five."""
 
 REPLACED = {
     "BAAI/bge-m3": "mini",
     "BAAI/bge-reranker-v2-m3": "mini",
+    'url="http://localhost:6333"': 'location=":memory:"',
+    "http://localhost:6333": ":memory:",
+    "https://qdrant.example:6333 --to-collection kb": "./copied",
+    'mteb.get_task("NFCorpus")': "task",
+    # the explorer runs until it is stopped
+    "trivec explore ./kb": "timeout --signal INT 20 trivec explore ./kb --port 0 || test $? = 124",
+    "trivec eval --index ./kb --sample 100": "trivec eval --index ./kb --sample 2",
 }
+"""What stands for models, servers and long runs of the reader's."""
 
 INDEX = """
-from trivec import Chunk, HybridIndex, load_encoder
+from trivec import *
 encoder = load_encoder("mini")
 index = HybridIndex.open("./kb", encoder)
 index.add([
-    Chunk("The baobab fruit has three times the vitamin C of an orange.", id="baobab", source="baobab.md"),
+    Chunk("The baobab fruit has three times the vitamin C of an orange.", source="baobab.md"),
+    Chunk("Lactose intolerance makes the belly ache after milk.", id="milk.md#3", source="milk.md"),
     Chunk("Der Turm ist 324 Meter hoch.", id="tower", source="tower.md"),
 ])
 """
+CLOSED = INDEX + "index.close()\n"
 FILES = """
 from pathlib import Path
-Path("docs").mkdir()
+for name in ("docs", "notes"):
+    Path(name).mkdir()
 Path("docs/device.txt").write_text("Hold the red button for ten seconds to reset the device.")
-Path("notes").mkdir()
-Path("notes/baobab.md").write_text("猴面包树的果实富含钙。", encoding="utf-8")
+Path("notes/baobab.txt").write_text("猴面包树的果实富含钙。", encoding="utf-8")
+"""
+THEIRS = """
+from qdrant_client import QdrantClient, models
+client = QdrantClient(":memory:")
+dense = models.VectorParams(size=384, distance=models.Distance.COSINE)
+"""
+ASKED = """
+from pathlib import Path
+rows = [f"what is number {at}?,This is the number {at}.,book {at}" for at in range(8)]
+Path("asked.csv").write_text("\\n".join(["question,passage,document", *rows]))
 """
 SCENES = {
-    "answering": INDEX + "index.close()\n",
-    "cli": FILES + "Path('kb').rename('kb') if Path('kb').exists() else None\n",
-    "fusion": INDEX,
+    "adopting-collections": INDEX + THEIRS,
+    "answering": CLOSED,
+    "cli": FILES,
+    "evaluation": ASKED + CLOSED,
+    "explorer": CLOSED,
     "files": FILES + INDEX,
-    "onnx": FILES,
+    "fusion": INDEX,
+    "onnx": FILES + "Path('my-texts.txt').write_text('One text.')\n",
+    "questions": CLOSED,
     "rewriting": INDEX,
-    "sync": FILES,
-    "tenants": "from trivec import HybridIndex, load_encoder\nencoder = load_encoder('mini')\n",
+    "sync": FILES + INDEX + "index.close()\n",
+    "tenants": "from trivec import *\nencoder = load_encoder('mini')\n",
+    "training-data": FILES,
 }
+"""By page: Python that runs before its blocks."""
 
 
 def offline(code: str, base_url: str) -> str:
@@ -60,7 +88,6 @@ def offline(code: str, base_url: str) -> str:
 def reply(body: dict[str, Any]) -> str:
     """Answer as a chat model would: JSON where a schema asks for it, a citation elsewhere."""
     if "response_format" in body:
-        return json.dumps(
-            {"questions": ["Which fruit has more vitamin C?"], "keywords": ["baobab"]}
-        )
+        questions = ["Which fruit has more vitamin C?"]
+        return json.dumps({"questions": questions, "keywords": ["baobab"]})
     return "The baobab fruit has three times the vitamin C of an orange [1]."
