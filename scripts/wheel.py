@@ -23,9 +23,7 @@ def faults_of(wheel: Path) -> list[str]:
     faults = {
         f"it is larger than {LARGEST:,} bytes": wheel.stat().st_size > LARGEST,
         f"it is not of version {version}": f"-{version}-" not in wheel.name,
-        "it holds more than the packages": bool(
-            tops - {*PACKAGES, f"trivec-{version}.dist-info"}
-        ),
+        "it holds more than the packages": bool(tops - {*PACKAGES, f"trivec-{version}.dist-info"}),
         **{f"{name}/py.typed is missing": f"{name}/py.typed" not in names for name in PACKAGES},
     }
     return [fault for fault, wrong in faults.items() if wrong]

@@ -30,7 +30,10 @@ def test_no_module_states_the_version():
 
 
 def test_every_package_is_typed():
-    for folder in ("src/trivec", *(f"integrations/{name}" for name in ("langchain", "llama_index"))):
+    for folder in (
+        "src/trivec",
+        *(f"integrations/{name}" for name in ("langchain", "llama_index")),
+    ):
         assert list((ROOT / folder).rglob("py.typed")), folder
 
 
