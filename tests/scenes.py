@@ -53,7 +53,18 @@ Path("notes/baobab.txt").write_text("猴面包树的果实富含钙。", encodin
 THEIRS = """
 from qdrant_client import QdrantClient, models
 client = QdrantClient(":memory:")
-dense = models.VectorParams(size=384, distance=models.Distance.COSINE)
+for name in ("theirs", "kb"):
+    dense = models.VectorParams(size=384, distance=models.Distance.COSINE)
+    client.create_collection(name, vectors_config={"dense": dense})
+    vector = {"dense": next(encoder.encode_documents(["One text."])).dense.tolist()}
+    payload = {"page_content": "One text.", "metadata": {}}
+    client.upsert(name, [models.PointStruct(id=1, vector=vector, payload=payload)])
+"""
+RAG = """
+from trivec.rewriting import *
+documents = []
+class chat:
+    chat = staticmethod(lambda messages, **_: None)
 """
 ASKED = """
 from pathlib import Path

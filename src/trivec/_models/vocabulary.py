@@ -128,7 +128,7 @@ class Vocabulary:
         handle, name = tempfile.mkstemp(dir=file.parent, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as stream:
-                np.savez(stream, **self._arrays)
+                np.savez(stream, allow_pickle=False, **self._arrays)
             Path(name).replace(file)
         except BaseException:
             with suppress(OSError):

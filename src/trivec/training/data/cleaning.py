@@ -176,7 +176,7 @@ def _distinct(
 ) -> list[Pair]:
     """Return the pairs with different questions; each knows the passages of those it repeats."""
     if not options.has("duplicate") and not options.has("near duplicate"):
-        return pairs
+        return list(pairs)
     threshold = options.threshold if options.has("near duplicate") else 1.0
     questions = [pair.question for pair in pairs]
     repeats = near_duplicates(questions, threshold=threshold, same_numbers=True)

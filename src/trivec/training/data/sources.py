@@ -105,7 +105,7 @@ def json_lines_of(path: Path) -> Iterator[Mapping[str, Any]]:
         InputError: there is none, or a line is no such object with a question.
     """
     found = False
-    for record in json_lines(path, needed=_needed(path)):
+    for record in json_lines(path, needed=(_needed(path),)):
         found = True
         yield record
     if not found:
