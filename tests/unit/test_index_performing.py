@@ -257,7 +257,15 @@ async def test_an_asynchronous_index_calls_a_synchronous_store_in_threads():
 
     class Watched(MemoryStore):
         def __getattribute__(self, name):
-            if name in {"upsert", "overwrite_payload", "query", "retrieve", "delete", "count"}:
+            if name in {
+                "upsert",
+                "overwrite_payload",
+                "query",
+                "rank",
+                "retrieve",
+                "delete",
+                "count",
+            }:
                 threads.setdefault(name, set()).add(threading.current_thread())
             return super().__getattribute__(name)
 
@@ -583,9 +591,9 @@ async def test_the_engine_can_be_closed_after_a_cancelled_search():
     searched = []
 
     class Slow(MemoryStore):
-        def query(self, queries):
+        def rank(self, queries):
             gate()
-            searched.append(super().query(queries))
+            searched.append(super().rank(queries))
             return searched[-1]
 
     with HybridIndex.open(Slow(), FakeEncoder(), config=CONFIG) as index:
