@@ -591,9 +591,9 @@ async def test_the_engine_can_be_closed_after_a_cancelled_search():
     searched = []
 
     class Slow(MemoryStore):
-        def rank(self, queries):
+        def query(self, queries):
             gate()
-            searched.append(super().rank(queries))
+            searched.append(super().query(queries))
             return searched[-1]
 
     with HybridIndex.open(Slow(), FakeEncoder(), config=CONFIG) as index:
