@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trivec.arms import BM25, SPARSE
 from trivec.coverage import UNSEEN_IDF, belief, coverage, evidence_of_words
 from trivec.index.adaptive import AdaptiveSearch, FusedList, fused
-from trivec.query import Prefetch
+from trivec.query import Prefetch, RankedList
 from trivec.types import ScorePart, SparseVector, StoredPoint
 
 QUERY = SparseVector.from_mapping({1: 2.0, 2: 1.0, 3: 1.0})
@@ -75,10 +75,10 @@ def search(**coverages):
 
 
 def points(scores, vectors=None):
-    return [
-        StoredPoint(key, {}, {} if vectors is None else vectors, score)
-        for key, score in scores.items()
-    ]
+    """Return a list that was found, all of it looked at."""
+    held = {} if vectors is None else vectors
+    evidence = [StoredPoint(key, {}, held, score) for key, score in scores.items()]
+    return RankedList(list(scores.items()), evidence)
 
 
 MEANING = {1: 0.9, 2: 0.8, 3: 0.7}
@@ -92,7 +92,7 @@ def test_a_query_whose_words_nobody_has_keeps_the_dense_order(chance, order):
     """Whatever a lexical arm returns: passages that hold no term of the query have no say."""
     meaning = {key: 0.9 - 0.1 * at for at, key in enumerate(order)}
     words = points(chance, {"sparse": sparse(t7=1.0)})
-    lists = search(sparse=0).weighed([points(meaning), words, words])
+    lists = search(sparse=0).weighed([points(meaning), words])
     scores = fused(lists)
     assert [key for key, score in scores if score > 0] == order[:2]  # the third is the floor
     assert [each.weight for each in lists] == [1.0, 0.0]
@@ -100,11 +100,11 @@ def test_a_query_whose_words_nobody_has_keeps_the_dense_order(chance, order):
 
 def test_the_weight_grows_with_the_cube_of_coverage_between_two_bounds():
     half = points({3: 2.0}, {"sparse": sparse(t1=1.0)})
-    dense, words = search(sparse=0).weighed([points(MEANING), half, half])
+    dense, words = search(sparse=0).weighed([points(MEANING), half])
     assert words.weight / dense.weight == pytest.approx((0.25 / 0.45) ** 3)  # from .25 to .7
     assert words.covered == pytest.approx(0.5)
     whole = points({3: 2.0}, {"sparse": sparse(t1=1.0, t2=1.0)})
-    dense, words = search(sparse=0).weighed([points(MEANING), whole, whole])
+    dense, words = search(sparse=0).weighed([points(MEANING), whole])
     assert words.weight / dense.weight == pytest.approx(SPARSE.adaptive_weight)
     assert {key for key, _ in fused([dense, words])[:2]} == {1, 3}
 
@@ -127,7 +127,7 @@ def test_bm25_counts_more_where_the_sparse_arm_covers_the_query(covered):
     """The same list of BM25 beside one of sparse that holds half of the query, or all of it."""
     terms = {1: 1.0} if covered < 1 else {1: 1.0, 2: 1.0}
     held = points({3: 2.0}, {"sparse": SparseVector.from_mapping(terms), "bm25": sparse(t1=1.0)})
-    dense, _, words = search(sparse=0, bm25=0).weighed([points(MEANING), held, held, held, held])
+    dense, _, words = search(sparse=0, bm25=0).weighed([points(MEANING), held, held])
     expected = BM25.adaptive_weight * belief(evidence_of_words(0.5, covered))
     assert words.weight / dense.weight == pytest.approx(expected)
     assert words.covered == pytest.approx(0.5)  # what it says of itself is its own
@@ -143,7 +143,7 @@ def test_the_text_that_is_covered_lends_no_belief_to_another():
         FusedList("bm25", "other", replace(query, using="bm25"), 1.0),
     )
     held = points({3: 2.0}, {"sparse": sparse(t1=1.0, t2=1.0), "bm25": sparse(t1=1.0)})
-    found = AdaptiveSearch(lists, limit=5).weighed([points(MEANING), held, held, held, held])
+    found = AdaptiveSearch(lists, limit=5).weighed([points(MEANING), held, held])
     expected = BM25.adaptive_weight * belief(evidence_of_words(0.5, None))
     assert found[2].weight / found[0].weight == pytest.approx(expected)
 
@@ -153,7 +153,7 @@ def test_chance_words_count_less_than_what_stands_out(scores):
     """A lexical list counts by the cube of what each passage reaches of the best score."""
     found = dict(enumerate(sorted(scores, reverse=True)))
     held = points(found, {"sparse": sparse(t1=1.0, t2=1.0)})
-    _, words = search(sparse=0).weighed([points(MEANING), held, held])
+    _, words = search(sparse=0).weighed([points(MEANING), held])
     best = max(scores)
     for key, part in words.parts(list(found)).items():
         assert part.score == pytest.approx(words.weight * (found[key] / best) ** 3)
@@ -161,7 +161,7 @@ def test_chance_words_count_less_than_what_stands_out(scores):
 
 def test_the_parts_add_up_to_the_score():
     found = points({3: 2.0, 4: 1.0}, {"sparse": sparse(t1=1.0, t2=1.0)})
-    lists = search(sparse=0).weighed([points(MEANING), found, found])
+    lists = search(sparse=0).weighed([points(MEANING), found])
     scores = dict(fused(lists))
     parts = [each.parts(list(scores)) for each in lists]
     for key, score in scores.items():

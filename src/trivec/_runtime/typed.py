@@ -26,6 +26,7 @@ __all__ = ["check_fields", "checked", "unchecked"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_TEXT = frozenset({str})
 _SECRET = frozenset({"api_key"})
 """Arguments whose value no message shows."""
 
@@ -37,15 +38,20 @@ def checked(function: F) -> F:
     may be numpy's, a tuple may be a list, an object with a method of a protocol is taken for one.
     A float is a number that a float can hold, and never NaN.
     """
-    names = list(inspect.signature(function).parameters)
 
     def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        expected, sure = _parameters(function), _sure_types(function)
-        for name, value in chain(zip(names, args, strict=False), options.items()):
-            if name not in expected or type(value) in sure[name]:
+        expected = _expectations(function)
+        given = zip(expected.values(), args, strict=False)
+        if options:
+            given = chain(given, ((expected.get(name), each) for name, each in options.items()))
+        for wanted, value in given:
+            if wanted is None:
                 continue
-            if not _fits(value, expected[name]):
-                raise InputError(_refusal(name, value, expected[name]))
+            name, kind, sure, texts = wanted
+            if type(value) in sure or (texts and type(value) is dict and _has_text_keys(value)):
+                continue
+            if not _fits(value, kind):
+                raise InputError(_refusal(name, value, kind))
 
     if inspect.iscoroutinefunction(function):
 
@@ -140,9 +146,33 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 @cache
-def _sure_types(function: Callable[..., Any]) -> dict[str, frozenset[type]]:
-    """Return the types of each parameter whose values need no closer look."""
-    return {name: frozenset(_sure(kind)) for name, kind in _parameters(function).items()}
+def _expectations(
+    function: Callable[..., Any],
+) -> dict[str, tuple[str, Any, frozenset[type], bool] | None]:
+    """Return what is expected of each parameter, in their order; None: anything.
+
+    That is its name and kind, the types whose values need no closer look, and whether a dict does
+    not whose keys are texts.
+    """
+    checked = _parameters(function)
+    return {
+        name: (name, kind, frozenset(_sure(kind)), _takes_any_texts(kind))
+        if (kind := checked.get(name, Any)) is not Any
+        else None
+        for name in inspect.signature(function).parameters
+    }
+
+
+def _takes_any_texts(expected: Any) -> bool:
+    """Say whether any dict with texts for keys fits."""
+    origin, parts = typing.get_origin(expected), typing.get_args(expected)
+    if origin in (typing.Union, types.UnionType):
+        return any(map(_takes_any_texts, parts))
+    return origin in (Mapping, dict) and parts == (str, Any)
+
+
+def _has_text_keys(value: dict[Any, Any]) -> bool:
+    return set(map(type, value)) <= _TEXT
 
 
 def _sure(expected: Any) -> set[type]:

@@ -10,25 +10,22 @@ Why these numbers, and what was tried: docs/fusion.md and benchmarks/README.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias, cast
+from dataclasses import dataclass
+from typing import cast
 
 from trivec._runtime.checks import MOST
 from trivec._runtime.typed import unchecked
 from trivec.arms import arm_named
 from trivec.coverage import PASSAGES, belief, coverage, evidence_of_words, unseen_idf
 from trivec.fusion import Scale, share_fusion, shares_of_best
-from trivec.query import Filter, Prefetch, StoreQuery
+from trivec.query import Filter, Prefetch, RankedList, Ranking, StoreQuery
 from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoint
 
-__all__ = ["AdaptiveSearch", "FusedList", "Ranking", "WeighedList", "fused"]
+__all__ = ["AdaptiveSearch", "FusedList", "WeighedList", "fused"]
 
 OF_MEANING = Scale()
 OF_WORDS = Scale(floor=0.0, power=3.0)
 """No match counts 0. Chance words are spread evenly; the passage that was meant stands out."""
-
-Ranking: TypeAlias = list[tuple[PointId, float]]
-"""Ids with their scores, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +51,14 @@ class FusedList:
         """Whether its weight depends on coverage."""
         return arm_named(self.arm).lexical
 
-    def ranking(self, points: Sequence[StoredPoint]) -> Ranking:
+    def accepted(self, ranking: Ranking) -> Ranking:
         """Return what was found, without what its threshold refuses."""
         least = self.prefetch.threshold
-        return [
-            (point.id, point.score) for point in points if least is None or point.score >= least
-        ]
+        return ranking if least is None else [each for each in ranking if each[1] >= least]
 
-    def lists_all(self, points: Sequence[StoredPoint]) -> bool:
+    def lists_all(self, ranking: Ranking) -> bool:
         """Say whether everything that the arm can match is there."""
-        return self.prefetch.threshold is None and len(points) < self.prefetch.limit
+        return self.prefetch.threshold is None and len(ranking) < self.prefetch.limit
 
     @property
     def scale(self) -> Scale:
@@ -147,23 +142,18 @@ class AdaptiveSearch:
 
     @property
     def requests(self) -> list[StoreQuery]:
-        """The candidates of every list, then the best passages of every lexical one."""
-        return [
-            *(self.candidates(source) for source in self.lists),
-            *(self._best_passages(source) for source in self.lists if source.lexical),
-        ]
+        """The candidates of every list; of a lexical one, its best passages too."""
+        return [self.candidates(source) for source in self.lists]
 
-    def weighed(self, answers: Sequence[Sequence[StoredPoint]]) -> list[WeighedList]:
+    def weighed(self, answers: Sequence[RankedList]) -> list[WeighedList]:
         """Weigh the lists by what the requests found."""
-        best = iter(answers[len(self.lists) :])
+        found = list(zip(self.lists, answers, strict=True))
         unseen = unseen_idf(self._passages(answers))
         covered = [
-            source.coverage(next(best), unseen) if source.lexical else None for source in self.lists
+            source.coverage(answer.evidence, unseen) if source.lexical else None
+            for source, answer in found
         ]
-        rankings = [
-            source.ranking(points)
-            for source, points in zip(self.lists, answers, strict=False)  # the rest is evidence
-        ]
+        rankings = [source.accepted(answer.ranking) for source, answer in found]
         # words alone keep their weights: there is no arm of meaning that chance could outvote
         outvoted = any(not source.lexical for source in self.lists)
         weights = [
@@ -192,12 +182,12 @@ class AdaptiveSearch:
             for source, share in zip(self.lists, covered, strict=True)
         ]
 
-    def _passages(self, answers: Sequence[Sequence[StoredPoint]]) -> int | None:
+    def _passages(self, answers: Sequence[RankedList]) -> int | None:
         """Return how many passages there are, where a list of all of them tells."""
         counts = [
-            len(points)
-            for source, points in zip(self.lists, answers, strict=False)
-            if not source.lexical and source.lists_all(points)
+            len(answer.ranking)
+            for source, answer in zip(self.lists, answers, strict=True)
+            if not source.lexical and source.lists_all(answer.ranking)
         ]
         return max(counts, default=None)
 
@@ -210,12 +200,14 @@ class AdaptiveSearch:
             prefetches = tuple(other for other in others if not other.over_candidates)
             rescore = (source.prefetch.using, cast("FloatArray", source.prefetch.vector))
         needed = min(self.limit + self.offset, MOST)
-        return StoreQuery(prefetches, needed, rescore=rescore, filter=self.filter, candidates=True)
-
-    def _best_passages(self, source: FusedList) -> StoreQuery:
-        few = replace(source.prefetch, limit=PASSAGES)
-        names = (few.using,)
-        return StoreQuery((few,), 1, filter=self.filter, with_vectors=names, candidates=True)
+        return StoreQuery(
+            prefetches,
+            needed,
+            rescore=rescore,
+            filter=self.filter,
+            with_vectors=(source.prefetch.using,) if source.lexical else (),
+            evidence=PASSAGES if source.lexical else 0,
+        )
 
 
 def fused(lists: Sequence[WeighedList]) -> Ranking:

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 from trivec.arms import COLBERT
 from trivec.fusion import Dbsf, FusionName, Linear, Rrf, distribution_based_fusion
-from trivec.index.adaptive import AdaptiveSearch, FusedList, Ranking
+from trivec.index.adaptive import AdaptiveSearch, FusedList
 from trivec.index.planning import SearchPlan
 from trivec.index.steps import Steps, read
-from trivec.query import Prefetch, StoreQuery
+from trivec.query import Prefetch, Ranking, StoreQuery
 from trivec.types import PointId, ScorePart
 
 __all__ = ["engine_parts_steps"]
@@ -50,8 +50,10 @@ def engine_parts_steps(
         return (yield from _linear(plan, fusion, query.fusion.weights, scores))
     search = AdaptiveSearch(lists, query.limit, query.offset, query.filter)
     requests = [search.candidates(source) for source in lists]
-    answers = yield from read(lambda store: store.query(requests))
-    rankings = [source.ranking(points) for source, points in zip(lists, answers, strict=True)]
+    answers = yield from read(lambda store: store.rank(requests))
+    rankings = [
+        source.accepted(answer.ranking) for source, answer in zip(lists, answers, strict=True)
+    ]
     match query.fusion:
         case Rrf():
             return [

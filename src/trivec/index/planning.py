@@ -57,11 +57,6 @@ class SearchPlan:
     score_scale: float = 1.0
     lists: tuple[FusedList, ...] = ()
 
-    @property
-    def requests(self) -> list[StoreQuery]:
-        """What a store is asked."""
-        return [self.query]
-
 
 def as_texts(query: str | QueryText | Sequence[QueryText]) -> tuple[QueryText, ...]:
     """Return the texts of a query.

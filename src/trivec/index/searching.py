@@ -16,7 +16,7 @@ from trivec.encoders.similarity import shows
 from trivec.errors import InputError, InvalidVectorError
 from trivec.events.watching import SearchWatch
 from trivec.fusion import maximal_marginal_relevance
-from trivec.index.adaptive import AdaptiveSearch, Ranking, WeighedList, fused
+from trivec.index.adaptive import AdaptiveSearch, WeighedList, fused
 from trivec.index.collection import NO_HEADS, Binding, listed_ids
 from trivec.index.parts import engine_parts_steps
 from trivec.index.planning import (
@@ -34,7 +34,7 @@ from trivec.index.pruning import page_steps
 from trivec.index.steps import Steps, compute, read
 from trivec.index.tenant_words import Rarity, rarity_steps
 from trivec.index.unindexed import warn_of_unindexed
-from trivec.query import Filter, Prefetch, StoreQuery
+from trivec.query import Filter, Prefetch, Ranking, StoreQuery
 from trivec.text import clean
 from trivec.types import (
     Chunk,
@@ -149,8 +149,10 @@ class _Found:
 
 def _found(plans: Sequence[SearchPlan | AdaptiveSearch | None]) -> Steps[list[_Found]]:
     """Ask the store everything at once, and once more for the points of lists fused here."""
-    requests = [request for plan in plans if plan is not None for request in plan.requests]
-    answers = iter((yield from read(lambda store: store.query(requests))) if requests else [])
+    queries = [plan.query for plan in plans if isinstance(plan, SearchPlan)]
+    lists = [each for plan in plans if isinstance(plan, AdaptiveSearch) for each in plan.requests]
+    answers = iter((yield from read(lambda store: store.query(queries))) if queries else [])
+    ranked = iter((yield from read(lambda store: store.rank(lists))) if lists else [])
     results: list[_Found] = []
     pages: dict[int, tuple[AdaptiveSearch, Ranking]] = {}
     for at, plan in enumerate(plans):
@@ -159,9 +161,9 @@ def _found(plans: Sequence[SearchPlan | AdaptiveSearch | None]) -> Steps[list[_F
         elif isinstance(plan, SearchPlan):
             results.append(_Found(next(answers), plan.score_scale))
         else:
-            lists = plan.weighed([next(answers) for _ in plan.requests])
-            pages[at] = plan, fused(lists)[plan.offset : plan.offset + plan.limit]
-            results.append(_Found([], lists=lists))
+            weighed = plan.weighed([next(ranked) for _ in plan.lists])
+            pages[at] = plan, fused(weighed)[plan.offset : plan.offset + plan.limit]
+            results.append(_Found([], lists=weighed))
     points = yield from _read_points(list(pages.values()))
     for at, page in pages.items():
         scored = [replace(points[key], score=score) for key, score in page[1] if key in points]

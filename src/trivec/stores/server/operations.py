@@ -21,7 +21,7 @@ from trivec.errors import (
     InputError,
     StoreError,
 )
-from trivec.query import Filter, StoreQuery
+from trivec.query import Filter, RankedList, StoreQuery
 from trivec.schema import Schema, VectorSpec, require_shallow
 from trivec.stores.execution import require_page
 from trivec.stores.filters import require_storable_filter
@@ -34,7 +34,7 @@ from trivec.stores.server.failures import (
     is_forbidden,
     is_unknown_operation,
 )
-from trivec.stores.server.searching import search
+from trivec.stores.server.searching import rank, search
 from trivec.stores.server.terms import Terms
 from trivec.stores.server.verifying import gone, stored
 from trivec.stores.server.versions import FEATURES, Version, shown
@@ -230,9 +230,20 @@ class Operations:
 
     def query(self, queries: Sequence[StoreQuery]) -> Operation[list[list[StoredPoint]]]:
         """Run several searches, in as few requests as the server takes."""
+        return (yield from self._searching(search, queries))
+
+    def rank(self, queries: Sequence[StoreQuery]) -> Operation[list[RankedList]]:
+        """Return the lists of several searches."""
+        return (yield from self._searching(rank, queries))
+
+    def _searching(
+        self, search: Callable[..., Operation[T]], queries: Sequence[StoreQuery]
+    ) -> Operation[T]:
         queries = [replace(query, filter=_served(query.filter)) for query in queries]
-        schema = yield from self._existing_schema()
         filters = {id(query.filter): query.filter for query in queries}
+        for filter in filters.values():
+            require_storable_filter(filter)
+        schema = yield from self._existing_schema()
         return (
             yield from self._terms.adapting(
                 lambda: search(self._calls, self._terms, self._wire, queries, local=self._local),
@@ -256,14 +267,13 @@ class Operations:
     ) -> Operation[list[StoredPoint]]:
         """Read points; where the answer would be too large, one half after the other."""
         try:
-            records = yield from self._calls.retrieve(ids, with_vectors)
+            return (yield from self._calls.retrieve(ids, with_vectors))
         except StoreError as err:
             if len(ids) == 1 or not is_oversized(err.__cause__):
                 raise
-            half = len(ids) // 2
-            first = yield from self._retrieved(ids[:half], with_vectors)
-            return first + (yield from self._retrieved(ids[half:], with_vectors))
-        return [requests.stored_point(record, with_vectors) for record in records]
+        half = len(ids) // 2
+        first = yield from self._retrieved(ids[:half], with_vectors)
+        return first + (yield from self._retrieved(ids[half:], with_vectors))
 
     def scroll(
         self,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from trivec._runtime.driving import drive
 from trivec._runtime.typed import checked
 from trivec.errors import StoreError
-from trivec.query import Filter, StoreQuery
+from trivec.query import Filter, RankedList, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.server.calls import Operation, Request
 from trivec.stores.server.failures import RetryPolicy, call, default_policy, key_of
@@ -182,6 +182,15 @@ class ServerStore:
         return self._run(self._operations.query(queries))
 
     @checked
+    def rank(self, queries: Sequence[StoreQuery]) -> list[RankedList]:
+        """Return the lists of several searches, each as long as its deepest prefetch.
+
+        Raises:
+            InputError: a query that cannot be carried out.
+        """
+        return self._run(self._operations.rank(queries))
+
+    @checked
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
@@ -234,13 +243,24 @@ class ServerStore:
         if self._closed:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
 
+        client, local = self._client, is_local(self._client)
+
         def action() -> Any:
-            with bounded_answers(self._client):
-                answer = request.call(self._client)
+            with bounded_answers(client):
+                answer = request.call(client)
             return request.checked(answer)
 
-        local = is_local(self._client)
+        def ended(seconds: float) -> Any:
+            if request.within is None:
+                return action()
+            return request.checked(request.within(client, seconds))
+
         with self._local if local else contextlib.nullcontext():
             return call(
-                action, self._retry, write=request.write, local=local, key=key_of(self._client)
+                action,
+                self._retry,
+                within=None if request.within is None else ended,
+                write=request.write,
+                local=local,
+                key=key_of(client),
             )

@@ -10,7 +10,7 @@ from trivec._runtime.driving import adrive
 from trivec._runtime.typed import checked
 from trivec.errors import StoreError
 from trivec.protocols import Store
-from trivec.query import Filter, StoreQuery
+from trivec.query import Filter, RankedList, StoreQuery
 from trivec.schema import Schema
 from trivec.stores.server.calls import Operation, Request
 from trivec.stores.server.failures import RetryPolicy, call_async, default_policy, key_of
@@ -130,6 +130,15 @@ class AsyncServerStore:
             InputError: a query that cannot be carried out.
         """
         return await self._run(self._operations.query(queries))
+
+    @checked
+    async def rank(self, queries: Sequence[StoreQuery]) -> list[RankedList]:
+        """Return the lists of several searches, each as long as its deepest prefetch.
+
+        Raises:
+            InputError: a query that cannot be carried out.
+        """
+        return await self._run(self._operations.rank(queries))
 
     @checked
     async def retrieve(
