@@ -14,8 +14,8 @@ SKIPPED = {
     "serve() {": "starts three vLLM servers on a GPU",
     "trivec --install-completion": "changes the settings of the reader's shell",
     "trivec finetune training --model mini": "minutes; test_readme_training.py runs the same",
-    "trivec prune tuned": "needs the model of the block before",
     "trivec finetune training --model BAAI": "eight processes of torchrun",
+    "import mteb": "downloads a task; test_evaluation_mteb.py runs one of its own",
 }
 """Blocks that do not run, by how they begin, with the reason; at most five."""
 
@@ -25,7 +25,9 @@ REPLACED = {
     'url="http://localhost:6333"': 'location=":memory:"',
     "http://localhost:6333": ":memory:",
     "https://qdrant.example:6333 --to-collection kb": "./copied",
-    'mteb.get_task("NFCorpus")': "task",
+    "trivec prune tuned": "trivec prune mini",
+    "./tuned mini": "mini mini",
+    "some-id": "tower",
     # the explorer runs until it is stopped
     "trivec explore ./kb": "timeout --signal INT 20 trivec explore ./kb --port 0 || test $? = 124",
     "trivec eval --index ./kb --sample 100": "trivec eval --index ./kb --sample 2",
@@ -42,13 +44,17 @@ index.add([
     Chunk("Der Turm ist 324 Meter hoch.", id="tower", source="tower.md"),
 ])
 """
-CLOSED = INDEX + "index.close()\n"
 FILES = """
 from pathlib import Path
 for name in ("docs", "notes"):
-    Path(name).mkdir()
+    Path(name).mkdir(exist_ok=True)
 Path("docs/device.txt").write_text("Hold the red button for ten seconds to reset the device.")
 Path("notes/baobab.txt").write_text("猴面包树的果实富含钙。", encoding="utf-8")
+"""
+MANY = """
+# many documents, so that they can be split
+for at in range(12):
+    Path(f"docs/{at}.txt").write_text(f"Machine {at} holds {at + 3} litres. Its lamp is number {at * 7}.")
 """
 THEIRS = """
 from qdrant_client import QdrantClient, models
@@ -56,35 +62,55 @@ client = QdrantClient(":memory:")
 for name in ("theirs", "kb"):
     dense = models.VectorParams(size=384, distance=models.Distance.COSINE)
     client.create_collection(name, vectors_config={"dense": dense})
-    vector = {"dense": next(encoder.encode_documents(["One text."])).dense.tolist()}
+    vector = {"dense": encoder.encode_documents(["One text."])[0].dense.tolist()}
     payload = {"page_content": "One text.", "metadata": {}}
     client.upsert(name, [models.PointStruct(id=1, vector=vector, payload=payload)])
 """
-RAG = """
-from trivec.rewriting import *
-documents = []
-class chat:
-    chat = staticmethod(lambda messages, **_: None)
+SAMPLES = """
+Path("my-texts.txt").write_text("One text.\\nAnother text.")
+from trivec.encoders import OnnxEncoder
+"""
+CHAT = """
+chat = OpenAIChat.connect("qwen3")
 """
 ASKED = """
 from pathlib import Path
 rows = [f"what is number {at}?,This is the number {at}.,book {at}" for at in range(8)]
 Path("asked.csv").write_text("\\n".join(["question,passage,document", *rows]))
 """
+COMPARED = """
+for name in ("./new-index", "./old-index"):
+    with HybridIndex.open(name, encoder) as compared:
+        compared.add([Chunk(f"This is the number {at}.", source=f"book {at}") for at in range(8)])
+"""
+LANGCHAIN = """
+from langchain_qdrant import QdrantVectorStore, RetrievalMode
+from langchain_trivec import *
+embedding = BGEM3Embeddings(encoder)
+"""
+REMOTE = """
+from trivec import load_encoder
+from trivec.encoders import *
+key, urls = "secret", {"dense": "http://localhost:8001"}
+local_encoder = load_encoder("mini")
+"""
 SCENES = {
     "adopting-collections": INDEX + THEIRS,
-    "answering": CLOSED,
+    "answering": INDEX + CHAT,
     "cli": FILES,
-    "evaluation": ASKED + CLOSED,
-    "explorer": CLOSED,
+    "evaluation": ASKED + INDEX + COMPARED,
+    "explorer": INDEX,
     "files": FILES + INDEX,
     "fusion": INDEX,
-    "onnx": FILES + "Path('my-texts.txt').write_text('One text.')\n",
-    "questions": CLOSED,
+    "onnx": FILES
+    + "Path('my-texts.txt').write_text('One text.\\nAnother.')\nfrom trivec.encoders import *\n",
+    "questions": INDEX,
+    "remote-encoders": REMOTE,
     "rewriting": INDEX,
-    "sync": FILES + INDEX + "index.close()\n",
+    "sync": FILES + INDEX,
     "tenants": "from trivec import *\nencoder = load_encoder('mini')\n",
-    "training-data": FILES,
+    "fine-tuning": FILES,
+    "training-data": FILES + MANY,
 }
 """By page: Python that runs before its blocks."""
 

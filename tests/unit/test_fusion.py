@@ -208,7 +208,7 @@ def test_share_fusion_by_hand():
     sharper = dict(share_fusion(rankings, scales=[Scale(power=2), Scale(0.0, 3)]))
     assert sharper == {"a": 1 / 2, "c": 1 / 2, "b": 1 / 32, "d": 1 / 128}
     assert share_fusion([], []) == []
-    with pytest.raises(InputError, match=r"^1 scales for 2 rankings; give one for each$"):
+    with pytest.raises(InputError, match=r"^1 scales for 2 rankings; give one for each"):
         share_fusion(rankings, scales=[Scale()])
 
 
@@ -271,7 +271,7 @@ def test_an_unknown_fusion_is_never_taken_for_another(take):
 )
 def test_an_engine_is_never_asked_for_another_fusion(module, ask, monkeypatch):
     planned = plan_query(searched(Dbsf()))
-    monkeypatch.setattr(f"{module}.plan_query", lambda _: replace(planned, root=Unknown()))
+    monkeypatch.setattr(f"{module}.plan_query", lambda *_: replace(planned, root=Unknown()))
     with pytest.raises(AssertionError, match="Unknown"):
         ask(searched(Dbsf()))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -75,7 +73,7 @@ def test_no_query_is_named():
 
 @pytest.mark.parametrize("query", ["", " \n", [QueryText("a"), QueryText(" ")]])
 def test_a_blank_query_is_refused(query):
-    with pytest.raises(InputError, match=r"^the query is blank; give it at least one word$"):
+    with pytest.raises(InputError, match=r"^the query is blank; give it at least one word"):
         as_texts(query)
 
 
@@ -118,7 +116,7 @@ DENSE_ALONE = Schema({"dense": SCHEMA.vectors["dense"]})
 def test_an_arm_that_the_collection_lacks_is_named(options, unknown):
     message = (
         rf"^arms {unknown} are not in this collection, which has \['dense'\]; "
-        r"leave them out, or index with IndexConfig\(arms=\.\.\.\)$"
+        r"leave them out, or index with IndexConfig\(arms=\.\.\.\)"
     )
     with pytest.raises(InputError, match=message):
         choose_arms(options, DENSE_ALONE)
@@ -137,12 +135,12 @@ def test_a_weight_that_is_no_number_is_refused():
 
 def test_a_weight_below_0_is_refused():
     options = SearchOptions(arms={"dense": -0.1, "sparse": 1})
-    with pytest.raises(InputError, match=r"^weights \{'dense': .*\}; they must be 0 or more$"):
+    with pytest.raises(InputError, match=r"^weights \{'dense': .*\}; they must be 0 or more"):
         choose_arms(options, SCHEMA)
 
 
 def test_without_an_arm_nothing_is_searched():
-    message = r"^no arm is left to search; choose from \['bm25', 'colbert', 'dense', 'sparse'\]$"
+    message = r"^no arm is left to search; choose from \['bm25', 'colbert', 'dense', 'sparse'\]"
     with pytest.raises(InputError, match=message):
         choose_arms(SearchOptions(arms={"dense": 0}), SCHEMA)
 
@@ -182,9 +180,10 @@ def test_a_callers_vectors_are_checked_and_empty_ones_left_out():
 
 def test_one_arm_is_a_plain_search():
     options = SearchOptions(arms=["dense"], thresholds={"dense": 0.25}, offset=3)
-    assert plan(options, filter=FILTER) == SearchPlan(
-        StoreQuery((Prefetch("d", DENSE, 100, 0.25),), 10, offset=3, filter=FILTER), 1.0
-    )
+    planned = plan(options, filter=FILTER)
+    alone = StoreQuery((Prefetch("d", DENSE, 100, 0.25),), 10, offset=3, filter=FILTER)
+    assert (planned.query, planned.score_scale) == (alone, 1.0)
+    assert [part.arm for part in planned.lists] == ["dense"]
 
 
 @pytest.mark.parametrize(
@@ -197,9 +196,10 @@ def test_one_arm_is_a_plain_search():
 )
 def test_several_arms_are_fused(fusion, expected):
     options = SearchOptions(arms=["dense", "sparse"], fusion=fusion, rrf_k=7)
-    assert plan(options) == SearchPlan(
-        StoreQuery((Prefetch("d", DENSE, 100), Prefetch("s", SPARSE, 100)), 10, expected), 1.0
-    )
+    planned = plan(options)
+    both = StoreQuery((Prefetch("d", DENSE, 100), Prefetch("s", SPARSE, 100)), 10, expected)
+    assert (planned.query, planned.score_scale) == (both, 1.0)
+    assert [part.arm for part in planned.lists] == ["dense", "sparse"]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_colbert_is_fused_over_the_candidates_of_the_others(fusion, expected):
     plan_ = plan(SearchOptions(arms=["dense"], colbert="fuse", fusion=fusion))
     over_candidates = Prefetch("c", ROWS, 100, over_candidates=True)
     assert plan_.query.prefetches == (Prefetch("d", DENSE, 100), over_candidates)
-    assert plan_ == SearchPlan(replace(plan_.query, fusion=expected), 1.0)
+    assert (plan_.query.fusion, plan_.score_scale) == (expected, 1.0)
 
 
 def test_an_arm_of_its_own_is_not_fused_again():
@@ -253,7 +253,8 @@ def test_an_arm_of_its_own_is_not_fused_again():
 
 def test_maxsim_alone_is_a_mean_and_so_is_its_threshold():
     plan_ = plan(SearchOptions(arms=["colbert"], thresholds={"colbert": 0.5}))
-    assert plan_ == SearchPlan(StoreQuery((Prefetch("c", ROWS, 100, 1.5),), 10), 3.0)
+    assert plan_.query == StoreQuery((Prefetch("c", ROWS, 100, 1.5),), 10)
+    assert plan_.score_scale == 3.0
 
 
 def test_every_text_searches_its_arms_with_its_weight():
@@ -283,7 +284,7 @@ def test_a_fusion_without_weights_takes_none():
     assert searched(options).fusion == Dbsf()  # all the same, which changes nothing
     message = (
         r"^fusion='dbsf' takes no weights; "
-        r"use fusion='adaptive' or fusion='rrf' or fusion='linear'$"
+        r"use fusion='adaptive' or fusion='rrf' or fusion='linear'"
     )
     with pytest.raises(InputError, match=message):
         plan(SearchOptions(arms={"dense": 2.0, "sparse": 1.0}, fusion="dbsf"))
