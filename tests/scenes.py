@@ -6,6 +6,7 @@ The names of real models and servers are replaced, so that nothing leaves this m
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 __all__ = ["SCENES", "SKIPPED", "offline", "reply"]
@@ -54,7 +55,8 @@ Path("notes/baobab.txt").write_text("猴面包树的果实富含钙。", encodin
 MANY = """
 # many documents, so that they can be split
 for at in range(12):
-    Path(f"docs/{at}.txt").write_text(f"Machine {at} holds {at + 3} litres. Its lamp is number {at * 7}.")
+    text = f"Machine {at} holds {at + 3} litres. Its lamp is number {at * 7}."
+    Path(f"docs/{at}.txt").write_text(text)
 """
 THEIRS = """
 from qdrant_client import QdrantClient, models
@@ -102,8 +104,9 @@ SCENES = {
     "explorer": INDEX,
     "files": FILES + INDEX,
     "fusion": INDEX,
-    "onnx": FILES
-    + "Path('my-texts.txt').write_text('One text.\\nAnother.')\nfrom trivec.encoders import *\n",
+    "moving-from-langchain-qdrant": INDEX + THEIRS + LANGCHAIN,
+    "moving-from-llama-index-qdrant": INDEX + THEIRS,
+    "onnx": FILES + SAMPLES,
     "questions": INDEX,
     "remote-encoders": REMOTE,
     "rewriting": INDEX,
@@ -125,6 +128,7 @@ def offline(code: str, base_url: str) -> str:
 def reply(body: dict[str, Any]) -> str:
     """Answer as a chat model would: JSON where a schema asks for it, a citation elsewhere."""
     if "response_format" in body:
-        questions = ["Which fruit has more vitamin C?"]
+        machine = re.search(r"Machine \d+", json.dumps(body))
+        questions = [f"How much does {machine[0]} hold?" if machine else "Which fruit is it?"]
         return json.dumps({"questions": questions, "keywords": ["baobab"]})
     return "The baobab fruit has three times the vitamin C of an orange [1]."

@@ -27,7 +27,7 @@ blocks = json.load(open("blocks.json", encoding="utf-8"))
 for language, code in blocks:
     if language == "bash":
         for held in list(names.values()):
-            if type(held).__name__ == "HybridIndex":
+            if type(held).__name__ in ("HybridIndex", "QuestionIndex"):
                 held.close()  # which belongs to one process at a time
         subprocess.run(["bash", "-euc", code], check=True)
         exec(blocks[0][1], names)  # the scene, as the next block finds it
@@ -105,4 +105,8 @@ def test_the_blocks_of_a_page_run_in_order(page, tmp_path, openai_server, monkey
     for block, output in zip(blocks, printed, strict=False):
         if block.language == "python":
             shown = output.splitlines()
-            assert [line for line in block.said if line not in shown] == [], output
+            # a print with end="" may stand before it in its line
+            missing = [
+                said for said in block.said if not any(line.endswith(said) for line in shown)
+            ]
+            assert missing == [], output
