@@ -142,7 +142,7 @@ def test_a_tiny_chat_model_learns_from_the_file(index, tmp_path):
     rows = [tokenizer(text, return_tensors="pt")["input_ids"] for text in texts]
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     losses = []
-    for _ in range(6):
+    for _ in range(12):
         total = 0.0
         for row in rows:
             loss = model(input_ids=row, labels=row).loss
@@ -151,4 +151,4 @@ def test_a_tiny_chat_model_learns_from_the_file(index, tmp_path):
         optimizer.step()
         optimizer.zero_grad()
         losses.append(total / len(rows))
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.85 * losses[0]
