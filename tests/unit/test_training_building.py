@@ -311,6 +311,23 @@ def test_generated_questions_and_verdicts_are_gathered(index):
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("{", "line 1, is not JSON"),
+        ('{"query": "q", "clicked": []}\n[1]', "line 2, is not an object with question"),
+        ('{"text": "q"}', "line 1, is not an object with question"),
+    ],
+)
+def test_logs_that_cannot_be_read_are_named(tmp_path, text, said):
+    (tmp_path / "log.jsonl").write_text(text, "utf-8")
+    with pytest.raises(InputError, match=said):
+        gather(files=[tmp_path / "log.jsonl"])
+    with pytest.raises(InputError, match="cannot be read"):
+        gather(files=[tmp_path / "none.jsonl"])
+
+
+@pytest.mark.parametrize(
     ("name", "lines", "kinds"),
     [
         ("faq.csv", ["question,similar", "How do I pay?,Can I pay by card?|Which cards?"], "QQ"),
