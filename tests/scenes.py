@@ -27,7 +27,7 @@ REPLACED = {
     "http://localhost:6333": ":memory:",
     "https://qdrant.example:6333 --to-collection kb": "./copied",
     "trivec prune tuned": "trivec prune mini",
-    "./tuned mini": "mini mini",
+    "trivec compare ./tuned mini": "trivec export mini tuned && trivec compare tuned mini",
     "some-id": "tower",
     # the explorer runs until it is stopped
     "trivec explore ./kb": "timeout --signal INT 20 trivec explore ./kb --port 0 || test $? = 124",
@@ -41,7 +41,9 @@ encoder = load_encoder("mini")
 index = HybridIndex.open("./kb", encoder)
 index.add([
     Chunk("The baobab fruit has three times the vitamin C of an orange.", source="baobab.md"),
-    Chunk("Lactose intolerance makes the belly ache after milk.", id="milk.md#3", source="milk.md"),
+    Chunk("Lactose intolerance makes the belly ache after milk.", id="milk.md#3"),
+    Chunk("Milk holds lactose.", id="milk-3"),
+    Chunk("Bees make honey.", id="bees-1"),
     Chunk("Der Turm ist 324 Meter hoch.", id="tower", source="tower.md"),
 ])
 """
@@ -77,13 +79,13 @@ chat = OpenAIChat.connect("qwen3")
 """
 ASKED = """
 from pathlib import Path
-rows = [f"what is number {at}?,This is the number {at}.,book {at}" for at in range(8)]
+rows = [f"what is number {at}?,This is the number {at}.,book {at}" for at in range(48)]
 Path("asked.csv").write_text("\\n".join(["question,passage,document", *rows]))
 """
 COMPARED = """
 for name in ("./new-index", "./old-index"):
     with HybridIndex.open(name, encoder) as compared:
-        compared.add([Chunk(f"This is the number {at}.", source=f"book {at}") for at in range(8)])
+        compared.add([Chunk(f"This is the number {at}.", source=f"book {at}") for at in range(48)])
 """
 LANGCHAIN = """
 from langchain_qdrant import QdrantVectorStore, RetrievalMode
@@ -107,7 +109,7 @@ SCENES = {
     "moving-from-langchain-qdrant": INDEX + THEIRS + LANGCHAIN,
     "moving-from-llama-index-qdrant": INDEX + THEIRS,
     "onnx": FILES + SAMPLES,
-    "questions": INDEX,
+    "questions": INDEX + "questions = QuestionIndex.open(index)\n",
     "remote-encoders": REMOTE,
     "rewriting": INDEX,
     "sync": FILES + INDEX,
