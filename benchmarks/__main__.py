@@ -11,6 +11,7 @@ PARTS = (
     "robust",
     "encoding",
     "storage",
+    "cold",
     "langchain_store",
     "client",
     "reranking",

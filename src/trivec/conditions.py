@@ -167,8 +167,10 @@ class _Classes:
 
 if TYPE_CHECKING:
     qdrant = models
+    """The classes of conditions."""
 else:
     qdrant = _Classes()
+    """The classes of conditions."""
 
 
 def is_filter(value: object) -> bool:

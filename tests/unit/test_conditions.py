@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from dataclasses import fields
@@ -124,3 +125,33 @@ def test_an_embedded_index_needs_no_client(tmp_path):
     )
     assert done.stderr == ""
     assert done.stdout.splitlines() == ["['2']", "['1', '2']", "1 1 1"]
+
+
+MAY_IMPORT_THE_CLIENT = {"conditions.py", "cli/place.py", "testing/store.py"}
+"""Besides ``stores/server``; who connects to a server, or imitates qdrant-client's filters."""
+
+
+def imports_the_client(source):
+    """Whether a module's code, types aside, imports qdrant-client."""
+    waiting, found = [ast.parse(source)], []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            waiting += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+        waiting += ast.iter_child_nodes(node)
+    return any(name.partition(".")[0] == "qdrant_client" for name in found)
+
+
+def test_nothing_else_imports_the_client(repository):
+    core = repository / "src" / "trivec"
+    files = {path.relative_to(core).as_posix(): path for path in core.rglob("*.py")}
+    files |= {path.name: path for path in (repository / "integrations").rglob("*.py")}
+    importing = {name for name, path in files.items() if imports_the_client(path.read_text())}
+    own = {name for name in importing if not name.startswith("stores/server/")}
+    assert own == MAY_IMPORT_THE_CLIENT
+    assert imports_the_client("def late():\n    from qdrant_client import models")

@@ -109,7 +109,7 @@ class Vocabulary:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Return what :meth:`write` wrote.
+        """Return what ``write`` wrote.
 
         Raises:
             OSError: the file cannot be read.

@@ -11,7 +11,7 @@ from trivec.fusion import Dbsf, FusionName, Linear, Rrf, distribution_based_fusi
 from trivec.index.adaptive import AdaptiveSearch, FusedList
 from trivec.index.planning import SearchPlan
 from trivec.index.steps import Steps, read
-from trivec.query import Prefetch, Ranking, StoreQuery
+from trivec.query import Prefetch, Ranking, StoreQuery, qdrant
 from trivec.types import PointId, ScorePart
 
 __all__ = ["engine_parts_steps"]
@@ -73,10 +73,8 @@ def _linear(
     scores: Mapping[PointId, float],
 ) -> Steps[list[Parts]]:
     """Return each list's exact score times its weight."""
-    from qdrant_client import models
-
-    only = models.Filter(must=[models.HasIdCondition(has_id=list(scores))])
-    scope = only if plan.query.filter is None else models.Filter(must=[plan.query.filter, only])
+    only = qdrant.Filter(must=[qdrant.HasIdCondition(has_id=list(scores))])
+    scope = only if plan.query.filter is None else qdrant.Filter(must=[plan.query.filter, only])
     requests = [
         StoreQuery(
             (Prefetch(each.prefetch.using, each.prefetch.vector, len(scores)),),

@@ -62,8 +62,8 @@ class SparseVector:
             ordered = np.ndim(vector.indices) == 1 and bool(np.all(np.diff(vector.indices) > 0))
             if not ordered or np.shape(vector.indices) != np.shape(vector.values):
                 raise InputError(
-                    f"{shown(vector)} is no sparse vector; allowed: ascending indices, each once, "
-                    "with a value for each"
+                    f"{shown(vector)} is not a sparse vector; allowed: ascending indices, each "
+                    "once, with a value for each"
                 )
         _, places, other_places = np.intersect1d(
             self.indices, other.indices, assume_unique=True, return_indices=True

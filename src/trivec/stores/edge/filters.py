@@ -1,6 +1,6 @@
 """``qdrant_client.models.Filter``, whole, as the embedded engine's filter.
 
-Conditions are told apart by the names of their classes, which :mod:`trivec.conditions` shares.
+Conditions are told apart by the names of their classes, which ``trivec.conditions`` shares.
 """
 
 from __future__ import annotations
