@@ -72,8 +72,9 @@ class Page:
         return self._browser.call(method, self._session, **params)
 
     def go(self, url: str) -> None:
+        self.run("window.left = true")
         self.call("Page.navigate", url=url)
-        self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+        self.until("!window.left && document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
         """Return the value of an expression."""
@@ -93,7 +94,6 @@ class Page:
 
     def settled(self) -> None:
         """Wait until the page has caught up with its fields."""
-        time.sleep(0.4)  # longer than it waits for further keys
         self.until("!document.querySelector('main[aria-busy=true]')")
 
     def type(self, text: str) -> None:
