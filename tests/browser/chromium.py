@@ -88,9 +88,15 @@ class Page:
     def until(self, condition: str) -> None:
         """Wait until an expression is true."""
         deadline = time.monotonic() + WAIT
-        while not self.run(f"Boolean({condition})"):
+        while not self._is(condition):
             assert time.monotonic() < deadline, f"{condition} did not come true"
             time.sleep(0.05)
+
+    def _is(self, condition: str) -> bool:
+        try:
+            return bool(self.run(f"Boolean({condition})"))
+        except RuntimeError:  # the page went away while it was asked
+            return False
 
     def settled(self) -> None:
         """Wait until the page has caught up with its fields."""
