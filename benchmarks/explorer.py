@@ -68,7 +68,7 @@ Times = list[tuple[float, float]]
 
 def _times(address: str, questions: Sequence[str], parameters: dict[str, str]) -> Times:
     taken = []
-    with httpx.Client(base_url=address) as client:
+    with httpx.Client(base_url=address, timeout=300) as client:
         for question in questions:
             start, used = time.perf_counter(), time.process_time()
             answer = client.get("/", params={"q": question, **parameters})

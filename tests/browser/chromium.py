@@ -72,8 +72,9 @@ class Page:
         return self._browser.call(method, self._session, **params)
 
     def go(self, url: str) -> None:
+        self.run("window.left = true")
         self.call("Page.navigate", url=url)
-        self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+        self.until("!window.left && document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
         """Return the value of an expression."""
@@ -87,13 +88,18 @@ class Page:
     def until(self, condition: str) -> None:
         """Wait until an expression is true."""
         deadline = time.monotonic() + WAIT
-        while not self.run(f"Boolean({condition})"):
+        while not self._is(condition):
             assert time.monotonic() < deadline, f"{condition} did not come true"
             time.sleep(0.05)
 
+    def _is(self, condition: str) -> bool:
+        try:
+            return bool(self.run(f"Boolean({condition})"))
+        except RuntimeError:  # the page went away while it was asked
+            return False
+
     def settled(self) -> None:
         """Wait until the page has caught up with its fields."""
-        time.sleep(0.4)  # longer than it waits for further keys
         self.until("!document.querySelector('main[aria-busy=true]')")
 
     def type(self, text: str) -> None:

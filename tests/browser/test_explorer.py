@@ -86,6 +86,10 @@ def keys(page, name="fused"):
     )
 
 
+def scores(page):
+    return page.run(f"[...document.querySelectorAll('{HIT} .score')].map((one) => one.textContent)")
+
+
 def names(page):
     return page.run("[...document.querySelectorAll('.list')].map((one) => one.classList[1])")
 
@@ -118,7 +122,7 @@ def test_a_chinese_question_on_the_chinese_page(page, address):
 
 def test_arms_are_switched_and_weighed_at_once(page, address):
     page.go(f"{address}?q=warm+tea&lang=en")
-    before = page.run(f"document.querySelector('{HIT} .score').textContent")
+    before = scores(page)
     page.click("input[name=arm][value=sparse]")
     page.settled()
     assert names(page) == ["list-fused", "list-dense", "list-bm25"]
@@ -130,11 +134,11 @@ def test_arms_are_switched_and_weighed_at_once(page, address):
     page.settled()
     assert page.run("new URLSearchParams(location.search).get('w.bm25')") == "3"
     assert page.run("document.querySelector('[name=\"w.bm25\"]').nextElementSibling.value") == "3"
-    after = page.run(f"document.querySelector('{HIT} .score').textContent")
+    after = scores(page)
     assert after != before
     url = page.run("location.href")
     page.go(url)  # the address is the state
-    assert page.run(f"document.querySelector('{HIT} .score').textContent") == after
+    assert scores(page) == after
     page.click("input[name=arm][value=sparse]")
     page.settled()
     assert names(page)[2] == "list-sparse"

@@ -41,6 +41,7 @@ from trivec.arms import DENSE as DENSE_ARM
 from trivec.bm25 import Bm25Analyzer
 from trivec.chat import Listener
 from trivec.encoders import MemoEncoder
+from trivec.events import listen
 from trivec.fusion import Dbsf, Scale
 from trivec.ingest import SyncOptions
 from trivec.payloads import PayloadCodec
@@ -48,6 +49,7 @@ from trivec.query import Prefetch, StoreQuery
 from trivec.rerankers import MaxSimReranker
 from trivec.rewriting import CorpusVocabulary
 from trivec.schema import Fingerprint, Schema, VectorSpec
+from trivec.serving.explorer import ExplorerOptions, explorer_app
 from trivec.stores import EdgeStore, ServerStore
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ChatReply, Point, SparseVector, StoredPoint
@@ -378,6 +380,17 @@ CORE: list[Call] = [
             "mmr_candidates": 3,
             "explain": False,
         },
+    ),
+    Call(
+        "trivec.events.listen",
+        lambda **arguments: listen(**arguments).close(),
+        {"listener": repr, "text": False},
+    ),
+    public("trivec.events.Spans", {"provider": None, "convention": "gen_ai"}),
+    Call(
+        "trivec.serving.explorer.explorer_app",
+        lambda **arguments: explorer_app(**({"index": index()} | arguments)),
+        {"options": ExplorerOptions(k=3)},
     ),
     public("trivec.QueryText", {"text": "a", "arms": ("dense",), "weight": 1.0, "vectors": {}}),
     *methods("trivec.testing.MemoryStore", memory_store, OF_STORE),

@@ -143,6 +143,8 @@ ELSEWHERE = {
     "Turn": "made by Answerer.begin, read by the answers' own tests",
     "TokenStates": "a protocol",
     "Codec": "a protocol",
+    "Subscription": "made by listen()",
+    "serve_explorer": "serves until it is stopped: test_serving.py",
     "Rewriter": "a protocol",
     "HybridIndex": "made by its open()",
     "QuestionIndex": "made by its open()",

@@ -340,3 +340,5 @@ def test_spans_need_their_package(monkeypatch):
     monkeypatch.undo()
     with pytest.raises(InputError, match="convention"):
         Spans(convention="datadog")
+    with pytest.raises(InputError, match="provider=5"):
+        Spans(5)

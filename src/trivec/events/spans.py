@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from trivec._runtime.checks import check_choice
+from trivec._runtime.checks import check_choice, shown
 from trivec._runtime.dependencies import unavailable
+from trivec.errors import InputError
 from trivec.events.names import (
     ANSWER_OPERATION,
     ERROR_TYPE,
@@ -41,7 +42,7 @@ class Spans:
 
     Raises:
         MissingDependencyError: opentelemetry-api is not installed (extra ``telemetry``).
-        InputError: there is no such convention.
+        InputError: there is no such convention, or the provider makes no tracers.
 
     Example:
         >>> from trivec.events import Spans, listen
@@ -53,6 +54,8 @@ class Spans:
         self, provider: TracerProvider | None = None, *, convention: SpanConvention = "gen_ai"
     ) -> None:
         check_choice("convention", convention, SpanConvention)
+        if provider is not None and not callable(getattr(provider, "get_tracer", None)):
+            raise InputError(f"provider={shown(provider)}; allowed: a TracerProvider, or None")
         try:
             from opentelemetry import trace
         except ImportError as err:

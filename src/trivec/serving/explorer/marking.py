@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ HIDDEN = re.compile(
 EXCERPT = 420
 BEFORE = 60
 """Characters of an excerpt, and those before its first match."""
+
+REMEMBERED = 2048
+"""Passages whose words are kept."""
 
 Spans = Sequence[tuple[int, int]]
 
@@ -54,6 +58,8 @@ class Marker:
 
     def __init__(self, analyzer: Bm25Analyzer | None) -> None:
         self._analyzer = analyzer or Bm25Analyzer()
+        # a passage stands in several lists, and stays when a switch is turned
+        self._words = lru_cache(REMEMBERED)(self._analyzer.named_terms)
 
     def terms(self, texts: Iterable[str]) -> frozenset[str]:
         """Return the terms of a question's texts."""
@@ -86,7 +92,7 @@ class Marker:
         if not terms or len(lowered) != len(text):  # a letter whose small form is two
             return []
         spans, at = [], 0
-        for term, written in self._analyzer.named_terms(text):
+        for term, written in self._words(text):
             found = lowered.find(written, at)
             if found < 0:
                 continue

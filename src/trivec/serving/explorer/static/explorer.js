@@ -77,6 +77,7 @@
     outputs();
     if (event.target.id === "q" && event.isComposing) return;
     clearTimeout(timer);
+    view().setAttribute("aria-busy", "true");
     timer = setTimeout(() => show(address()), WAIT);
   });
   form.addEventListener("compositionend", () => show(address()));
