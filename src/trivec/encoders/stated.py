@@ -40,7 +40,9 @@ def stated_usage(path: Path) -> StatedUsage:
     """
     prompts = _json(path / PROMPTS).get("prompts") or {}
     if not isinstance(prompts, dict):
-        raise ModelError(f"prompts in {path / PROMPTS} is no object; download it again")
+        raise ModelError(
+            f"{path / PROMPTS} holds prompts that are not an object; download it again"
+        )
 
     def prompt(names: tuple[str, ...]) -> str:
         return next((str(prompts[name]) for name in names if prompts.get(name)), "")
