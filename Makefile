@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RUNNABLE := $(VENV)/.runnable
 DEMO_EXTRAS := mini,cli,files
-EXTRAS := mini,flag,openai,langchain,llama-index,cli,documents,evaluation,training,finetune,tracking
+EXTRAS := mini,flag,server,openai,langchain,llama-index,cli,documents,evaluation,telemetry,ui,finetune,tracking,training
 CONSTRAINTS := constraints.txt
 LLM_VENV := .venv-llm
 LLM_INSTALLED := $(LLM_VENV)/.installed
@@ -15,6 +15,7 @@ DATA ?=
 SAMPLE ?=
 URL ?=
 GRPC_PORT ?=
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py test_index.py test_index_filters.py \
   test_add_arm.py test_async_index.py test_question_index.py test_identity.py test_unfinished.py test_search_overrides.py \
   test_depth.py test_late_chunking.py) $(addprefix tests/integration/,test_interop_core.py langchain/test_standard.py \
@@ -22,7 +23,7 @@ SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py
   llama_index/test_interop.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test test-browser fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench docs dist cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -55,8 +56,8 @@ test: $(INSTALLED) ## all tests
 fresh: $(INSTALLED) ## install each extra as users do, newest and lowest versions, and run the README there
 	$(BIN)/python -m scripts.fresh
 
-fresh-light: $(INSTALLED) ## the same without PyTorch, in one environment of each kind
-	$(BIN)/python -m scripts.fresh --light
+fresh-light: $(INSTALLED) ## the same without PyTorch, in one environment of each kind: three minutes
+	$(BIN)/python -m scripts.fresh --light --seconds 180
 
 test-damage: $(INSTALLED) ## every kind of damage to every file of an index; prints the table of docs/durability.md
 	TRIVEC_DAMAGE=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/integration/test_damage.py
@@ -76,6 +77,13 @@ $(LLM_INSTALLED): constraints-llm.txt
 
 test-llm: $(INSTALLED) $(LLM_INSTALLED) ## rewriting, answers and refusals by a real small model, served here over HTTP
 	TRIVEC_LLM_PYTHON=$(LLM_VENV)/bin/python $(BIN)/python -m pytest tests/llm
+
+# not part of CI: a browser is large, and Debian's package of it needs root
+test-browser: $(INSTALLED) ## the pages in a headless Chromium, installed by apt-get where there is none
+	@test -n '$(CHROMIUM)' || apt-get install -y --no-install-recommends chromium \
+	  || { echo "name one: make test-browser CHROMIUM=/path/to/chromium"; exit 2; }
+	TRIVEC_CHROMIUM='$(or $(CHROMIUM),chromium)' OMP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest tests/browser
 
 properties: $(INSTALLED) ## the property suites with thirty times the examples, new ones each time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --hypothesis-profile thorough \
@@ -99,6 +107,18 @@ format: $(INSTALLED) ## what ruff can mend by itself
 bench: $(INSTALLED) ## quality, encoding and storage, measured here and now
 	$(BIN)/python -m benchmarks
 
+# its packages change no test; they are apart, so that a test environment stays as it is
+docs: $(INSTALLED) ## the documentation site, English and Chinese, into site/
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group docs
+	$(BIN)/python scripts/docs.py
+
+dist: $(INSTALLED) ## wheel and source archive into dist/, checked as PyPI checks them
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group release
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python scripts/wheel.py dist/*.whl
+
 cookbooks: $(INSTALLED) ## write the notebooks from their text, and run them
 	$(BIN)/python scripts/pair_cookbooks.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_cookbooks.py
@@ -120,4 +140,4 @@ constraints: ## take the newest versions that fit and pin them
 	@touch $(RUNNABLE) $(INSTALLED)
 
 clean: ## remove what the targets made, .venv included
-	rm -rf $(VENV) $(LLM_VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants dist build
+	rm -rf $(VENV) $(LLM_VENV) .demo site .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants dist build

@@ -116,7 +116,7 @@ def connect(ports: Ports, *, grpc: bool) -> QdrantClient:
         https=False,
         check_compatibility=False,
         timeout=60,
-        pool_size=8,  # without one, connections to the loopback are not kept
+        limits=httpx.Limits(max_connections=8),  # else connections to the loopback are not kept
     )
 
 

@@ -98,7 +98,7 @@ def main() -> None:
     rows = []
     for size in arguments.sizes:
         command = [sys.executable, "-m", "benchmarks.training_data", "--one", str(size)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         rows.append(json.loads(done.stdout.splitlines()[-1]))
     table = Table(
         "passages", "questions", "generating s", "gathering s", "cleaning, mining s", "MB"

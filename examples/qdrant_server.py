@@ -1,6 +1,6 @@
 """Take over a collection that is there already, add BM25 to it, and rerank what it finds.
 
-Needs: pip install 'trivec[mini]', and a Qdrant server; without an address it runs in memory
+Needs: pip install 'trivec[mini,server]', and a Qdrant server; without an address it runs in memory
 Run:   python examples/qdrant_server.py [http://localhost:6333]
 """
 

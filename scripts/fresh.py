@@ -1,18 +1,20 @@
 """Installs trivec as its users do, newest and lowest versions, and runs the README in each place.
 
-    python -m scripts.fresh [--light] [--versions newest|lowest]
+    python -m scripts.fresh [--light] [--versions newest|lowest] [--seconds N]
 
 The sdist is built, the wheel from it, and for each install line of the README a new environment
 with the newest versions that pip takes and another with the lowest that ``pyproject.toml`` allows.
 The blocks below that line then run in it, without a network. Further environments have the extras
-``onnx``, ``flag`` and ``documents``; in the first two a small random model has to give the vectors
-that it gives here. ``--light`` leaves PyTorch out and puts all that the README installs into one
-environment of each kind. Ends with status 1 where anything failed.
+that the README does not install; under ``onnx`` and ``flag`` a small random model has to give the
+vectors that it gives here. ``--light`` leaves PyTorch out and puts all that the README installs
+into one environment of each kind. What did not begin within ``--seconds`` is named and left out.
+Ends with status 1 where anything failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 import zipfile
@@ -38,7 +40,19 @@ folder, backend, expected = sys.argv[1:]
 (encoding,) = load_encoder(folder, backend=backend, precision="fp32").encode_queries(["the river"])
 np.testing.assert_allclose(encoding.dense, json.loads(expected), atol=1e-4)
 """
+SERVER = """
+from qdrant_client import QdrantClient
+from trivec import Chunk, HybridIndex
+from trivec.testing import FakeEncoder
+index = HybridIndex.open(QdrantClient(":memory:"), FakeEncoder(), collection="kb")
+index.add([Chunk("a river", id="1", metadata={"year": 2020}), Chunk("a hill", id="2")])
+assert [hit.id for hit in index.search("river", filter={"year": {"gte": 2020}})] == ["1"]
+"""
 DOCUMENTS = "import kreuzberg, openpyxl, pptx; from trivec.ingest import chunks"
+EVALUATION = (
+    "import ir_measures; from ir_measures import nDCG; from trivec.evaluation import evaluate"
+)
+SERVES = ("-c", SERVER)
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--light", action="store_true", help="no PyTorch, and few environments")
     parser.add_argument("--versions", choices=[NEWEST, LOWEST], help="default: both")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin nothing later")
     arguments = parser.parse_args()
     versions = [arguments.versions] if arguments.versions else [NEWEST, LOWEST]
     started = perf_counter()
@@ -73,11 +88,14 @@ def main() -> int:
         place, server = Path(name), OpenAIServer(loopback)
         server.otherwise = lambda _: ANSWER
         wheel = built(place)
-        failed = [
-            str(case)
-            for number, case in enumerate(cases(place, versions, light=arguments.light))
-            if not passes(case, wheel, place / f"env-{number}", server)
-        ]
+        failed, late = [], []
+        for number, case in enumerate(cases(place, versions, light=arguments.light)):
+            if perf_counter() - started > arguments.seconds:
+                late.append(str(case))
+            elif not passes(case, wheel, place / f"env-{number}", server):
+                failed.append(str(case))
+    if late:
+        print(f"NOT RUN, {arguments.seconds:.0f} s were over: {'; '.join(late)}")
     print(f"{perf_counter() - started:.0f} s; {len(failed)} failed: {'; '.join(failed) or 'none'}")
     return bool(failed)
 
@@ -102,7 +120,7 @@ def cases(place: Path, kinds: Sequence[str], *, light: bool) -> Iterator[Case]:
     onnx = small_model(place / "onnx", backend="onnx")
     if light:
         for versions in kinds:
-            yield Case(frozenset().union(*lines), versions, blocks, [onnx])
+            yield Case(frozenset({"server"}).union(*lines), versions, blocks, [onnx, SERVES])
         return
     flag = small_model(place / "flag", backend="flag")
     for versions in kinds:
@@ -110,7 +128,9 @@ def cases(place: Path, kinds: Sequence[str], *, light: bool) -> Iterator[Case]:
             below = [block for block in blocks if block.extras == extras]
             yield Case(extras, versions, below)
         yield Case(frozenset({"onnx"}), versions, programs=[onnx])
+        yield Case(frozenset({"server"}), versions, programs=[SERVES])
         yield Case(frozenset({"documents"}), versions, programs=[("-c", DOCUMENTS)])
+        yield Case(frozenset({"evaluation"}), versions, programs=[("-c", EVALUATION)])
         yield Case(frozenset({"flag"}), versions, programs=[flag])
 
 

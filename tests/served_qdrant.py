@@ -10,6 +10,7 @@ promises none.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import re
 import sys
@@ -33,6 +34,7 @@ class ServedQdrant:
 
     def __init__(self, port: int = 0, version: str = VERSION) -> None:
         self.version = version
+        self.padding: int | None = None  # spaces in each answer, which is packed with gzip then
         self.local = QdrantClient(":memory:")
         self.indexes: dict[str, dict[str, Any]] = {}
         self.lock = threading.RLock()  # local mode is for one thread
@@ -234,6 +236,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = 400, {"status": {"error": f"Format error in JSON body: {err}"}}
         content = json.dumps(answer).encode()
         self.send_response(status)
+        if self.served.padding is not None:
+            content = gzip.compress(content + b" " * self.served.padding)
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

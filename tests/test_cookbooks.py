@@ -70,7 +70,8 @@ def test_the_install_line_names_what_the_cells_import(text):
     assert imported - installed - {"langchain_trivec", "llama_index_trivec", "trivec"} <= set(
         sys.stdlib_module_names
     )
-    assert "pypdfium2" in installed  # the handbook is a PDF
+    if '"handbook"' in text.read_text(encoding="utf-8"):
+        assert "pypdfium2" in installed  # it is a PDF
 
 
 @pytest.mark.model

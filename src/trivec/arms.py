@@ -6,7 +6,7 @@ the text itself needs its analyser besides (``trivec.index.collection.Binding.an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -46,8 +46,6 @@ class Arm:
         default: whether a new collection has it, and a search uses it, where nobody names arms.
         linear_weight: its weight in linear fusion where nobody gives one.
         adaptive_weight: its weight in adaptive fusion.
-        silent_to: up to this coverage a lexical arm has no say there.
-        whole_from: from this coverage on its weight is whole.
     """
 
     name: str
@@ -58,8 +56,6 @@ class Arm:
     default: bool = True
     linear_weight: float = 1.0
     adaptive_weight: float = 1.0
-    silent_to: float = 0.0
-    whole_from: float = 1.0
 
     @checked
     def is_made_by(self, info: EncoderInfo) -> bool:
@@ -94,9 +90,6 @@ SPARSE = Arm(
     head="sparse",
     lexical=True,
     linear_weight=0.3,
-    adaptive_weight=2.0,
-    silent_to=0.3,
-    whole_from=0.8,
 )
 """Learned weights of tokens."""
 
@@ -107,9 +100,7 @@ BM25 = Arm(
     lexical=True,
     idf=True,
     linear_weight=0.03,
-    adaptive_weight=6.0,
-    silent_to=0.25,  # lower than sparse: pairs of characters across words are terms too
-    whole_from=0.7,
+    adaptive_weight=1.5,
 )
 """Words, weighed by how often they stand in a text and how rare they are."""
 
@@ -158,20 +149,19 @@ def arm_named(name: str) -> Arm:
 
 
 @checked
-def arms_among(names: Iterable[str]) -> list[Arm]:
+def arms_among(names: Collection[str]) -> list[Arm]:
     """Return the arms of these names, in the order of the table.
 
     Raises:
         InputError: a name is not a text.
     """
-    names = list(names)
     check_texts("names", names)
     wanted = set(names)
     return [arm for arm in ARMS if arm.name in wanted]
 
 
 @checked
-def heads_of(names: Iterable[str]) -> tuple[Head, ...]:
+def heads_of(names: Collection[str]) -> tuple[Head, ...]:
     """Return the heads that an encoder must compute for these arms."""
     needed = {arm.head for arm in arms_among(names)}
     return tuple(head for head in ALL_HEADS if head in needed)

@@ -26,7 +26,7 @@ from trivec.types import SparseVector
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PASSAGES", "UNSEEN_IDF", "coverage", "unseen_idf"]
+__all__ = ["PASSAGES", "UNSEEN_IDF", "belief", "coverage", "evidence_of_words", "unseen_idf"]
 
 PASSAGES = 3
 """How many of an arm's best passages are looked at."""
@@ -34,8 +34,12 @@ PASSAGES = 3
 UNSEEN_IDF = 8.0
 """At least what a term weighs that none of them holds: Qdrant's IDF among 1,500 passages."""
 
+SILENT_TO, WHOLE_FROM = 0.25, 0.7
+"""Up to the first coverage an arm has no say, from the second on it counts whole."""
+
 _LEAST_IDF = 0.05
 _RIDGE = 0.05
+_OWN, _MOST_OF_OWN, _WORDS_ALONE = 0.2, 3.0, 1.5
 
 
 def coverage(
@@ -66,6 +70,35 @@ def coverage(
         asked = asked * _inverse_frequencies(asked, held, np.asarray(scores, np.float64), unseen)
     total = float(asked.sum())
     return float(((held > 0) * asked).sum(axis=1).max()) / total if total > 0 else 0.0
+
+
+def belief(covered: float) -> float:
+    """Return which part of its weight an arm keeps: 0 for chance words, 1 for most of a query.
+
+    Args:
+        covered: the coverage that the arm is believed by.
+    """
+    part = (covered - SILENT_TO) / (WHOLE_FROM - SILENT_TO)
+    return float(min(max(part, 0.0), 1.0) ** 3)
+
+
+def evidence_of_words(own: float, learned: float | None) -> float:
+    """Return the coverage that an arm of plain words is believed by.
+
+    A model's sparse weights tell better than counts which words of a question matter, and what it
+    means that one of them is missing. So where the same text was looked up by them, their coverage
+    says most. Words alone miss more: words within words, and pairs across them, are terms too.
+
+    Args:
+        own: coverage of the arm of plain words.
+        learned: coverage of the learned weights of the same text; None where there are none.
+
+    Returns:
+        From 0 to 1, and 0 where no passage has a word of the query.
+    """
+    if learned is None:
+        return min(_WORDS_ALONE * own, 1.0)
+    return min((1 - _OWN) * learned + _OWN * own, _MOST_OF_OWN * own)
 
 
 def unseen_idf(passages: int | None) -> float:

@@ -26,7 +26,7 @@ Every message says what was given, what is allowed and what to do::
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 __all__ = [
     "AnswerInterruptedError",
@@ -51,8 +51,38 @@ __all__ = [
 ]
 
 
+EXPLAINED = "https://trivec.github.io/trivec/troubleshooting.html"
+"""The page that explains each class; tests/test_troubleshooting.py reads it against this module."""
+
+
 class TrivecError(Exception):
-    """Base of everything that trivec raises on purpose."""
+    """Base of everything that trivec raises on purpose.
+
+    A traceback ends with :attr:`address`. It is a note (PEP 678), so that the message stays one
+    line wherever it is quoted.
+    """
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        """Note the address, whatever a subclass's ``__init__`` does."""
+        error = super().__new__(cls, *args, **kwargs)
+        error.add_note(f"See {error.address}")
+        return error
+
+    @property
+    def address(self) -> str:
+        """The address of the section that says what causes this error, and what to do."""
+        public = next(kind for kind in type(self).__mro__ if kind.__name__ in __all__)
+        return f"{EXPLAINED}#{public.__name__.lower()}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by the message and attributes: a subclass is not built from its args."""
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(cls: type[TrivecError], args: tuple[object, ...]) -> TrivecError:
+    error = cls.__new__(cls)
+    error.args = args
+    return error
 
 
 class InputError(TrivecError, ValueError):

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_
 
 import numpy as np
 
-from trivec._runtime.checks import check_number, shown
+from trivec._runtime.checks import check_least, check_number, shown
 from trivec._runtime.typed import checked, unchecked
 from trivec.errors import InputError
 
@@ -43,6 +43,7 @@ __all__ = [
     "FusionName",
     "Linear",
     "Rrf",
+    "Scale",
     "distribution_based_fusion",
     "fuse",
     "maximal_marginal_relevance",
@@ -88,6 +89,19 @@ class Linear:
     """
 
     weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How the scores of a list become shares of its best.
+
+    Attributes:
+        floor: the score that counts 0; None: the lowest of the list.
+        power: of the share: above 1 the best stand out.
+    """
+
+    floor: float | None = None
+    power: float = 1.0
 
 
 Fusion: TypeAlias = Rrf | Dbsf | Linear
@@ -182,8 +196,9 @@ def reciprocal_rank_fusion(
         ``(id, fused score)``, best first; ties keep the order of first appearance.
 
     Raises:
-        InputError: there are not as many weights as rankings.
+        InputError: there are not as many weights as rankings, or ``k`` is less than 1.
     """
+    check_least("k", k, 1)
     fused: defaultdict[Id, float] = defaultdict(float)
     for ranking, weight in zip(rankings, _weights(weights, len(rankings)), strict=True):
         for rank, (identity, _) in enumerate(ranking):
@@ -254,13 +269,14 @@ def _weighted_sum(
 
 @checked
 def shares_of_best(
-    ranking: Sequence[tuple[Id, float]], floor: float | None = None
+    ranking: Sequence[tuple[Id, float]], floor: float | None = None, power: float = 1.0
 ) -> list[tuple[Id, float]]:
     """Scale a list to 0 for its floor and 1 for its best.
 
     Args:
         ranking: a list of ``(id, score)``.
         floor: the score that counts 0; None: the lowest of the list.
+        power: what each share is raised to.
 
     Returns:
         The list in its order. Where the best is no better than the floor, all count 1.
@@ -271,36 +287,42 @@ def shares_of_best(
     best = max(scores)
     least = min(scores) if floor is None else min(floor, *scores)
     span = best - least
-    return [(key, (score - least) / span if span > 0 else 1.0) for key, score in ranking]
+    if span <= 0:
+        return [(key, 1.0) for key, _ in ranking]
+    if power == 1:
+        return [(key, (score - least) / span) for key, score in ranking]
+    return [(key, ((score - least) / span) ** power) for key, score in ranking]
 
 
 @checked
 def share_fusion(
     rankings: Sequence[Sequence[tuple[Id, float]]],
     weights: Sequence[float] | None = None,
-    floors: Sequence[float | None] | None = None,
+    scales: Sequence[Scale] | None = None,
 ) -> list[tuple[Id, float]]:
     """Fuse by the weighted mean of shares: what part of a list's best each score reaches.
 
     Args:
         rankings: lists of ``(id, score)``; an id that a list lacks counts 0 there.
         weights: one for each ranking, 1 by default.
-        floors: the score of each ranking that counts 0; see ``shares_of_best``.
+        scales: how each ranking becomes shares; see ``shares_of_best``.
 
     Returns:
         ``(id, fused score)``, best first, each from 0 to 1; ties keep the order of first
         appearance.
 
     Raises:
-        InputError: there are not as many weights or floors as rankings.
+        InputError: there are not as many weights or scales as rankings.
     """
     given = _weights(weights, len(rankings))
-    least = [None] * len(rankings) if floors is None else floors
-    if len(least) != len(rankings):
-        raise InputError(f"{len(least)} floors for {len(rankings)} rankings; give one for each")
+    scales = [Scale()] * len(rankings) if scales is None else scales
+    if len(scales) != len(rankings):
+        raise InputError(f"{len(scales)} scales for {len(rankings)} rankings; give one for each")
     total = sum(given) or 1.0
-    shares = unchecked(shares_of_best)
-    scaled = [shares(each, floor) for each, floor in zip(rankings, least, strict=True)]
+    scaled = [
+        unchecked(shares_of_best)(each, scale.floor, scale.power)
+        for each, scale in zip(rankings, scales, strict=True)
+    ]
     return _weighted_sum(scaled, [weight / total for weight in given])
 
 

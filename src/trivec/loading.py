@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from trivec._models.backend import Backend, choose_backend
 from trivec._models.folder import HubOptions
 from trivec._models.onnx_choice import OnnxPrecision
 from trivec._models.onnx_session import execution_provider
 from trivec._runtime.typed import checked
-from trivec.encoders.flag import FlagEncoder, FlagOptions, Precision
-from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
-from trivec.mini import MINI_FLAG_OPTIONS, MiniEncoder, MiniFlagEncoder, MiniReranker
-from trivec.rerankers.flag import FlagReranker, FlagRerankerOptions
-from trivec.rerankers.onnx import OnnxReranker, OnnxRerankerOptions
+
+if TYPE_CHECKING:
+    from trivec._runtime.checks import Precision
+    from trivec.encoders import FlagEncoder, OnnxEncoder
+    from trivec.mini import MiniReranker
+    from trivec.rerankers import FlagReranker, OnnxReranker
 
 __all__ = ["Backend", "load_encoder", "load_reranker"]
 
@@ -46,14 +47,24 @@ def load_encoder(
         InputError: the precision, the device or the backend is not allowed.
     """
     if choose_backend(model, device=device, precision=precision, asked=backend) == "onnx":
+        from trivec.encoders import OnnxEncoder, OnnxOptions
+
         options = OnnxOptions(
             precision=cast("OnnxPrecision", precision or "auto"),
             provider=execution_provider(device),
             hub=hub or HubOptions(),
         )
-        return MiniEncoder(options) if model == "mini" else OnnxEncoder(model, options=options)
+        if model != "mini":
+            return OnnxEncoder(model, options=options)
+        from trivec.mini import MiniEncoder
+
+        return MiniEncoder(options)
+    from trivec.encoders import FlagEncoder, FlagOptions
+
     plain = cast("Precision", precision or "fp32")
     if model == "mini":
+        from trivec.mini import MINI_FLAG_OPTIONS, MiniFlagEncoder
+
         return MiniFlagEncoder(replace(MINI_FLAG_OPTIONS, device=device, precision=plain))
     return FlagEncoder(
         model, options=FlagOptions(device=device, precision=plain, **_hub_arguments(hub))
@@ -82,7 +93,17 @@ def load_reranker(
         InputError: the device or the backend is not allowed.
     """
     if model == "mini":
+        from trivec.encoders import OnnxOptions
+        from trivec.mini import MiniReranker
+
         return MiniReranker(OnnxOptions(provider=execution_provider(device)))
+    from trivec.rerankers import (
+        FlagReranker,
+        FlagRerankerOptions,
+        OnnxReranker,
+        OnnxRerankerOptions,
+    )
+
     if choose_backend(model, device=device, precision=None, asked=backend) == "onnx":
         options = OnnxRerankerOptions(provider=execution_provider(device), hub=hub or HubOptions())
         return OnnxReranker(model, options=options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from trivec.query import Filter, StoreQuery
+from trivec.query import Filter, RankedList, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.types import (
     ALL_HEADS,
@@ -195,6 +195,10 @@ class Store(Protocol):
         """Run several searches; one list of results for each, best first."""
         ...
 
+    def rank(self, queries: Sequence[StoreQuery]) -> list[RankedList]:
+        """Return the lists of several searches, each as long as its deepest prefetch."""
+        ...
+
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
@@ -263,6 +267,10 @@ class AsyncStore(Protocol):
 
     async def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches."""
+        ...
+
+    async def rank(self, queries: Sequence[StoreQuery]) -> list[RankedList]:
+        """Return the lists of several searches."""
         ...
 
     async def retrieve(

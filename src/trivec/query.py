@@ -6,19 +6,26 @@ Stores translate a :class:`StoreQuery` into one request of Qdrant's Query API: a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from trivec.conditions import qdrant
 from trivec.fusion import Fusion
-from trivec.types import FloatArray, Vector
+from trivec.types import FloatArray, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
     from qdrant_client import models
 
-__all__ = ["Filter", "Prefetch", "StoreQuery"]
+__all__ = ["Filter", "Prefetch", "RankedList", "Ranking", "StoreQuery", "qdrant"]
 
 Filter: TypeAlias = "models.Filter"
-"""A condition of Qdrant's on payloads: ``qdrant_client.models.Filter``."""
+"""A condition of Qdrant's on payloads: ``qdrant_client.models.Filter``.
+
+Where the program did not import qdrant-client, trivec builds filters of ``qdrant``.
+"""
+
+Ranking: TypeAlias = list[tuple[PointId, float]]
+"""Ids with their scores, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +61,7 @@ class StoreQuery:
         filter: AND-ed into every prefetch.
         with_vectors: names of the vectors to return.
         exact: no approximate index.
-        candidates: return a list to be fused: as many points as the deepest prefetch, their ids,
-            scores and ``with_vectors``, without payloads.
+        evidence: of how many of the best ``Store.rank`` returns ``with_vectors``.
     """
 
     prefetches: tuple[Prefetch, ...]
@@ -66,11 +72,22 @@ class StoreQuery:
     filter: Filter | None = None
     with_vectors: tuple[str, ...] = ()
     exact: bool = False
-    candidates: bool = False
+    evidence: int = 0
 
     @property
-    def most(self) -> int:
-        """How many points are returned at most."""
-        if not self.candidates:
-            return self.limit
+    def depth(self) -> int:
+        """How long a list to be fused is at most: as many points as the deepest prefetch."""
         return max(prefetch.limit for prefetch in self.prefetches)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedList:
+    """A list to be fused, without payloads: a hundred candidates for each result are no points.
+
+    Attributes:
+        ranking: ids with their scores, best first.
+        evidence: the best of them with the vectors that were asked for, best first.
+    """
+
+    ranking: Ranking
+    evidence: list[StoredPoint] = field(default_factory=list)

@@ -69,6 +69,7 @@ class AwaitedStore:
         "update_vectors",
         "overwrite_payload",
         "query",
+        "rank",
         "retrieve",
         "scroll",
         "delete",

@@ -133,9 +133,9 @@ async def test_the_loop_goes_on_while_the_engine_searches():
     heart = Heart()
 
     class Slow(MemoryStore):
-        def query(self, queries):
+        def rank(self, queries):
             heart.wait()
-            return super().query(queries)
+            return super().rank(queries)
 
     with HybridIndex.open(Slow(), FakeEncoder(), config=CONFIG) as index:
         asynchronous = AsyncHybridIndex(index)

@@ -395,11 +395,19 @@ def test_a_damaged_manifest_is_an_error_with_a_remedy(filled, folder, content):
         EdgeStore(folder).count()
 
 
-def test_a_folder_without_a_manifest_is_of_an_older_trivec_and_opens(filled, folder):
+def test_a_folder_without_a_manifest_opens_with_a_warning_and_gets_one(filled, folder, caplog):
     filled.close()
     (folder / "manifest.json").unlink()
     assert count(folder) == 3
+    assert "has no manifest.json" in caplog.text
+    assert "trivec check" in caplog.text
     assert read_manifest(folder).points == 3
+
+
+def test_a_folder_has_a_manifest_from_its_beginning(filled, folder, caplog):
+    assert filled.count() == 3
+    assert read_manifest(folder).is_open
+    assert "manifest" not in caplog.text
 
 
 class Panic(BaseException):

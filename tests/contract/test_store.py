@@ -684,6 +684,65 @@ def test_threads_share_a_store(store, points, query_vectors):
     assert all(len(scores) == len(expected) for scores in results)
 
 
+# Lists to be fused
+
+
+def test_a_list_to_be_fused_is_the_search_without_payloads(store, points, query_vectors):
+    store.upsert(points)
+    vectors = query_vectors[2]
+    lists = [
+        *(StoreQuery(prefetches(vectors, arm, limit=15), 3, filter=ZH) for arm in ARMS),
+        StoreQuery(
+            prefetches(vectors, *ARMS, limit=15), 3, rescore=("colbert", vectors["colbert"])
+        ),
+    ]
+    wanted = store.query([replace(each, limit=15) for each in lists])
+    for ranked, found in zip(store.rank(lists), wanted, strict=True):
+        assert ranked.evidence == []
+        assert [key for key, _ in ranked.ranking] == ids(found)
+        assert [score for _, score in ranked.ranking] == pytest.approx(
+            [point.score for point in found]
+        )
+    assert len(wanted[0]) > 3, "a list is as long as its prefetch, not as the results"
+    assert store.rank([]) == []
+
+
+def test_the_best_of_a_list_come_with_the_vectors_asked_for(store, points, query_vectors):
+    store.upsert(points)
+    vectors = query_vectors[2]
+    lists = [
+        StoreQuery(prefetches(vectors, "sparse"), 5, with_vectors=("sparse",), evidence=3),
+        StoreQuery(prefetches(vectors, "dense"), 5),
+        StoreQuery(prefetches(vectors, "bm25"), 5, with_vectors=("bm25",), evidence=2),
+    ]
+    ranked = store.rank(lists)
+    assert [len(each.evidence) for each in ranked] == [3, 0, 2]
+    for query, each in zip(lists, ranked, strict=True):
+        best = each.ranking[: query.evidence]
+        assert ids(each.evidence) == [key for key, _ in best]
+        assert [point.score for point in each.evidence] == pytest.approx([one for _, one in best])
+        stored = {point.id: point for point in points}
+        for point in each.evidence:
+            assert not point.payload
+            (name,) = point.vectors
+            assert (name,) == query.with_vectors
+            kept = stored[point.id].vectors[name]
+            assert point.vectors[name].indices.tolist() == kept.indices.tolist()
+            assert point.vectors[name].values == pytest.approx(kept.values)
+
+
+def test_a_list_keeps_to_its_threshold_and_to_what_there_is(store, points, query_vectors):
+    store.upsert(points[:2])
+    (plain,) = prefetches(query_vectors[0], "dense")
+    (few,) = store.rank([StoreQuery((plain,), 1)])
+    assert len(few.ranking) == 2
+    between = sum(score for _, score in few.ranking) / 2
+    lists = [StoreQuery((replace(plain, threshold=between),), 1, evidence=3)]
+    (above,) = store.rank(lists)
+    assert above.ranking == few.ranking[:1]
+    assert len(above.evidence) == 1
+
+
 # Agreement
 
 

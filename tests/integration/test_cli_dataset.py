@@ -32,7 +32,7 @@ def kb(tmp_path, run, openai_server) -> Path:
     with HybridIndex.open(tmp_path / "kb", FakeEncoder(name="mini")) as index:
         index.add(
             Chunk(
-                f"The {thing} was {matter} by the {thing}-{matter} guild.",
+                f"The {thing} was {matter} by {thing[:3]}{matter[:3]}ius.",
                 source=f"{thing}.md",
                 position=at,
             )

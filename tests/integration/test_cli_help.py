@@ -50,12 +50,12 @@ def notes(tmp_path, monkeypatch) -> Path:
     many = ["question,passage,document"]
     many += [f"what is number {at}?,This is number {at}.,book {at}" for at in range(60)]
     tmp_path.joinpath("many.csv").write_text("\n".join(many), "utf-8")
-    facts = ["question,passage,document"]
-    facts += [f"where is the {one} found?,The {one} stands in {one} land.,{one}" for one in FOUND]
-    tmp_path.joinpath("facts.csv").write_text("\n".join(facts), "utf-8")
     example = {"query": "what is sour?", "pos": ["Lemons are sour."]}
     tmp_path.joinpath("train.jsonl").write_text(json.dumps(example), "utf-8")
     tmp_path.joinpath("tuned").mkdir()
+    facts = ["question,passage,document"]
+    facts += [f"where is the {one} found?,The {one} stands in {one} land.,{one}" for one in FOUND]
+    tmp_path.joinpath("facts.csv").write_text("\n".join(facts), "utf-8")
     tmp_path.joinpath("asked.csv").write_text("\n".join(asked), "utf-8")
     monkeypatch.chdir(tmp_path)
     return folder
@@ -79,6 +79,7 @@ def test_every_example_of_every_help_runs(run, notes, monkeypatch, openai_server
     monkeypatch.setattr("trivec.exporting.export_encoder", exported)
     for name in ("finetune", "mix_models", "prune_model"):  # which need the model itself
         monkeypatch.setattr(f"trivec.training.{name}", exported)
+    monkeypatch.setattr("trivec.serving.explorer.serve_explorer", lambda *_, **__: None)
     openai_server.otherwise = lambda body: (
         '{"questions": ["what is sour?"]}' if "response_format" in body else "Lemons are [1]."
     )

@@ -19,7 +19,7 @@ import pytest
 
 from trivec import Chunk, HybridIndex, IndexConfig
 from trivec.errors import TrivecError
-from trivec.index import check_index
+from trivec.index import CheckReport, check_index
 from trivec.index.hybrid import binding_of
 from trivec.stores.edge.sparse_files import copy_folder
 from trivec.testing import FakeEncoder
@@ -256,6 +256,16 @@ def test_a_repair_and_adding_again_give_the_whole_index_back(whole, tmp_path, na
         index.add(chunks())
         assert same(contents(index), oracle[0])
     assert check_index(copy).is_sound
+
+
+def test_a_manifest_that_is_gone_is_named_and_written_again(whole, tmp_path):
+    copy = copied(whole[0], tmp_path)
+    (copy / "manifest.json").unlink()
+    for _ in range(2):  # looking mends nothing
+        assert check_index(copy).files == {"manifest.json": "is missing"}
+    report = check_index(copy, repair=True)
+    assert (report.repaired, report.points, report.kept) == (True, COUNT, None)
+    assert check_index(copy) == CheckReport(expected=COUNT, points=COUNT)
 
 
 def store_deep(folder, levels):

@@ -41,7 +41,7 @@ from trivec.arms import DENSE as DENSE_ARM
 from trivec.bm25 import Bm25Analyzer
 from trivec.chat import Listener
 from trivec.encoders import MemoEncoder
-from trivec.fusion import Dbsf
+from trivec.fusion import Dbsf, Scale
 from trivec.ingest import SyncOptions
 from trivec.payloads import PayloadCodec
 from trivec.query import Prefetch, StoreQuery
@@ -506,9 +506,9 @@ CORE: list[Call] = [
     public("trivec.fusion.distribution_based_fusion", {"rankings": RANKINGS}),
     public(
         "trivec.fusion.share_fusion",
-        {"rankings": RANKINGS, "weights": [1, 2], "floors": [0.0, None]},
+        {"rankings": RANKINGS, "weights": [1, 2], "scales": [Scale(0.0, 3.0), Scale()]},
     ),
-    public("trivec.fusion.shares_of_best", {"ranking": RANKINGS[0], "floor": None}),
+    public("trivec.fusion.shares_of_best", {"ranking": RANKINGS[0], "floor": None, "power": 3.0}),
     public("trivec.evaluation.units_of", {"documents": ["a.md", "b.md"]}),
     public(
         "trivec.evaluation.read_dataset",

@@ -14,17 +14,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from tests.property.calls import CORE, EDGE, FILES, QUESTIONS_AND_ANSWERS, Call, close_edge
-from tests.property.values import ANYTHING, Fresh, deep, made, near
+from tests.property.values import ANYTHING, CallersOwnError, Fresh, deep, fails, made, near
 from tests.public_surface import MODULES, Surface
 
 from trivec import Chunk, InputError, TrivecError
+from trivec.types import SparseVector
 
 CALLS = [*CORE, *QUESTIONS_AND_ANSWERS, *FILES]
 SURFACE = Surface.of_this_checkout()
 EXAMPLES = settings.default.max_examples
 QUICK = 100
 """Examples of a test in ``make test``."""
+CALLED_BACK = {"progress", "on_left_out", "tokenizer", "count_tokens"}
+"""Arguments that are functions of the caller's."""
 ODD = Chunk(3, id=[], source={}, position="x", metadata=None)
+
+
+TWICE = SparseVector(np.array([1, 1], np.uint32), np.ones(2, np.float32))
+"""No sparse vector: an index stands twice."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,9 +58,11 @@ def spoiled(call: Call) -> SearchStrategy[Mapping[str, object]]:
 
 
 def tried(call: Call, wrong: Mapping[str, object]) -> None:
-    """Call it; an error of another kind than trivec's is the test's failure."""
+    """Call it; an error of another kind than trivec's, or the caller's, is the test's failure."""
     arguments = {name: made(value) for name, value in {**call.right, **wrong}.items()}
-    with suppress(TrivecError):
+    called_back = any(callable(arguments[name]) for name in CALLED_BACK & wrong.keys())
+    # what a caller's function cannot take is raised where the caller sees it
+    with suppress(TrivecError, CallersOwnError, *([TypeError] if called_back else [])):
         call(arguments)
 
 
@@ -109,6 +118,19 @@ def test_any_argument_gives_a_result_or_an_error_of_trivec(call):
         ("trivec.answers.calibrate", {"questions": [1]}),
         ("trivec.ingest.find_files", {"paths": [["files"]]}),
         ("trivec.rerankers.rank", {"retrieved": [float("nan"), "x"]}),
+        ("trivec.fusion.reciprocal_rank_fusion", {"k": 0}),
+        ("trivec.fusion.reciprocal_rank_fusion", {"k": 10**400}),
+        ("trivec.arms.arms_among", {"names": np.array(3)}),
+        ("trivec.arms.arms_among", {"names": Fresh(lambda: map(int, ["x"]))}),
+        ("trivec.arms.heads_of", {"names": np.array(3)}),
+        ("trivec.chat.text_of", {"content": np.array(3)}),
+        ("trivec.ingest.find_files", {"paths": np.array(3)}),
+        ("trivec.HybridIndex.get", {"ids": np.array(3)}),
+        ("trivec.types.SparseVector.top", {"count": -(2**63) - 1}),
+        ("trivec.types.SparseVector.dot", {"other": TWICE}),
+        ("trivec.HybridIndex.add", {"progress": len}),
+        ("trivec.HybridIndex.add", {"chunks": Fresh(lambda: map(fails, "x"))}),
+        ("trivec.HybridIndex.copy_to", {"progress": len}),
     ],
 )
 def test_what_failed_once(path, wrong):

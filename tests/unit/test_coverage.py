@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivec.arms import arm_named
-from trivec.coverage import UNSEEN_IDF, coverage
-from trivec.index.adaptive import LOWER_AMONG_FEW, AdaptiveSearch, FusedList, fused
-from trivec.query import Prefetch
+from trivec.arms import BM25, SPARSE
+from trivec.coverage import UNSEEN_IDF, belief, coverage, evidence_of_words
+from trivec.index.adaptive import AdaptiveSearch, FusedList, fused
+from trivec.query import Prefetch, RankedList
 from trivec.types import ScorePart, SparseVector, StoredPoint
 
 QUERY = SparseVector.from_mapping({1: 2.0, 2: 1.0, 3: 1.0})
@@ -74,10 +75,10 @@ def search(**coverages):
 
 
 def points(scores, vectors=None):
-    return [
-        StoredPoint(key, {}, {} if vectors is None else vectors, score)
-        for key, score in scores.items()
-    ]
+    """Return a list that was found, all of it looked at."""
+    held = {} if vectors is None else vectors
+    evidence = [StoredPoint(key, {}, held, score) for key, score in scores.items()]
+    return RankedList(list(scores.items()), evidence)
 
 
 MEANING = {1: 0.9, 2: 0.8, 3: 0.7}
@@ -91,37 +92,76 @@ def test_a_query_whose_words_nobody_has_keeps_the_dense_order(chance, order):
     """Whatever a lexical arm returns: passages that hold no term of the query have no say."""
     meaning = {key: 0.9 - 0.1 * at for at, key in enumerate(order)}
     words = points(chance, {"sparse": sparse(t7=1.0)})
-    lists = search(sparse=0).weighed([points(meaning), words, words])
+    lists = search(sparse=0).weighed([points(meaning), words])
     scores = fused(lists)
     assert [key for key, score in scores if score > 0] == order[:2]  # the third is the floor
     assert [each.weight for each in lists] == [1.0, 0.0]
 
 
-def test_the_weight_grows_with_the_square_of_coverage_between_two_bounds():
+def test_the_weight_grows_with_the_cube_of_coverage_between_two_bounds():
     half = points({3: 2.0}, {"sparse": sparse(t1=1.0)})
-    dense, words = search(sparse=0).weighed([points(MEANING), half, half])
-    assert words.weight / dense.weight == pytest.approx(2.0 * 0.4**2)  # .2 of the .5 from .3 to .8
+    dense, words = search(sparse=0).weighed([points(MEANING), half])
+    assert words.weight / dense.weight == pytest.approx((0.25 / 0.45) ** 3)  # from .25 to .7
     assert words.covered == pytest.approx(0.5)
     whole = points({3: 2.0}, {"sparse": sparse(t1=1.0, t2=1.0)})
-    dense, words = search(sparse=0).weighed([points(MEANING), whole, whole])
-    assert words.weight / dense.weight == pytest.approx(2.0)
-    assert [key for key, _ in fused([dense, words])] == [3, 1, 2]
+    dense, words = search(sparse=0).weighed([points(MEANING), whole])
+    assert words.weight / dense.weight == pytest.approx(SPARSE.adaptive_weight)
+    assert {key for key, _ in fused([dense, words])[:2]} == {1, 3}
 
 
-@pytest.mark.parametrize(("arm", "none", "whole"), [("sparse", 0.3, 0.8), ("bm25", 0.25, 0.7)])
-def test_between_which_coverages_an_arm_comes_to_its_say(arm, none, whole):
-    prefetch = Prefetch(arm, sparse(t1=1.0), 10)
-    weigh = FusedList(arm, "q", prefetch, 0.5).weight_at
-    own = 0.5 * arm_named(arm).adaptive_weight
-    assert [weigh(covered, 0.0) for covered in (0.0, none, whole, 1.0)] == [0, 0, own, own]
-    assert weigh((none + whole) / 2, 0.0) == pytest.approx(own / 4)
-    assert weigh(none, LOWER_AMONG_FEW) > 0 == weigh(none - LOWER_AMONG_FEW, LOWER_AMONG_FEW)
-    assert weigh(None, 0.0) == own
+def test_between_which_coverages_an_arm_comes_to_its_say():
+    assert [belief(covered) for covered in (0.0, 0.25, 0.7, 1.0)] == [0, 0, 1, 1]
+    assert belief(0.475) == pytest.approx(1 / 8)
+
+
+def test_plain_words_are_believed_by_the_models_coverage_too():
+    assert evidence_of_words(0.4, 0.8) == pytest.approx(0.8 * 0.8 + 0.2 * 0.4)
+    assert evidence_of_words(0.1, 0.8) == pytest.approx(0.3)  # never above three times its own
+    assert evidence_of_words(0.0, 1.0) == 0.0  # a word that nobody has
+    assert evidence_of_words(0.4, None) == pytest.approx(0.6)
+    assert evidence_of_words(0.9, None) == 1.0
+
+
+@pytest.mark.parametrize("covered", [0.5, 1.0])
+def test_bm25_counts_more_where_the_sparse_arm_covers_the_query(covered):
+    """The same list of BM25 beside one of sparse that holds half of the query, or all of it."""
+    terms = {1: 1.0} if covered < 1 else {1: 1.0, 2: 1.0}
+    held = points({3: 2.0}, {"sparse": SparseVector.from_mapping(terms), "bm25": sparse(t1=1.0)})
+    dense, _, words = search(sparse=0, bm25=0).weighed([points(MEANING), held, held])
+    expected = BM25.adaptive_weight * belief(evidence_of_words(0.5, covered))
+    assert words.weight / dense.weight == pytest.approx(expected)
+    assert words.covered == pytest.approx(0.5)  # what it says of itself is its own
+
+
+def test_the_text_that_is_covered_lends_no_belief_to_another():
+    """Each text is weighed by its own lists."""
+    dense = FusedList("dense", "q", Prefetch("dense", np.ones(2, np.float32), 3), 1.0)
+    query = Prefetch("sparse", sparse(t1=1.0, t2=1.0), 3)
+    lists = (
+        dense,
+        FusedList("sparse", "one", query, 1.0),
+        FusedList("bm25", "other", replace(query, using="bm25"), 1.0),
+    )
+    held = points({3: 2.0}, {"sparse": sparse(t1=1.0, t2=1.0), "bm25": sparse(t1=1.0)})
+    found = AdaptiveSearch(lists, limit=5).weighed([points(MEANING), held, held])
+    expected = BM25.adaptive_weight * belief(evidence_of_words(0.5, None))
+    assert found[2].weight / found[0].weight == pytest.approx(expected)
+
+
+@given(st.lists(st.floats(0.01, 9.0), min_size=2, max_size=9, unique=True))
+def test_chance_words_count_less_than_what_stands_out(scores):
+    """A lexical list counts by the cube of what each passage reaches of the best score."""
+    found = dict(enumerate(sorted(scores, reverse=True)))
+    held = points(found, {"sparse": sparse(t1=1.0, t2=1.0)})
+    _, words = search(sparse=0).weighed([points(MEANING), held])
+    best = max(scores)
+    for key, part in words.parts(list(found)).items():
+        assert part.score == pytest.approx(words.weight * (found[key] / best) ** 3)
 
 
 def test_the_parts_add_up_to_the_score():
     found = points({3: 2.0, 4: 1.0}, {"sparse": sparse(t1=1.0, t2=1.0)})
-    lists = search(sparse=0).weighed([points(MEANING), found, found])
+    lists = search(sparse=0).weighed([points(MEANING), found])
     scores = dict(fused(lists))
     parts = [each.parts(list(scores)) for each in lists]
     for key, score in scores.items():

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from trivec import SearchOptions
+from trivec import Chunk, HybridIndex, SearchOptions
 from trivec.errors import InputError
 from trivec.evaluation import (
     Costs,
@@ -19,12 +19,14 @@ from trivec.evaluation import (
     QuestionResult,
     System,
     SystemResult,
+    compare,
     load_options,
     load_settings,
     save_settings,
     verdict,
 )
 from trivec.evaluation.comparing import judged_by
+from trivec.testing import FakeEncoder, MemoryStore
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,43 @@ def test_what_cannot_be_compared():
     two = replace(evaluated("a", 0.5), systems=evaluated("a", 0.5).systems * 2)
     with pytest.raises(InputError, match="2 and 1 systems were run"):
         verdict(two, evaluated("b", 0.5))
+
+
+def passages(count=24) -> Dataset:
+    words = [f"w{at} x{at % 5} y{at % 7}" for at in range(count)]
+    chunks = tuple(Chunk(text, id=f"p{at}", source=f"d{at}") for at, text in enumerate(words))
+    asked = tuple(
+        Question(f"q{at}", text, {f"p{at}": 1}, f"d{at}") for at, text in enumerate(words)
+    )
+    return Dataset("made up", chunks, asked)
+
+
+class Blind(FakeEncoder):
+    """A model to which all texts are the same but for their length."""
+
+    def encode_documents(self, texts, **settings):
+        return super().encode_documents(
+            ["same " * (1 + len(text) % 3) for text in texts], **settings
+        )
+
+
+def test_two_models_are_compared(tmp_path):
+    dense, names = System.from_text("dense"), ("seeing", "blind")
+    models = FakeEncoder(name="seeing"), Blind(name="blind")
+    judged = compare(passages(), *models, dense, names=names, folder=tmp_path)
+    assert judged.word == "WIN"
+    assert (judged.comparison.first, judged.comparison.second) == ("seeing: dense", "blind: dense")
+    assert None not in (judged.costs[0].search_ms, judged.costs[1].index_bytes)
+    turned = compare(passages(), *models[::-1], dense, names=names[::-1], folder=tmp_path)
+    assert turned.word == "LOSS"
+    with pytest.raises(InputError, match="give two that differ"):
+        compare(passages(), *models, names=("a", "a"))
+
+
+def test_indexes_are_compared_and_nothing_is_kept():
+    with HybridIndex.open(MemoryStore(), FakeEncoder()) as index:
+        index.add(passages().passages)
+        assert compare(passages(), index, index).word == "TIE"
 
 
 def test_settings_come_back(tmp_path):

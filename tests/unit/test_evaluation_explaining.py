@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trivec import Chunk, HybridIndex, IndexConfig, SearchOptions
+from trivec import Chunk, HybridIndex, IndexConfig, QueryText, SearchOptions
 from trivec.errors import InputError
 from trivec.evaluation import ExplainOptions, explain_passage
 from trivec.rerankers import RankingOptions
@@ -184,3 +185,68 @@ def test_a_hit_explains_itself():
         (plain,) = index.search("gamma", 1)
         with pytest.raises(InputError, match="explain=True"):
             plain.explain()
+
+
+@settings(max_examples=60)
+@given(st.integers(0, len(CORPORA) - 1), st.tuples(texts, texts, searches, st.floats(0.1, 3.0)))
+def test_the_parts_of_every_hit_add_up(indexes, number, drawn):
+    """Also of a rewritten question, whose arms look for several texts."""
+    index, (query, other, search, weight) = indexes[number], drawn
+    fusion = search.fusion
+    both = [QueryText(query), QueryText(other, arms=("bm25",), weight=weight)]
+    asked = both if fusion != "dbsf" and search.arms is None else query
+    for hit in index.search(asked, 5, options=replace(search, explain=True)):
+        assert hit.parts
+        assert sum(part.score for part in hit.parts) == pytest.approx(hit.score, abs=1e-4)
+        assert all(part.why for part in hit.parts)
+        assert hit.explain().startswith("score")
+
+
+def test_a_rewritten_question_is_explained_by_the_text_of_each_arm():
+    with opened(PASSAGES) as index:
+        asked = [QueryText("zeta", arms=("dense",)), QueryText("zeta gamma", arms=("bm25",))]
+        explanation = explain_passage(index, asked, "p2")
+        check_sums(explanation)
+        (bm25,) = (one for one in explanation.arms if one.arm == "bm25")
+        assert [term.term for term in bm25.terms] == ["gamma"]
+        assert explanation.query == "zeta"
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "kept"),
+    [
+        ({"k": 8}, "the reranker puts it from 1 to 8 of 8", True),
+        ({"k": 3}, "the reranker puts it from 1 to 8, and 3 are kept", False),
+        (
+            {"k": 8, "ranking": RankingOptions(threshold=1.0)},
+            "the reranker puts it from 1 to 8, and scores it 0, below the threshold of 1",
+            False,
+        ),
+        ({"k": 8, "ranking": RankingOptions(top_n=2)}, "from 1 to 8, and 2 are kept", False),
+    ],
+)
+def test_what_a_reranker_cuts_off(options, said, kept):
+    class Backwards:
+        def score(self, _query, passages):
+            return [float(at) for at in range(len(passages))]
+
+    with opened(PASSAGES) as index:
+        explanation = explain_passage(
+            index, "gamma", "p2", ExplainOptions(reranker=Backwards(), **options)
+        )
+        assert said in explanation.reason
+        assert explanation.reranking.kept is kept
+        assert (explanation.rank is not None) is kept
+
+
+def test_what_a_reranker_does_not_read():
+    class Same:
+        def score(self, _query, passages):
+            return [0.0 for _ in passages]
+
+    with opened(PASSAGES) as index:
+        last = index.search("gamma", 8)[-1].id
+        options = ExplainOptions(k=2, reranker=Same(), candidates=3)
+        explanation = explain_passage(index, "gamma", last, options)
+        assert explanation.reason == "the reranker reads the first 3, and it is number 8"
+        assert (explanation.rank, explanation.reranking) == (None, None)

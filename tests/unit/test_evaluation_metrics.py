@@ -52,6 +52,11 @@ def test_figures_equal_those_of_pytrec_eval(run):
             assert scored[measure][at] == pytest.approx(theirs, abs=1e-9)
 
 
+def test_an_id_that_several_sources_have_counts_where_it_stands_first():
+    scored = figures([Question("a", "?", {"d1": 1})], {"a": ["d1", "d2", "d1"]})
+    assert scored["R@1"].tolist() == scored["nDCG@10"].tolist() == [1.0]
+
+
 def test_what_finds_nothing_scores_nothing():
     questions = [Question("a", "?", {"d1": 1}), Question("b", "?", {"d2": 1})]
     for ranked in ({}, {"a": []}, {"a": [], "b": []}):

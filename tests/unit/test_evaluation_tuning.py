@@ -46,15 +46,18 @@ def asked(monkeypatch):
 
     def use(rate_of):
         def evaluate(data, _index, systems, _options, **_):
-            (system,) = systems
+            return Evaluation(data, tuple(found(data, one) for one in systems), Costs(passages=1))
+
+        def found(data, system):
             runs.append((str(system), {question.document for question in data.questions}))
             random = Random(str(system))  # noqa: S311  # no secret
             results = tuple(
-                QuestionResult(one.id, ("p",) if random.random() < rate_of(system) else ("x",))
+                QuestionResult(
+                    one.id, ("p",) if random.random() < rate_of(system) else ("x",), (0.5,)
+                )
                 for one in data.questions
             )
-            result = SystemResult(str(system), system, results)
-            return Evaluation(data, (result,), Costs(passages=1))
+            return SystemResult(str(system), system, results)
 
         monkeypatch.setattr(tuning, "evaluate", evaluate)
         return runs
@@ -97,6 +100,21 @@ def test_colbert_and_a_rerankers_mix_are_tried(index, asked):
     assert any("colbert=fuse" in system for system in tried)
     assert any("weight=2" in system for system in tried)
     assert any("prefetch=200" in system for system in tried)
+    assert any("dense>0.5" in system for system in tried)
+
+
+def test_halves_that_are_given(index, asked):
+    runs = asked(lambda system: 0.9 if system.search.fusion == "rrf" else 0.5)
+    whole = dataset()
+    names = sorted({question.document for question in whole.questions})
+    choosing, judging = (whole.of_documents(names[at::2]) for at in (0, 1))
+    found = tune(choosing, index, held_out=judging)
+    assert (found.chosen_by, found.held_out) == (100, 100)
+    assert set().union(*(documents for _, documents in runs[-2:])) == set(names[1::2])
+    with pytest.raises(InputError, match="both halves"):
+        tune(whole, index, held_out=judging)
+    with pytest.raises(InputError, match="a half has 5 questions"):
+        tune(choosing, index, held_out=whole.of_documents(names[1:2]))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -18,6 +18,7 @@ from trivec.fusion import (
     FusionName,
     Linear,
     Rrf,
+    Scale,
     distribution_based_fusion,
     fuse,
     maximal_marginal_relevance,
@@ -196,16 +197,19 @@ def test_shares_by_hand():
     assert shares_of_best([("a", 8.0), ("b", 2.0)], floor=0.0) == [("a", 1), ("b", 0.25)]
     assert shares_of_best([("a", -1.0), ("b", -2.0)], floor=0.0) == [("a", 1), ("b", 0)]
     assert shares_of_best([("a", 3.0), ("b", 3.0)]) == [("a", 1), ("b", 1)]
+    assert shares_of_best([("a", 8.0), ("b", 2.0)], 0.0, 3) == [("a", 1), ("b", 1 / 64)]
     assert shares_of_best([]) == []
 
 
 def test_share_fusion_by_hand():
     rankings = [[("a", 9.0), ("b", 3.0), ("c", 1.0)], [("c", 8.0), ("d", 2.0)]]
-    fused = share_fusion(rankings, [3.0, 1.0], [None, 0.0])
+    fused = share_fusion(rankings, [3.0, 1.0], [Scale(), Scale(floor=0.0)])
     assert fused == [("a", 0.75), ("c", 0.25), ("b", 0.1875), ("d", 0.0625)]
+    sharper = dict(share_fusion(rankings, scales=[Scale(power=2), Scale(0.0, 3)]))
+    assert sharper == {"a": 1 / 2, "c": 1 / 2, "b": 1 / 32, "d": 1 / 128}
     assert share_fusion([], []) == []
-    with pytest.raises(InputError, match=r"^1 floors for 2 rankings; give one for each$"):
-        share_fusion(rankings, floors=[None])
+    with pytest.raises(InputError, match=r"^1 scales for 2 rankings; give one for each$"):
+        share_fusion(rankings, scales=[Scale()])
 
 
 @given(rankings)

@@ -257,7 +257,15 @@ async def test_an_asynchronous_index_calls_a_synchronous_store_in_threads():
 
     class Watched(MemoryStore):
         def __getattribute__(self, name):
-            if name in {"upsert", "overwrite_payload", "query", "retrieve", "delete", "count"}:
+            if name in {
+                "upsert",
+                "overwrite_payload",
+                "query",
+                "rank",
+                "retrieve",
+                "delete",
+                "count",
+            }:
                 threads.setdefault(name, set()).add(threading.current_thread())
             return super().__getattribute__(name)
 

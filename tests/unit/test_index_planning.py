@@ -293,23 +293,20 @@ def test_a_fusion_without_weights_takes_none():
         plan(SearchOptions(arms=["dense"], fusion="dbsf"), texts=(TEXT, heavy))
 
 
-def test_adaptive_fusion_asks_for_every_list_and_the_best_of_the_lexical_ones():
+def test_adaptive_fusion_asks_for_every_list_and_the_evidence_of_the_lexical_ones():
     planned = plan(SearchOptions(prefetch_k=20, offset=2), filter=FILTER)
     dense, sparse = Prefetch("d", DENSE, 20), Prefetch("s", SPARSE, 20)
     assert planned.requests == [
-        StoreQuery((dense,), 12, filter=FILTER, candidates=True),
-        StoreQuery((sparse,), 12, filter=FILTER, candidates=True),
-        StoreQuery(
-            (replace(sparse, limit=3),), 1, filter=FILTER, with_vectors=("s",), candidates=True
-        ),
+        StoreQuery((dense,), 12, filter=FILTER),
+        StoreQuery((sparse,), 12, filter=FILTER, with_vectors=("s",), evidence=3),
     ]
-    assert [request.most for request in planned.requests] == [20, 20, 3]
+    assert [request.depth for request in planned.requests] == [20, 20]
 
 
 def test_adaptive_fusion_scores_the_candidates_of_the_others_by_colbert():
     planned = plan(SearchOptions(colbert="fuse"))
     plain = (Prefetch("d", DENSE, 100), Prefetch("s", SPARSE, 100))
-    assert planned.requests[2] == StoreQuery(plain, 10, rescore=("c", ROWS), candidates=True)
+    assert planned.requests[2] == StoreQuery(plain, 10, rescore=("c", ROWS))
 
 
 def test_one_arm_or_rescoring_is_not_weighed():

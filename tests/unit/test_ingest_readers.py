@@ -792,6 +792,55 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, suffix
     assert raised.value.package == package
 
 
+@pytest.mark.parametrize("suffix", [".log", ".yaml", ".xml", ".tex", ".py", ".SQL"])
+def test_other_texts_are_read_as_they_are_written(tmp_path, suffix):
+    written = "<a>\n  # not a heading\n\n\tb: 1  \n"
+    [document] = read(write(tmp_path / f"a{suffix}", written))
+    assert (document.text, document.blocks, document.metadata) == (written, (), {})
+
+
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "markdown", "source": ["# Pumps\n", "\n", "How they *run*."]},
+        {
+            "cell_type": "code",
+            "source": "print('```')",
+            "outputs": [{"output_type": "stream", "text": ["a secret output"]}],
+        },
+        {"cell_type": "code", "source": []},
+        {"cell_type": "raw", "source": "as it is"},
+    ],
+    "metadata": {"language_info": {"name": "python"}},
+    "nbformat": 4,
+}
+
+
+def test_a_notebook_is_read_by_its_cells(tmp_path):
+    [document] = read(write(tmp_path / "a.ipynb", json.dumps(NOTEBOOK)))
+    assert document.text == (
+        "# Pumps\n\nHow they *run*.\n\n````python\nprint('```')\n````\n\nas it is\n"
+    )
+    assert document.metadata == {"title": "Pumps"}
+    assert [block.kind for block in document.blocks] == ["heading", "text", "code", "text"]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [[None, 3, "x", {}], [{"source": 3}, {"cell_type": "code", "source": [None, {}]}], []],
+)
+@pytest.mark.parametrize("metadata", [None, [], {"language_info": 3}, {"kernelspec": {}}])
+def test_odd_cells_of_a_notebook_hold_nothing(tmp_path, cells, metadata):
+    odd = {"cells": cells, "metadata": metadata}
+    [document] = read(write(tmp_path / "a.ipynb", json.dumps(odd)))
+    assert document.text.strip() == ""
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"cells": 3}', "[" * 100_000])
+def test_what_is_no_notebook_is_refused(tmp_path, text):
+    with pytest.raises(InputError, match=r"a\.ipynb cannot be read: it (is not JSON|has no cells)"):
+        list(read(write(tmp_path / "a.ipynb", text)))
+
+
 def test_every_format_is_documented():
     from trivec.ingest import readers
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -31,6 +29,7 @@ from trivec.training.data import (
     require_no_leaks,
     write_examples,
 )
+from trivec.training.data.pairs import key_of
 
 ANIMALS = ("bee", "cow", "goat", "hen", "ant", "owl", "fox", "elk", "eel", "bat", "cat", "dog")
 PLACES = ("meadow", "forest", "river", "desert", "island")
@@ -171,7 +170,7 @@ def test_ranks_at_random_are_between_the_ranks(index, tmp_path):
     example = train[0]
     found = index.search(example.query, 60)
     trained = {one.source for one in train}
-    ranks = [hit.id for hit in found if hit.source in trained]
+    ranks = [key_of(hit.chunk) for hit in found if hit.source in trained]
     assert {ranks.index(key) + 1 for key in example.neg_ids} <= set(range(10, 31))
 
 
@@ -286,19 +285,15 @@ def test_one_process_at_a_time(index, tmp_path):
         "from trivec.training.data.writing import alone_in\n"
         "with alone_in(Path(sys.argv[1])):\n    print('in', flush=True)\n    time.sleep(60)\n"
     )
-    held = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert held.stdout.readline() == "in\n"
-        with pytest.raises(CollectionLockedError, match="another process"):
-            build_dataset(asked(index), index, tmp_path / "out", LOOSE)
-        os.kill(held.pid, signal.SIGKILL)
-        held.wait()
-        assert build_dataset(asked(index), index, tmp_path / "out", LOOSE).kept
-    finally:
-        held.kill()
-        held.wait()
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as held:
+        try:
+            assert held.stdout.readline() == "in\n"
+            with pytest.raises(CollectionLockedError, match="another process"):
+                build_dataset(asked(index), index, tmp_path / "out", LOOSE)
+        finally:
+            held.kill()
+    assert build_dataset(asked(index), index, tmp_path / "out", LOOSE).kept
 
 
 def test_generated_questions_and_verdicts_are_gathered(index):
@@ -309,10 +304,27 @@ def test_generated_questions_and_verdicts_are_gathered(index):
         questions.add_feedback("is it blue?", chunk.id, "bad", source=chunk.source)
     by_question = {pair.question: pair for pair in gather(index).pairs}
     assert by_question["what does it eat there?"].origin == "generated"
-    assert by_question["is it fed?"].positives == (chunk.id,)
-    assert by_question["is it blue?"].rejected == (chunk.id,)
+    assert by_question["is it fed?"].positives == (key_of(chunk),)
+    assert by_question["is it blue?"].rejected == (key_of(chunk),)
     with pytest.raises(InputError, match="no questions"):
         gather(index, questions=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("{", "line 1, is not JSON"),
+        ('{"query": "q", "clicked": []}\n[1]', "line 2, is not an object with question"),
+        ('{"text": "q"}', "line 1, is not an object with question"),
+    ],
+)
+def test_logs_that_cannot_be_read_are_named(tmp_path, text, said):
+    (tmp_path / "log.jsonl").write_text(text, "utf-8")
+    with pytest.raises(InputError, match=said):
+        gather(files=[tmp_path / "log.jsonl"])
+    with pytest.raises(InputError, match="cannot be read"):
+        gather(files=[tmp_path / "none.jsonl"])
 
 
 @pytest.mark.parametrize(
@@ -361,7 +373,7 @@ def test_logs_of_clicks(index, tmp_path):
     text = "\n".join(map(json.dumps, lines))
     (tmp_path / "clicks.jsonl").write_text(text, "utf-8")
     fed, blue = gather(index, [tmp_path / "clicks.jsonl"]).pairs
-    assert fed.positives == blue.rejected == (chunk.id,)
+    assert fed.positives == blue.rejected == (key_of(chunk),)
     (tmp_path / "clicks.jsonl").write_text('{"query": "?", "what": 1}', "utf-8")
     with pytest.raises(InputError, match="another form"):
         gather(index, [tmp_path / "clicks.jsonl"])

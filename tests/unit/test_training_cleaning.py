@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,7 @@ def pair(question, *positives, number=[0], **fields):  # noqa: B006  # counts on
         (pair(" ".join(["why"] * 65)), "too long"),
         (pair("为什么有些人喝牛奶以后会肚子疼？", "milk"), "other language"),
         (pair("Why do people get cramps and bloating after drinking?", "乳糖"), "other language"),
+        (pair("Почему у некоторых людей болит живот после молока?"), "other language"),
         (pair("Who lacks the enzyme lactase cannot digest it?"), "copied"),
         (pair("缺乏乳糖酶的人无法消化它", "乳糖"), "copied"),
     ],
@@ -104,6 +106,17 @@ def test_each_rule_drops_and_can_be_switched_off(bad, rule):
     kept, dropped = cleaned(given, CORPUS, CleaningOptions(without=without))
     assert len(kept) == 2
     assert not dropped
+
+
+def test_jargon_is_no_other_language():
+    text = "A drumlin forms under glacier till: moraine striation esker cirque fjord tarn horn."
+    corpus = {"ice": Passage("ice", text, "ice.md")}
+    asked = [pair("where does a drumlin form?", "ice"), pair("esker moraine drumlin?", "ice")]
+    assert cleaned(asked, corpus, CleaningOptions()) == ([*(replaced(one) for one in asked)], [])
+
+
+def replaced(one):
+    return replace(one, document="ice.md")
 
 
 def test_what_repeats_a_question_gives_it_its_passage():

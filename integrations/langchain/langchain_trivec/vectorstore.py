@@ -19,7 +19,7 @@ from trivec.adapters import warn_of_losses
 from trivec.errors import InputError
 from trivec.index import DEFAULT_SEARCH, AsyncHybridIndex, HybridIndex, IndexConfig
 from trivec.protocols import Encoder, Store
-from trivec.query import Filter
+from trivec.query import Filter, qdrant
 from trivec.types import AddReport, Chunk, SearchOptions
 
 if TYPE_CHECKING:
@@ -390,6 +390,4 @@ def _everything(
     """Return the filter of a deletion: one that everything passes, where nothing was given."""
     if ids is not None or filter is not None:
         return filter
-    from qdrant_client import models
-
-    return models.Filter()
+    return qdrant.Filter()

@@ -23,6 +23,7 @@ from trivec.errors import FilterError, InputError
 from trivec.fusion import FUSIONS
 from trivec.index import HybridIndex
 from trivec.payloads import Field
+from trivec.query import qdrant
 from trivec.schema import MAX_DEPTH
 from trivec.stores import as_filter
 from trivec.types import FloatArray, QueryText, SearchOptions
@@ -78,8 +79,6 @@ def filter_of(
 def _combined(
     filters: MetadataFilters, fields: Callable[[str], Field], depth: int
 ) -> models.Filter | None:
-    from qdrant_client import models
-
     if depth > MAX_DEPTH:
         raise FilterError(
             f"the MetadataFilters have more than {MAX_DEPTH} levels, or contain themselves; "
@@ -96,11 +95,11 @@ def _combined(
         return None
     match filters.condition:
         case FilterCondition.OR:
-            return models.Filter(should=conditions)
+            return qdrant.Filter(should=conditions)
         case FilterCondition.NOT:  # as in LlamaIndex: none of them holds
-            return models.Filter(must_not=conditions)
+            return qdrant.Filter(must_not=conditions)
         case _:
-            return models.Filter(must=conditions)
+            return qdrant.Filter(must=conditions)
 
 
 def _condition(filter: MetadataFilter, fields: Callable[[str], Field]) -> models.Filter:
@@ -146,8 +145,6 @@ _TEXT_OPERATORS = (FilterOperator.TEXT_MATCH, FilterOperator.TEXT_MATCH_INSENSIT
 
 def _text_condition(filter: MetadataFilter, field: Field) -> models.Filter:
     """Return a search within a text: the exact substring, or all the words in any case."""
-    from qdrant_client import models
-
     if not isinstance(filter.value, str) or not filter.value.strip():
         raise FilterError(
             f"operator {filter.operator.value!r} on {filter.key!r} takes a text, "
@@ -155,19 +152,19 @@ def _text_condition(filter: MetadataFilter, field: Field) -> models.Filter:
         )
     match: Any
     if filter.operator is FilterOperator.TEXT_MATCH:
-        if not hasattr(models, "MatchSubstring"):
+        if not hasattr(qdrant, "MatchSubstring"):
             raise FilterError("operator 'text_match' needs qdrant-client 1.20 or newer")
-        match = models.MatchSubstring(substring=filter.value)
+        match = qdrant.MatchSubstring(substring=filter.value)
     else:
-        match = models.MatchText(text=filter.value)
+        match = qdrant.MatchText(text=filter.value)
     if not field.paths:
         raise FilterError(
             f"operator {filter.operator.value!r} cannot search the key {filter.key!r}; rename it"
         )
     anywhere: list[models.Condition] = [
-        models.FieldCondition(key=path, match=match) for path in field.paths
+        qdrant.FieldCondition(key=path, match=match) for path in field.paths
     ]
-    return models.Filter(should=anywhere)
+    return qdrant.Filter(should=anywhere)
 
 
 @dataclass
@@ -316,8 +313,6 @@ def _count(query: VectorStoreQuery) -> int:
 
 def _scope(query: VectorStoreQuery, index: HybridIndex) -> models.Filter | None:
     """AND the query's filters, source documents and nodes; an empty list restricts nothing."""
-    from qdrant_client import models
-
     parts: list[models.Condition] = []
     filters = filter_of(query.filters, index)
     if filters is not None:
@@ -325,12 +320,12 @@ def _scope(query: VectorStoreQuery, index: HybridIndex) -> models.Filter | None:
         parts += [] if given is None else [given]
     if query.doc_ids:
         require_ids(query.doc_ids)
-        source = models.MatchAny(any=list(query.doc_ids))
-        parts.append(models.FieldCondition(key=index.codec.own_path("source"), match=source))
+        source = qdrant.MatchAny(any=list(query.doc_ids))
+        parts.append(qdrant.FieldCondition(key=index.codec.own_path("source"), match=source))
     if query.node_ids:
         require_ids(query.node_ids)
         parts.append(index.id_filter(query.node_ids))
-    return models.Filter(must=parts) if parts else None
+    return qdrant.Filter(must=parts) if parts else None
 
 
 def require_ids(ids: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ from trivec.encoders import MemoEncoder
 from trivec.errors import InputError
 from trivec.index import AsyncHybridIndex, HybridIndex
 from trivec.protocols import AsyncStore
+from trivec.query import qdrant
 from trivec.types import ALL_HEADS, AddReport, Chunk, Hit, Refusal, SearchOptions
 
 if TYPE_CHECKING:
@@ -297,9 +298,7 @@ def _memo(index: HybridIndex) -> MemoEncoder:
 
 
 def _everything() -> models.Filter:
-    from qdrant_client import models
-
-    return models.Filter()
+    return qdrant.Filter()
 
 
 def _listed(chunks: Iterable[Chunk]) -> VectorStoreQueryResult:

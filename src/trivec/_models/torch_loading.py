@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from trivec._runtime.dependencies import unavailable
-from trivec.errors import ModelError
+from trivec.errors import InputError, ModelError
 
 __all__ = ["load_with_flag_embedding", "no_progress_bars", "require_device"]
 
@@ -66,7 +66,8 @@ def require_device(device: str) -> None:
     """Refuse a device that this machine lacks, and let forked processes compute on the CPU.
 
     Raises:
-        ModelError: PyTorch knows no such device, or there is none here.
+        InputError: PyTorch knows no such device.
+        ModelError: there is none here.
         MissingDependencyError: PyTorch is not installed.
     """
     try:
@@ -76,6 +77,13 @@ def require_device(device: str) -> None:
     _forks_with(torch)
     if device == "cpu":
         return
+    try:
+        torch.device(device)
+    except RuntimeError as err:
+        raise InputError(
+            f"device={device!r} is none that PyTorch knows; this machine has "
+            f"{', '.join(_devices(torch))}"
+        ) from err
     try:
         torch.zeros(1, device=device).cpu()
     except Exception as err:  # each backend fails in its own way

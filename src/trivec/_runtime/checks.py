@@ -6,7 +6,7 @@ import operator
 import reprlib
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from numbers import Integral, Real
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypeGuard, get_args
 
 from trivec.errors import InputError
 
@@ -18,6 +18,7 @@ __all__ = [
     "check_least",
     "check_number",
     "check_texts",
+    "is_iterable",
     "shown",
 ]
 
@@ -132,6 +133,11 @@ def check_number(
     raise InputError(f"{name}={shown(value)}; it must be a number{allowed}{none}")
 
 
+def is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
+    """Say whether a value holds others; an array of no dimension only looks so."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
+
+
 def check_texts(name: str, value: object) -> None:
     """Refuse what is not a list of texts; one text would be read as a list of its letters.
 
@@ -140,7 +146,7 @@ def check_texts(name: str, value: object) -> None:
     """
     if isinstance(value, str | bytes):
         raise InputError(f"{name}={shown(value)} is one text; give a list: {name}=[{shown(value)}]")
-    if not isinstance(value, Iterable):
+    if not is_iterable(value):
         raise InputError(f"{name}={shown(value)}; give a list of texts")
     for item in value:
         if not isinstance(item, str):

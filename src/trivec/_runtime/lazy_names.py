@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from trivec._runtime.dependencies import unavailable
 
-__all__ = ["lazy_names"]
+__all__ = ["lazy_attributes", "lazy_names"]
 
 
 def lazy_names(
@@ -33,6 +33,30 @@ def lazy_names(
                 raise
             raise unavailable(err, framework, extra) from err
         value: object = getattr(module, name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *module_of})
+
+    return load, names
+
+
+def lazy_attributes(
+    package: str, modules: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return the ``__getattr__`` and ``__dir__`` of a package of the core.
+
+    Args:
+        package: its name.
+        modules: the modules that its public names lie in, and the names.
+    """
+    module_of = {name: module for module, names in modules.items() for name in names}
+
+    def load(name: str) -> object:
+        if name not in module_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value: object = getattr(import_module(module_of[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
+from trivec._runtime.checks import is_iterable
 from trivec.errors import InputError
 
 __all__ = ["user_path", "user_paths"]
@@ -38,6 +38,6 @@ def user_paths(name: str, paths: object) -> list[Path]:
     """
     if isinstance(paths, str | os.PathLike):
         return [user_path(name, paths)]
-    if not isinstance(paths, Iterable):
+    if not is_iterable(paths):
         raise InputError(f"{name}={paths!r}; give a path, or a list of paths")
     return [user_path(name, path) for path in paths]

@@ -11,7 +11,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from itertools import chain
 from numbers import Integral, Real
@@ -26,6 +26,7 @@ __all__ = ["check_fields", "checked", "unchecked"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_TEXT = frozenset({str})
 _SECRET = frozenset({"api_key"})
 """Arguments whose value no message shows."""
 
@@ -37,15 +38,20 @@ def checked(function: F) -> F:
     may be numpy's, a tuple may be a list, an object with a method of a protocol is taken for one.
     A float is a number that a float can hold, and never NaN.
     """
-    names = list(inspect.signature(function).parameters)
 
     def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        expected, sure = _parameters(function), _sure_types(function)
-        for name, value in chain(zip(names, args, strict=False), options.items()):
-            if name not in expected or type(value) in sure[name]:
+        expected = _expectations(function)
+        given = zip(expected.values(), args, strict=False)
+        if options:
+            given = chain(given, ((expected.get(name), each) for name, each in options.items()))
+        for wanted, value in given:
+            if wanted is None:
                 continue
-            if not _fits(value, expected[name]):
-                raise InputError(_refusal(name, value, expected[name]))
+            name, kind, sure, texts = wanted
+            if type(value) in sure or (texts and type(value) is dict and _has_text_keys(value)):
+                continue
+            if not _fits(value, kind):
+                raise InputError(_refusal(name, value, kind))
 
     if inspect.iscoroutinefunction(function):
 
@@ -94,7 +100,7 @@ def _fits_in_a_list(value: object, expected: Any) -> bool:
     origin, parts = typing.get_origin(expected), typing.get_args(expected)
     if origin in (typing.Union, types.UnionType):
         return any(_fits_in_a_list(value, part) for part in parts)
-    return origin in (Sequence, Iterable) and _fits(value, parts[0])
+    return origin in (Sequence, Collection, Iterable) and _fits(value, parts[0])
 
 
 def _words(expected: Any) -> list[str]:
@@ -140,9 +146,33 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 @cache
-def _sure_types(function: Callable[..., Any]) -> dict[str, frozenset[type]]:
-    """Return the types of each parameter whose values need no closer look."""
-    return {name: frozenset(_sure(kind)) for name, kind in _parameters(function).items()}
+def _expectations(
+    function: Callable[..., Any],
+) -> dict[str, tuple[str, Any, frozenset[type], bool] | None]:
+    """Return what is expected of each parameter, in their order; None: anything.
+
+    That is its name and kind, the types whose values need no closer look, and whether a dict does
+    not whose keys are texts.
+    """
+    checked = _parameters(function)
+    return {
+        name: (name, kind, frozenset(_sure(kind)), _takes_any_texts(kind))
+        if (kind := checked.get(name, Any)) is not Any
+        else None
+        for name in inspect.signature(function).parameters
+    }
+
+
+def _takes_any_texts(expected: Any) -> bool:
+    """Say whether any dict with texts for keys fits."""
+    origin, parts = typing.get_origin(expected), typing.get_args(expected)
+    if origin in (typing.Union, types.UnionType):
+        return any(map(_takes_any_texts, parts))
+    return origin in (Mapping, dict) and parts == (str, Any)
+
+
+def _has_text_keys(value: dict[Any, Any]) -> bool:
+    return set(map(type, value)) <= _TEXT
 
 
 def _sure(expected: Any) -> set[type]:
@@ -209,8 +239,8 @@ def _fits_generic(  # noqa: PLR0911  # the same
         return isinstance(value, type)
     if isinstance(value, str | bytes | bytearray):
         return False
-    if origin is Sequence and isinstance(value, np.ndarray):
-        return _is_row(value, parts[0])
+    if isinstance(value, np.ndarray):
+        return _is_row(value, parts[0]) if origin is Sequence else _may_be_listed(value, origin)
     if origin is tuple and Ellipsis not in parts:
         return (
             isinstance(value, list | tuple)
@@ -253,6 +283,10 @@ def _surely_fit(values: list[Any], expected: Any) -> bool:
 def _is_row(array: np.ndarray[Any, Any], expected: Any) -> bool:
     """Say whether an array is a list of integers, or of numbers."""
     return array.ndim == 1 and array.dtype.kind in {int: "iu", float: "fiu"}.get(expected, "")
+
+
+def _may_be_listed(array: np.ndarray[Any, Any], origin: Any) -> bool:
+    return isinstance(array, origin) and array.ndim > 0  # one value has the methods of a list
 
 
 def _resembles(value: object, protocol: type[Any]) -> bool:

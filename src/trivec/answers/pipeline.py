@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import aclosing, closing
+from contextlib import AbstractContextManager, aclosing, closing, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from trivec._runtime.driving import adrive, astream, drive, stream
 from trivec._runtime.typed import checked
@@ -26,6 +26,7 @@ from trivec.answers.turn import Answerer, NextReply
 from trivec.answers.types import Answer, AnswerPiece, Found, RagOptions
 from trivec.chat.conversation import AsyncConversation, Conversation, InThread, Talk
 from trivec.errors import InputError
+from trivec.events.watching import AnswerWatch
 from trivec.index import HybridIndex
 from trivec.index.aio import AsyncHybridIndex
 from trivec.index.steps import Compute
@@ -38,6 +39,8 @@ from trivec.types import Hit
 __all__ = ["RagPipeline"]
 
 DEFAULT_OPTIONS = RagOptions()
+
+Around: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 class RagPipeline:
@@ -159,40 +162,53 @@ class RagPipeline:
     def _stream(
         self, question: str, filter: Filter | Mapping[str, Any] | None, *, streamed: bool
     ) -> Generator[AnswerPiece | Answer, None, None]:
-        steps = answer_steps(self._setting, _asked(question), filter)
-        return self._run(steps, self._talk(streamed=streamed))
+        watch = AnswerWatch(question)
+        with watch.telling():
+            steps = answer_steps(self._setting, _asked(question), filter)
+            return self._run(steps, self._talk(streamed=streamed), watch)
 
     def _astream(
         self, question: str, filter: Filter | Mapping[str, Any] | None, *, streamed: bool
     ) -> AsyncGenerator[AnswerPiece | Answer, None]:
-        steps = answer_steps(self._setting, _asked(question), filter)
-        return self._arun(steps, self._atalk(streamed=streamed))
+        watch = AnswerWatch(question)
+        with watch.telling():
+            steps = answer_steps(self._setting, _asked(question), filter)
+            return self._arun(steps, self._atalk(streamed=streamed), watch)
 
     def _run(
-        self, steps: RagSteps, talk: Conversation
+        self, steps: RagSteps, talk: Conversation, watch: AnswerWatch
     ) -> Generator[AnswerPiece | Answer, None, None]:
         """Carry out the steps in this thread; yield what the user is to see, then the result."""
-        with closing(talk), closing(stream(steps, self._performer(talk), AnswerPiece)) as events:
-            yield from events
-
-    async def _arun(
-        self, steps: RagSteps, talk: Talk
-    ) -> AsyncGenerator[AnswerPiece | Answer, None]:
-        """Carry out the steps on the event loop; what keeps a processor busy, in threads."""
-        events = astream(steps, self._aperformer(talk), AnswerPiece)
-        async with aclosing(talk), aclosing(events):
-            async for event in events:
+        shown = stream(steps, self._performer(talk, watch.around), AnswerPiece)
+        with watch.telling(), closing(talk), closing(shown) as events:
+            for event in events:
+                _tell(watch, event)
                 yield event
 
-    def _performer(self, talk: Conversation | None) -> Callable[[RagStep], Any]:
-        """Return what carries out one step in this thread."""
+    async def _arun(
+        self, steps: RagSteps, talk: Talk, watch: AnswerWatch
+    ) -> AsyncGenerator[AnswerPiece | Answer, None]:
+        """Carry out the steps on the event loop; what keeps a processor busy, in threads."""
+        events = astream(steps, self._aperformer(talk, watch.around), AnswerPiece)
+        with watch.telling():
+            async with aclosing(talk), aclosing(events):
+                async for event in events:
+                    _tell(watch, event)
+                    yield event
+
+    def _performer(
+        self, talk: Conversation | None, around: Around = nullcontext
+    ) -> Callable[[RagStep], Any]:
+        """Return what carries out one step in this thread; searches take place in ``around``."""
 
         def perform(step: RagStep) -> Any:
             match step:
                 case Search(query, k, filter, options):
-                    return self._index.search(query, k, filter=filter, options=options)
+                    with around():
+                        return self._index.search(query, k, filter=filter, options=options)
                 case RewriteQuestion(question) if self._rewriter is not None:
-                    return self._rewriter.rewrite(question)
+                    with around():
+                        return self._rewriter.rewrite(question)
                 case Compute(function):
                     return function()
                 case Ask(messages) if talk is not None:
@@ -203,15 +219,19 @@ class RagPipeline:
 
         return perform
 
-    def _aperformer(self, talk: Talk | None) -> Callable[[RagStep], Awaitable[Any]]:
+    def _aperformer(
+        self, talk: Talk | None, around: Around = nullcontext
+    ) -> Callable[[RagStep], Awaitable[Any]]:
         """Return what carries out one step on the event loop."""
 
         async def perform(step: RagStep) -> Any:
             match step:
                 case Search(query, k, filter, options):
-                    return await self._asearch(query, k, filter=filter, options=options)
+                    with around():
+                        return await self._asearch(query, k, filter=filter, options=options)
                 case RewriteQuestion(question) if self._rewriter is not None:
-                    return await self._rewriter.arewrite(question)
+                    with around():
+                        return await self._rewriter.arewrite(question)
                 case Compute(function):
                     return await asyncio.to_thread(function)
                 case Ask(messages) if talk is not None:
@@ -250,6 +270,22 @@ def _asked(question: str) -> str:
     if not question.strip():
         raise InputError("the question is blank; give it at least one word")
     return question
+
+
+def _tell(watch: AnswerWatch, event: AnswerPiece | Answer) -> None:
+    """Tell of the answer as soon as it is whole; the reader may not ask for more."""
+    if isinstance(event, Answer):
+        watch.answered(
+            stages=event.timings,
+            answer=event.text,
+            passages=len(event.passages),
+            ids=tuple(passage.hit.id for passage in event.passages),
+            citations=event.citations,
+            refused=event.refused,
+            reason=event.reason,
+            input_tokens=event.input_tokens,
+            output_tokens=event.output_tokens,
+        )
 
 
 def _whole(events: Sequence[AnswerPiece | Answer]) -> Answer:

@@ -32,6 +32,7 @@ from trivec.answers.outcome import AnswerReader, Outcome, Reason, refusal
 from trivec.answers.packing import TokenCounter, counter_of
 from trivec.answers.standards import Standards
 from trivec.answers.types import AnswerEnd, AnswerPiece, Evidence
+from trivec.events.watching import AnswerWatch
 from trivec.index.steps import Compute
 from trivec.protocols import Encoder
 from trivec.types import ChatReply
@@ -119,7 +120,10 @@ class Turn:
             ask: begins the model's reply to the messages and returns its pieces: the ``stream`` of
                 a :class:`trivec.protocols.ChatModel`, for instance.
         """
-        return self._read(() if self.refused else ask(self.draft.messages()))
+        watch = self._watch()
+        with watch.telling(self.timings):
+            pieces = () if self.refused else ask(self.draft.messages())
+        return self._read(pieces, watch)
 
     async def aread(
         self,
@@ -133,33 +137,61 @@ class Turn:
         Args:
             ask: as for :meth:`read`; it may itself have to be awaited.
         """
+        watch = self._watch()
         if self.refused:
-            return self._aread(_nothing())
-        replies = ask(self.draft.messages())
-        return self._aread(await replies if isawaitable(replies) else replies)
+            return self._aread(_nothing(), watch)
+        with watch.telling(self.timings):
+            replies = ask(self.draft.messages())
+            pieces = await replies if isawaitable(replies) else replies
+        return self._aread(pieces, watch)
 
-    def _read(self, pieces: Iterable[ChatReply]) -> Generator[AnswerPiece | AnswerEnd, None, None]:
-        with ending(pieces) as replies:
+    def _read(
+        self, pieces: Iterable[ChatReply], watch: AnswerWatch
+    ) -> Generator[AnswerPiece | AnswerEnd, None, None]:
+        with watch.telling(self.timings), ending(pieces) as replies:
 
             def perform(step: TurnStep) -> Any:
                 return step.function() if isinstance(step, Compute) else next(replies, None)
 
-            yield from stream(read_steps(self, listen_steps), perform, AnswerPiece)
+            for event in stream(read_steps(self, listen_steps), perform, AnswerPiece):
+                self._tell(watch, event)
+                yield event
 
     async def _aread(
-        self, pieces: AsyncIterable[ChatReply]
+        self, pieces: AsyncIterable[ChatReply], watch: AnswerWatch
     ) -> AsyncGenerator[AnswerPiece | AnswerEnd, None]:
-        async with aending(pieces) as replies:
+        with watch.telling(self.timings):
+            async with aending(pieces) as replies:
 
-            async def perform(step: TurnStep) -> Any:
-                if isinstance(step, Compute):
-                    return await asyncio.to_thread(step.function)
-                return await anext(replies, None)
+                async def perform(step: TurnStep) -> Any:
+                    if isinstance(step, Compute):
+                        return await asyncio.to_thread(step.function)
+                    return await anext(replies, None)
 
-            events = astream(read_steps(self, listen_steps), perform, AnswerPiece)
-            async with aclosing(events):
-                async for event in events:
-                    yield event
+                events = astream(read_steps(self, listen_steps), perform, AnswerPiece)
+                async with aclosing(events):
+                    async for event in events:
+                        self._tell(watch, event)
+                        yield event
+
+    def _watch(self) -> AnswerWatch:
+        """Return what tells of this answer, whose time began with its passages."""
+        return AnswerWatch(self.draft.question, before=sum(self.timings.values()))
+
+    def _tell(self, watch: AnswerWatch, event: AnswerPiece | AnswerEnd) -> None:
+        """Tell of the answer as soon as it is whole; the reader may not ask for more."""
+        if isinstance(event, AnswerEnd):
+            outcome = event.outcome
+            watch.answered(
+                stages=self.timings,
+                answer=outcome.answer,
+                passages=len(self.draft.packed),
+                citations=outcome.citations,
+                refused=outcome.refused,
+                reason=outcome.reason,
+                input_tokens=self.input_tokens,
+                output_tokens=self.output_tokens,
+            )
 
 
 class Answerer:
@@ -210,14 +242,16 @@ class Answerer:
         Raises:
             InputError: the question is blank.
         """
-        return drive(begin_steps(self, question, texts, evidence), _compute)
+        with AnswerWatch(question).telling():
+            return drive(begin_steps(self, question, texts, evidence), _compute)
 
     @checked
     async def abegin(
         self, question: str, texts: Sequence[str], evidence: Evidence | None = None
     ) -> Turn:
         """Choose the passages and weigh them in a worker thread; see :meth:`begin`."""
-        return await adrive(begin_steps(self, question, texts, evidence), _acompute)
+        with AnswerWatch(question).telling():
+            return await adrive(begin_steps(self, question, texts, evidence), _acompute)
 
 
 def begin_steps(

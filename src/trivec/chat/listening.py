@@ -6,11 +6,12 @@ frameworks. Time is linear in the reply, whether it comes whole or in pieces.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import regex
 
+from trivec._runtime.checks import is_iterable
 from trivec._runtime.typed import checked
 from trivec.types import ChatReply, Ending
 
@@ -139,7 +140,7 @@ def text_of(content: Any) -> str:
     """
     if isinstance(content, str):
         return content
-    if isinstance(content, Mapping) or not isinstance(content, Iterable):
+    if isinstance(content, Mapping) or not is_iterable(content):
         content = () if content is None else (content,)
     return "".join(map(_block_text, content))
 
@@ -179,9 +180,9 @@ class Listener:
         text: what has been said so far.
         lone_close: whether a thought was closed that had not been opened.
 
-    Example:
+    Examples:
         >>> listener = Listener()
-        >>> [listener.feed(piece) for piece in ("<thi", "nk>Is it 3?</th", "ink>\nIt is ", "3.")]
+        >>> [listener.feed(piece) for piece in ("<thi", "nk>Is it 3?</th", "ink>It is ", "3.")]
         ['', '', 'It is ', '3.']
         >>> listener.finish()
         ''

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.secrets import Key
@@ -218,6 +218,18 @@ class OpenAIChat:
         """Close the connections of the client for ``achat`` and ``astream``."""
         if self._async_client is not None and self._async_client.ready:
             await self._async_client().close()
+
+    def __copy__(self) -> Self:
+        return self  # nothing of it changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an OpenAIChat holds a connection and its key, and cannot be pickled; connect where it "
+            "is needed"
+        )
 
     def __repr__(self) -> str:
         return f"OpenAIChat(model={self._model!r})"

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import time
-import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from trivec._runtime.bounding import bounded
 from trivec._runtime.dependencies import unavailable
 from trivec._runtime.secrets import Key, warn_of_plain_http
+from trivec._runtime.unpacking import library_of, limit_answer
 from trivec.chat.openai_errors import REDIRECTED
 from trivec.errors import InputError
 
-__all__ = ["AnswerTooLargeError", "built"]
+__all__ = ["built"]
 
 LARGEST_ANSWER = 64 * 2**20
 """Bytes of an answer once it is unpacked."""
-
-
-class AnswerTooLargeError(Exception):
-    """An answer is larger than any chat model's."""
 
 
 def built(kind: str, key: Key, settings: Mapping[str, Any]) -> Any:
@@ -96,22 +91,18 @@ class _AsyncPatient:
 
 def _too_late(request: Any) -> Exception:
     """Return the timeout of the library that a request is of."""
-    failure: Exception = _library(request).ReadTimeout("no whole answer in time", request=request)
+    failure: Exception = library_of(request).ReadTimeout("no whole answer in time", request=request)
     return failure
-
-
-def _library(thing: Any) -> Any:
-    return importlib.import_module(type(thing).__module__.partition(".")[0])
 
 
 def _guard(seconds: float, response: Any) -> None:
     _stay_at_home(response)
-    _bound(response, "SyncByteStream", _Unpacked, seconds)
+    _bound(response, seconds, asynchronous=False)
 
 
 async def _aguard(seconds: float, response: Any) -> None:
     _stay_at_home(response)
-    _bound(response, "AsyncByteStream", _AsyncUnpacked, seconds)
+    _bound(response, seconds, asynchronous=True)
 
 
 def _stay_at_home(response: Any) -> None:
@@ -126,16 +117,11 @@ def _stay_at_home(response: Any) -> None:
         del response.headers["location"]
 
 
-def _bound(response: Any, base: str, unpacked: type, seconds: float) -> None:
+def _bound(response: Any, seconds: float, *, asynchronous: bool) -> None:
     """Let an answer be unpacked no further than a limit, and read no longer than it may last."""
-    encoding = response.headers.get("content-encoding", "identity").lower()
-    response.headers.pop("content-encoding", None)
-    response.headers.pop("content-length", None)
-    stream = type("Bounded", (unpacked, getattr(_library(response), base)), {})
     by_lines = response.headers.get("content-type", "").startswith("text/event-stream")
-    response.stream = stream(
-        response.stream, encoding, _Clock(response.request, seconds, by_lines=by_lines)
-    )
+    clock = _Clock(response.request, seconds, by_lines=by_lines)
+    limit_answer(response, LARGEST_ANSWER, asynchronous=asynchronous, look=clock.check)
 
 
 class _Clock:
@@ -151,42 +137,3 @@ class _Clock:
             raise _too_late(self._request)
         if self._by_lines and b"\n" in data:
             self._end = now + self._seconds
-
-
-class _Unpacking:
-    """Unpacks the bytes of a stream, counts them, and looks at the clock."""
-
-    def __init__(self, stream: Any, encoding: str, clock: _Clock) -> None:
-        self._clock = clock
-        self._stream = stream
-        self._unpack: Any = None
-        if encoding in ("gzip", "x-gzip", "deflate"):
-            self._unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self._left = LARGEST_ANSWER
-
-    def _plain(self, data: bytes) -> bytes:
-        if self._unpack is not None:
-            data = self._unpack.decompress(data, self._left + 1)
-        self._clock.check(data)
-        self._left -= len(data)
-        if self._left < 0:
-            raise AnswerTooLargeError
-        return data
-
-
-class _Unpacked(_Unpacking):
-    def __iter__(self) -> Iterator[bytes]:
-        for data in self._stream:
-            yield self._plain(data)
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-class _AsyncUnpacked(_Unpacking):
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for data in self._stream:
-            yield self._plain(data)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()

@@ -10,54 +10,32 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
 from trivec.cli import variables
-from trivec.cli.ask import ask
-from trivec.cli.changing import add_arm, copy, delete
-from trivec.cli.check import check
-from trivec.cli.comparing import compare
-from trivec.cli.dataset import dataset, keywords_dataset, leaks
-from trivec.cli.evaluating import eval as evaluate
+from trivec.cli.commands import COMMANDS, asked_for
 from trivec.cli.examples import epilog
 from trivec.cli.exits import DEFECT, FAILED, INTERRUPTED, READER_GONE, WRONG_USAGE
-from trivec.cli.explain import explain
-from trivec.cli.export import export
-from trivec.cli.files import index, sync
-from trivec.cli.finetuning import finetune, mix, prune, reindex
 from trivec.cli.grouping import grouped
-from trivec.cli.info import info
-from trivec.cli.questions import feedback, questions
-from trivec.cli.search import search
 from trivec.cli.terminal import LISTED, complain, log_to_stderr, prepare, say, show_traceback
-from trivec.cli.tuning import tune
 from trivec.cli.wording import in_options
 from trivec.errors import FingerprintMismatchError, TrivecError
 
-__all__ = ["LISTED", "app", "main"]
+__all__ = ["LISTED", "app", "built", "main"]
 
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
 """typer takes it from click, or from a copy of its own."""
-
-app = typer.Typer(
-    name="trivec",
-    help="Index text into Qdrant with BGE-M3, and find it again.",
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 
 
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
     prepare()
     try:
-        code = app(prog_name="trivec", standalone_mode=False)
+        code = built(asked_for(sys.argv[1:]))(prog_name="trivec", standalone_mode=False)
     except typer.Abort:  # what older versions of typer make of Ctrl-C
         code = INTERRUPTED
     except SystemExit as end:  # of ours, or of typer where a help was not read to its end
@@ -116,7 +94,6 @@ def _version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def configure(
     context: typer.Context,
     *,
@@ -138,34 +115,26 @@ def configure(
         raise typer.Exit(WRONG_USAGE)
 
 
-_PLACED: tuple[Callable[..., Any], ...] = (
-    sync,
-    search,
-    explain,
-    ask,
-    info,
-    check,
-    delete,
-    copy,
-    add_arm,
-    questions,
-    feedback,
-    keywords_dataset,
-    reindex,
-)
-_UNPLACED: tuple[Callable[..., Any], ...] = (
-    index,
-    export,
-    evaluate,
-    compare,
-    tune,
-    dataset,
-    leaks,
-    finetune,
-    mix,
-    prune,
-)
-for command in _PLACED:
-    app.command(cls=variables.PlacedCommand, epilog=epilog(command))(grouped(command))
-for command in _UNPLACED:
-    app.command(epilog=epilog(command))(grouped(command))
+def built(names: Iterable[str]) -> typer.Typer:
+    """Return the program with some of its commands; a command is imported when it is built."""
+    app = typer.Typer(
+        name="trivec",
+        help="Index text into Qdrant with BGE-M3, and find it again.",
+        invoke_without_command=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(configure)
+    for name in names:
+        command = COMMANDS[name]
+        function = command.load()
+        kind = variables.PlacedCommand if command.placed else None
+        app.command(name, cls=kind, epilog=epilog(function))(grouped(function))
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":  # the whole program, for whoever looks at it from outside
+        return built(COMMANDS)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

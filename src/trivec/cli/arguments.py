@@ -182,13 +182,15 @@ class SearchArguments:
     fusion: Annotated[
         FusionName | None,
         typer.Option(
+            case_sensitive=False,
             help=f"How the arms become one list. Default: {SearchOptions().fusion}; dbsf takes no "
-            "weights."
+            "weights.",
         ),
     ] = None
-    colbert: Annotated[ColbertMode | None, typer.Option(help="What stored ColBERT vectors do.")] = (
-        None
-    )
+    colbert: Annotated[
+        ColbertMode | None,
+        typer.Option(case_sensitive=False, help="What stored ColBERT vectors do."),
+    ] = None
     settings: Annotated[
         Path | None,
         typer.Option(

@@ -134,8 +134,7 @@ def add_arm(
 ) -> None:
     """Add an arm to an index, computed from the stored text. Run again to continue after a stop."""
     with open_place(place, opening.collection) as where:
-        schema = where.require_schema()
-        total = where.count()
+        schema, total, _ = where.contents()
         with passages_counted(quiet=quiet, total=total) as progress:
             encoder = chosen_encoder(schema, opening.model, opening.device)
             with where.open(encoder, create=False) as index:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -205,8 +205,10 @@ def _gathered(
     found = gather(files=files, split=arguments.beir_split)
     encoder = chosen_encoder(None, arguments.model, arguments.device)
     with counted(quiet=quiet, begin="passages", total=len(found.passages)) as progress:
-        opened = indexed_passages(found, encoder, folder / "index", progress=progress)
-    with opened as index:
+        opened = ExitStack()
+        made = indexed_passages(found, encoder, folder / "index", progress=progress)
+        index = opened.enter_context(made)
+    with opened:
         yield found, index
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,6 +27,7 @@ from trivec.cli.paths import expanded
 from trivec.cli.place import Place, chosen_encoder, open_place
 from trivec.cli.progress import counted
 from trivec.cli.rendering import evaluation_table
+from trivec.cli.sampling import SAMPLE, sampled
 from trivec.cli.terminal import complain, complain_each, print_json, say, show
 from trivec.errors import CollectionNotFoundError
 from trivec.evaluation.reading import AND_ASKED
@@ -48,7 +50,9 @@ __all__ = [
     "tell_failures",
 ]
 
-MEMO = 50_000
+FAILURE_COLUMNS = ("dataset", "system", "why", "question", "relevant", "rank", "first")
+
+MEMO = 20_000
 """Query texts that are kept for the next dataset with the same questions."""
 
 MOST_FOR_COLBERT_ALONE = 500
@@ -94,7 +98,9 @@ class EvaluationArguments:
 
 
 def eval(  # noqa: A001  # the command's name
-    datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help=DATASET)],
+    datasets: Annotated[
+        list[str] | None, typer.Argument(metavar="[DATASET]...", help=DATASET)
+    ] = None,
     *,
     models: Annotated[
         list[str] | None,
@@ -116,6 +122,14 @@ def eval(  # noqa: A001  # the command's name
         str | None,
         typer.Option("--rerank", metavar="MODEL", help="And the default hybrid, reranked by it."),
     ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Besides, so many passages of --index, each with a question that 'trivec "
+            "questions' wrote, or --chat-model writes now.",
+        ),
+    ] = None,
     evaluating: EvaluationArguments,
     chat: ChatArguments,
     as_json: JsonOption = False,
@@ -130,11 +144,19 @@ def eval(  # noqa: A001  # the command's name
     """
     from trivec.evaluation import System
 
+    if not datasets and sample is None:
+        raise typer.BadParameter("name a dataset, or give --index and --sample")
+    if sample is not None and evaluating.place is None:
+        raise typer.BadParameter("--sample draws passages of an index; name it by --index")
     chosen = [System.from_text(text) for text in systems or ()]  # before a model is loaded
     with evaluated_place(evaluating) as place:
         encoders = encoders_of(models or [], evaluating, place)
         run = _Run(evaluating, place, chosen, rerank, _rewriters(chat), quiet=quiet)
-        read = read_datasets(datasets, evaluating, next(iter(encoders.values())))
+        read = read_datasets(datasets or [], evaluating, next(iter(encoders.values())))
+        if sample is not None and place is not None:
+            path = expanded(evaluating.to) / f"{SAMPLE}{sample}.csv"
+            encoder = next(iter(encoders.values()))
+            read.append(sampled(sample, path, place, encoder, chat, fresh=evaluating.fresh))
         evaluations = [run.evaluation(dataset, encoders) for dataset in read]
     paths = _written(evaluations, expanded(evaluating.to))
     if as_json:
@@ -287,10 +309,10 @@ class _Run:
             ) as index,
             counted(quiet=self._quiet, begin=f"{dataset.name}: questions") as progress,
         ):
-            systems = self._systems or self._default(index)
+            systems = self._systems or self._default(index, dataset)
             return evaluate(dataset, index.with_encoder(memo), systems, options, progress=progress)
 
-    def _default(self, index: HybridIndex) -> list[System]:
+    def _default(self, index: HybridIndex, dataset: Dataset) -> list[System]:
         """Return every arm and every hybrid, and what else is at hand."""
         from trivec.evaluation import System, default_systems
         from trivec.questions import QuestionIndex
@@ -301,6 +323,9 @@ class _Run:
             questions = True
         except CollectionNotFoundError:
             questions = False
+        if questions and dataset.name.startswith(SAMPLE):
+            questions = False
+            complain("note", f"the question index may hold {dataset.name}'s questions; left out")
         systems = default_systems(index.schema, reranker=self._rerank, questions=questions)
         if index.count() > MOST_FOR_COLBERT_ALONE and colbert_alone in systems:
             systems.remove(colbert_alone)
@@ -332,7 +357,25 @@ def _written(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+    return [*(folder / name for name in texts), _failures_written(evaluations, folder)]
+
+
+def _failures_written(evaluations: Sequence[Evaluation], folder: Path) -> Path:
+    """Write the questions that each system fails, so that a table program can group them."""
+    from trivec.evaluation import as_failures
+
+    path = folder / "failures.csv"
+    rows = [
+        row
+        for one in evaluations
+        for system in one.systems
+        for row in as_failures(one, system.name)
+    ]
+    with path.open("w", encoding="utf-8-sig", newline="") as file:  # spreadsheets want the mark
+        writer = csv.DictWriter(file, FAILURE_COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
 
 
 def tell_failures(evaluations: Sequence[Evaluation]) -> bool:

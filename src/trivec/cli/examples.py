@@ -52,19 +52,20 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'trivec explain kb "which fruit is rich in calcium?"',
         'trivec explain kb "which fruit is rich in calcium?" honey --arms dense=1,bm25=0.5',
     ),
+    "explore": ("trivec explore kb", "trivec explore kb --port 0 -k 5 --rerank mini"),
     "tune": ("trivec tune many.csv --model mini --settings settings.json",),
-    "dataset": (
-        "trivec dataset training --from facts.csv --model mini",
-        "trivec dataset training --from facts.csv --model mini --pool dense --negatives 3",
-    ),
-    "leaks": ("trivec leaks training",),
-    "keywords_dataset": ("trivec keywords-dataset training/index training",),
     "finetune": (
         "trivec finetune train.jsonl --model mini --output tuned --part heads --epochs 1",
     ),
     "mix": ("trivec mix mini tuned mixed --share 0.5",),
     "prune": ("trivec prune mini small notes",),
     "reindex": ("trivec reindex kb --model mini",),
+    "dataset": (
+        "trivec dataset training --from facts.csv --model mini",
+        "trivec dataset training --from facts.csv --model mini --pool dense --negatives 3",
+    ),
+    "leaks": ("trivec leaks training",),
+    "keywords_dataset": ("trivec keywords-dataset training/index training",),
     "export": ("trivec export mini mini-int8",),
 }
 """Command lines by the name of the command's function."""

@@ -41,7 +41,10 @@ def export(
     ] = None,
     pooling: Annotated[
         Literal["cls", "mean"] | None,
-        typer.Option(help="Of the dense vector. Default: what the folder says, else cls."),
+        typer.Option(
+            case_sensitive=False,
+            help="Of the dense vector. Default: what the folder says, else cls.",
+        ),
     ] = None,
     query_instruction: Annotated[
         str | None, typer.Option(help="Text put before a query. Default: what the folder says.")

@@ -199,7 +199,7 @@ def reindex(
             raise typer.BadParameter(
                 "PLACE is a server; index into a new collection there, and let an alias lead to it"
             )
-        total = where.count() if where.schema() is not None else None
+        total = where.contents()[1] if where.schema() is not None else None
         encoder = chosen_encoder(None, model, device)
         with passages_counted(quiet=quiet, total=total) as progress:
             found = moved(where.location, encoder, progress=progress)

@@ -40,9 +40,7 @@ def info(
         print_json({"machine": machine_said}) if as_json else show(rows_table(machine_said))
         return
     with open_place(place, collection) as where:
-        schema = where.require_schema()
-        passages = where.count()
-        unindexed = where.unindexed(schema)
+        schema, passages, unindexed = where.contents()
     said = _machine_of(schema)
     if as_json:
         report = {"place": place, "passages": passages, "schema": schema.to_json()}

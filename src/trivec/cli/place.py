@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from trivec._runtime.dependencies import unavailable
 from trivec.cli import variables
 from trivec.cli.paths import check_path, expanded
 from trivec.errors import CollectionNotFoundError
@@ -47,7 +48,9 @@ class Place:
         Raises:
             CollectionNotFoundError: there is none.
         """
-        schema = self.schema()
+        return self._required(self.schema())
+
+    def _required(self, schema: Schema | None) -> Schema:
         if schema is None:
             name = self.collection or f"folder {str(self.location)!r}"
             raise CollectionNotFoundError(
@@ -55,17 +58,17 @@ class Place:
             )
         return schema
 
-    def count(self) -> int:
-        """Return the number of passages."""
-        with closing(self._store()) as store:
-            return store.count()
+    def contents(self) -> tuple[Schema, int, list[str]]:
+        """Return what the index holds, how many passages, and on which keys filters are slow.
 
-    def unindexed(self, schema: Schema) -> list[str]:
-        """Return the keys of the metadata on which filters are slow, for want of an index."""
+        Raises:
+            CollectionNotFoundError: there is none.
+        """
         from trivec.index.unindexed import unindexed_metadata
 
         with closing(self._store()) as store:
-            return unindexed_metadata(store, schema)
+            schema = self._required(store.schema)
+            return schema, store.count(), unindexed_metadata(store, schema)
 
     def create(self, schema: Schema) -> None:
         """Create an index that holds nothing yet, unless there is one."""
@@ -114,7 +117,10 @@ def open_place(
         collection = collection or os.environ.get(variables.COLLECTION)
     if not collection:
         raise typer.BadParameter(f"a server's URL needs {option}")
-    from qdrant_client import QdrantClient
+    try:
+        from qdrant_client import QdrantClient
+    except ImportError as err:
+        raise unavailable(err, "qdrant_client", "server") from err
 
     # the version check at construction would only warn where the first request fails
     key = key or os.environ.get("QDRANT_API_KEY")

@@ -31,6 +31,13 @@ def tune(
     settings: Annotated[
         Path, typer.Option(metavar="FILE", help="Where the way to search is written.")
     ] = Path("settings.json"),
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATASET",
+            help="Questions that judge, over the same passages; all of DATASET choose then.",
+        ),
+    ] = None,
     begin: Annotated[
         str | None,
         typer.Option(metavar="SYSTEM", help='What is begun with. Default: "hybrid".'),
@@ -40,7 +47,7 @@ def tune(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Choose fusion, weights, depth and ColBERT on half of the documents.
+    """Choose fusion, weights, depth, ColBERT and thresholds on half of the documents.
 
     Only what the choice gains on the other half is shown. Where that may be chance, it says so,
     and what was begun with is written. 'trivec search --settings' takes the file.
@@ -51,7 +58,8 @@ def tune(
     start = System() if begin is None else System.from_text(begin)
     with evaluated_place(evaluating) as place:
         (encoder,) = encoders_of([model] if model else [], evaluating, place).values()
-        (read,) = read_datasets([dataset], evaluating, encoder)
+        given = [dataset] if held_out is None else [dataset, held_out]
+        read, *judging = read_datasets(given, evaluating, encoder)
         folder = expanded(evaluating.to)
         results = own_folder(folder / "results" / read.name / "tune", fresh=evaluating.fresh)
         options = EvaluationOptions(folder=results, depth=evaluating.depth)
@@ -59,7 +67,9 @@ def tune(
             opened_over(read, encoder, place, folder / "indexes", quiet=quiet) as index,
             counted(quiet=quiet, begin="questions") as progress,
         ):
-            tuning = tuned(read, index, start, options, progress=progress)
+            tuning = tuned(
+                read, index, start, options, held_out=next(iter(judging), None), progress=progress
+            )
     path = expanded(settings)
     told = None if tuning.verdict is None else tuning.verdict.to_json()
     save_settings(tuning.system, path, {"dataset": read.name, "verdict": told})

@@ -52,6 +52,7 @@ OPTIONS = {
     "mix": "--mix",
     "mixed_precision": "--mixed-precision",
     "overlap": "--overlap",
+    "port": "--port",
     "overwrite": "--overwrite",
     "part": "--part",
     "passage_instruction": "--passage-instruction",

@@ -19,7 +19,8 @@ def check_arguments(texts: Sequence[str], heads: Sequence[Head]) -> None:
     """
     if isinstance(texts, str):
         raise InputError("texts is a single string; give a list of texts")
-    if not isinstance(texts, Sized):  # reading it here would leave nothing to encode
+    is_list = getattr(texts, "ndim", 1) == 1  # of numpy's and pandas' own
+    if not isinstance(texts, Sized) or not is_list:  # an iterator would have nothing left to encode
         raise InputError(f"texts is a {type(texts).__name__}; give a list of texts")
     for text in texts:
         if not isinstance(text, str):

@@ -58,6 +58,10 @@ class LocalEncoder(ABC):
     def load(self) -> None:
         """Load the model now rather than at the first text."""
 
+    def _load_for_texts(self) -> None:
+        """Load what a first text needs."""
+        self.load()
+
     @abstractmethod
     def _usage(self) -> Usage:
         """Return how the model is used."""
@@ -128,7 +132,7 @@ class LocalEncoder(ABC):
             ModelError: the model cannot be loaded.
         """
         check_arguments([document], heads)
-        self.load()
+        self._load_for_texts()
         usage = self._usage()
         reading = LongReading(
             self._tokenizer(),
@@ -179,9 +183,10 @@ class LocalEncoder(ABC):
         self, texts: Sequence[str], heads: Sequence[Head], *, of_queries: bool
     ) -> list[Encoding]:
         check_arguments(texts, heads)
+        texts = list(texts)  # an array's truth is another thing
         if not texts:
             return []
-        self.load()
+        self._load_for_texts()
         usage = self._usage()
         read = self._tokenizer().read(
             texts,

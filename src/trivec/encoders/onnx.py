@@ -22,6 +22,7 @@ from trivec._models.onnx_choice import (
 from trivec._models.onnx_folder import Agreement, Manifest, OnnxFolder, find_export, open_export
 from trivec._models.onnx_session import Session, SessionOptions, shared_session
 from trivec._models.saved_tokenizer import SavedTokenizer
+from trivec._models.vocabulary import open_vocabulary
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.typed import check_fields, checked
@@ -192,6 +193,10 @@ class OnnxEncoder(LocalEncoder):
     def load(self) -> None:
         """Load the model now rather than at the first text."""
         self._session()
+        self._tokenizer().load()
+
+    def _load_for_texts(self) -> None:
+        self._session()
         self._tokenizer()
 
     def _usage(self) -> Usage:
@@ -286,7 +291,8 @@ class OnnxEncoder(LocalEncoder):
                 folder.tokenizer,
                 folder.manifest.special_tokens,
                 has_types=folder.manifest.has_types,
-            )
+            ),
+            open_vocabulary(folder.tokenizer, folder.manifest.files[folder.tokenizer.name][1]),
         )
 
     def __repr__(self) -> str:

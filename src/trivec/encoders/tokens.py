@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trivec._models.batching import padded
 from trivec._models.tokenizing import encodable, unlimited
+from trivec._models.vocabulary import Vocabulary
+from trivec._runtime.lazy import Lazy
 from trivec.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["LocatedText", "PaddedTexts", "TextTokenizer", "TokenizedText", "cut", "pad_texts"]
 
 SPECIALS_AROUND = 2  # <s> text </s>
+EARLY_TEXTS, EARLY_CHARACTERS = 16, 2_000
+"""What a process reads before it loads a large tokenizer: so many texts, each call so long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,37 +84,64 @@ class TextTokenizer:
 
     Args:
         pretrained: a fast tokenizer of transformers, given up to this object.
+        vocabulary: its pieces. The first few short texts are read by these, since the whole
+            tokenizer takes long to load.
 
     Raises:
         ModelError: the tokenizer is not a fast one, or is not of M3's kind.
     """
 
-    def __init__(self, pretrained: Any) -> None:
-        backend = unlimited(pretrained)
-        if pretrained.pad_token_id is None or len(backend.encode("").ids) != SPECIALS_AROUND:
+    def __init__(self, pretrained: Any, vocabulary: Vocabulary | None = None) -> None:
+        self._backend = Lazy(partial(unlimited, pretrained))
+        self._vocabulary = vocabulary
+        self._early = EARLY_TEXTS
+        small = self.backend if vocabulary is None else vocabulary.tokenizer(())[0]
+        if pretrained.pad_token_id is None or len(small.encode("").ids) != SPECIALS_AROUND:
             raise ModelError(
                 "the model's tokenizer must have a padding token and put one special token before "
                 "and one after a text, as XLM-RoBERTa and BERT do"
             )
-        self.backend = backend
         self.pad: int = pretrained.pad_token_id
         kinds = ("cls", "eos", "pad", "unk")
         ids = {getattr(pretrained, f"{kind}_token_id") for kind in kinds} - {None}
         self.unused = np.array(sorted(ids), dtype=np.int64)
+
+    @property
+    def backend(self) -> tokenizers.Tokenizer:
+        """The whole tokenizer."""
+        return self._backend()
+
+    def load(self) -> None:
+        """Load the whole tokenizer now rather than when more than a few texts are read."""
+        self._backend()
 
     def read(
         self, texts: Sequence[str], *, instruction: str, max_length: int
     ) -> list[TokenizedText]:
         """Tokenize texts behind an instruction, each cut to ``max_length`` tokens."""
         texts = [encodable(text) for text in texts]
+        whole = [instruction + text for text in texts]
+        backend, known = self._early_backend(whole) or (self.backend, None)
         if not instruction:  # no offsets needed, which is faster
-            batch = self.backend.encode_batch_fast(texts)
-            return [cut(encoded.ids, 1, max_length) for encoded in batch]
-        batch = self.backend.encode_batch([instruction + text for text in texts])
+            return [
+                cut(_ids(encoded, known), 1, max_length)
+                for encoded in backend.encode_batch_fast(texts)
+            ]
         return [
-            cut(encoded.ids, _first_of_text(encoded, text, len(instruction)), max_length)
-            for encoded, text in zip(batch, texts, strict=True)
+            cut(_ids(encoded, known), _first_of_text(encoded, text, len(instruction)), max_length)
+            for encoded, text in zip(backend.encode_batch(whole), texts, strict=True)
         ]
+
+    def _early_backend(
+        self, texts: Sequence[str]
+    ) -> tuple[tokenizers.Tokenizer, NDArray[np.int64]] | None:
+        """Return a small tokenizer for a few short texts, as long as the whole one is not there."""
+        if self._vocabulary is None or self._backend.ready or self._early < len(texts):
+            return None
+        if sum(map(len, texts)) > EARLY_CHARACTERS:
+            return None
+        self._early -= len(texts)
+        return self._vocabulary.for_texts(texts)
 
     def locate(self, text: str, *, instruction: str) -> LocatedText:
         """Tokenize a whole text behind an instruction, and say where each token lies in it.
@@ -146,6 +178,12 @@ class TextTokenizer:
         texts = self.backend.decode_batch([[token] for token in ids], skip_special_tokens=False)
         # a piece that is nothing but the mark of a space decodes to nothing: show the piece
         return [text or str(piece) for text, piece in zip(texts, pieces, strict=True)]
+
+
+def _ids(encoded: tokenizers.Encoding, known: NDArray[np.int64] | None) -> list[int]:
+    """Return the ids of an encoding; of a small tokenizer, what the whole one calls them."""
+    ids: list[int] = encoded.ids
+    return ids if known is None else known[ids].tolist()
 
 
 def cut(ids: list[int], start: int, max_length: int) -> TokenizedText:

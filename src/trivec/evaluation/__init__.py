@@ -13,7 +13,7 @@ from trivec.evaluation.analysis import (
     slices,
 )
 from trivec.evaluation.building import indexed
-from trivec.evaluation.comparing import ComparisonVerdict, Cost, Word, verdict
+from trivec.evaluation.comparing import ComparisonVerdict, Cost, Word, compare, verdict
 from trivec.evaluation.costs import Costs
 from trivec.evaluation.dataset import Dataset, DatasetFault, FaultKind, Question
 from trivec.evaluation.explaining import (
@@ -26,12 +26,14 @@ from trivec.evaluation.explaining import (
 )
 from trivec.evaluation.features import Features
 from trivec.evaluation.metrics import MAIN_MEASURE, MEASURES, figures
+from trivec.evaluation.mteb import MtebSearch
 from trivec.evaluation.page import as_html
 from trivec.evaluation.reading import read_dataset
 from trivec.evaluation.records import QuestionResult
-from trivec.evaluation.reports import as_json, as_markdown
+from trivec.evaluation.reports import as_failures, as_json, as_markdown
 from trivec.evaluation.results import Evaluation, Latency, SystemResult, joined
 from trivec.evaluation.running import EvaluationOptions, evaluate
+from trivec.evaluation.sampling import sample_dataset, save_questions
 from trivec.evaluation.settings import load_options, load_settings, save_settings
 from trivec.evaluation.statistics import (
     Comparison,
@@ -65,6 +67,7 @@ __all__ = [
     "FaultKind",
     "Features",
     "Latency",
+    "MtebSearch",
     "Overlap",
     "Question",
     "QuestionResult",
@@ -78,9 +81,11 @@ __all__ = [
     "Trial",
     "Tuning",
     "Word",
+    "as_failures",
     "as_html",
     "as_json",
     "as_markdown",
+    "compare",
     "compare_all",
     "compared",
     "default_systems",
@@ -95,6 +100,8 @@ __all__ = [
     "load_settings",
     "overlaps",
     "read_dataset",
+    "sample_dataset",
+    "save_questions",
     "save_settings",
     "separation",
     "slices",

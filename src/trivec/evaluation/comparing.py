@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias
 
+from trivec._runtime.typed import checked
 from trivec.errors import InputError
+from trivec.evaluation.building import indexed
 from trivec.evaluation.costs import Costs
+from trivec.evaluation.dataset import Dataset
 from trivec.evaluation.metrics import MAIN_MEASURE
 from trivec.evaluation.results import Evaluation, joined
+from trivec.evaluation.running import EvaluationOptions, evaluate
 from trivec.evaluation.statistics import Comparison, Estimate
+from trivec.evaluation.systems import System
+from trivec.index import HybridIndex
+from trivec.protocols import Encoder
 
-__all__ = ["ComparisonVerdict", "Cost", "Word", "judged_by", "verdict"]
+__all__ = ["ComparisonVerdict", "Cost", "Word", "compare", "judged_by", "verdict"]
 
 Word: TypeAlias = Literal["WIN", "TIE", "LOSS"]
 """WIN where the whole interval is above 0, LOSS where it is below, else TIE."""
@@ -101,6 +112,62 @@ def verdict(
     (comparison,) = joined([first, second]).comparisons(measure)
     costs = (_cost(first, first.costs), _cost(second, second.costs))
     return ComparisonVerdict(judged_by(comparison.delta), measure, comparison, costs)
+
+
+@checked
+def compare(
+    dataset: Dataset,
+    first: Encoder | HybridIndex,
+    second: Encoder | HybridIndex,
+    system: System | None = None,
+    *,
+    names: tuple[str, str] = ("first", "second"),
+    measure: str = MAIN_MEASURE,
+    folder: str | Path | None = None,
+) -> ComparisonVerdict:
+    """Say whether one model or index is better than another on a dataset, and at what cost.
+
+    Args:
+        dataset: questions, and what answers them; passages too where a model is given.
+        first: what may be better: a model, for an index of the dataset's passages, or an index.
+        second: what it is compared with, likewise.
+        system: how both are searched; None is the default search.
+        names: what the verdict calls them.
+        measure: a name of ir-measures.
+        folder: where indexes and results are kept, so that an interrupted comparison goes on.
+            None keeps nothing.
+
+    Returns:
+        WIN, TIE or LOSS of the first, the difference with its interval, and both costs.
+
+    Raises:
+        InputError: the names are the same, or a model was given without passages.
+
+    Example:
+        >>> judged = compare(dataset, tuned, base, names=("tuned", "base"))  # doctest: +SKIP
+        >>> judged.word  # doctest: +SKIP
+        'WIN'
+    """
+    if names[0] == names[1]:
+        raise InputError(f"names={names!r}; give two that differ, so that the verdict names both")
+    with TemporaryDirectory() if folder is None else nullcontext(str(folder)) as place:
+        one, other = (
+            _evaluated(dataset, side, system or System(), name, Path(place))
+            for side, name in zip((first, second), names, strict=True)
+        )
+    return verdict(one, other, measure)
+
+
+def _evaluated(
+    dataset: Dataset, side: Encoder | HybridIndex, system: System, name: str, folder: Path
+) -> Evaluation:
+    key = sha256(name.encode()).hexdigest()[:8]
+    results = folder / "results" / f"{dataset.digest()}-{key}"
+    options = EvaluationOptions(folder=results, prefix=f"{name}: ")
+    if isinstance(side, HybridIndex):
+        return evaluate(dataset, side, [system], options)
+    with indexed(dataset, side, folder / "indexes") as index:
+        return evaluate(dataset, index, [system], options)
 
 
 def _cost(evaluation: Evaluation, costs: Costs) -> Cost:

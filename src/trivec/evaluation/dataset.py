@@ -21,6 +21,9 @@ FaultKind: TypeAlias = Literal[
     "judged passage that is not there",
     "question without a relevant passage",
     "judged question that is not there",
+    "judged twice",
+    "question of only one of the two files",
+    "the same passage under two ids",
 ]
 """What can be wrong with a part of a dataset."""
 
@@ -58,9 +61,13 @@ class DatasetFault:
     kind: FaultKind
     ids: tuple[str, ...]
 
+    @property
+    def named(self) -> str:
+        """The first ids, as texts show them."""
+        return ", ".join([*self.ids[:NAMED], *(["…"] if len(self.ids) > NAMED else [])])
+
     def __str__(self) -> str:
-        more = f", and {len(self.ids) - NAMED} more" if len(self.ids) > NAMED else ""
-        return f"{self.kind} ({len(self.ids)}): {', '.join(self.ids[:NAMED])}{more}"
+        return f"{self.kind} ({len(self.ids)}): {self.named}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,8 @@ class Dataset:
             InputError: no question of the other has an id of this one.
         """
         words = {question.id: question.text for question in other.questions}
+        known = {question.id for question in self.questions}
+        alone = tuple(sorted(known ^ set(words)))
         questions = tuple(
             replace(question, text=words[question.id])
             for question in self.questions
@@ -123,7 +132,13 @@ class Dataset:
                 f"{other.name!r} and {self.name!r} have no question id in common; give two "
                 "translations of one dataset"
             )
-        return replace(self, name=f"{other.name}@{self.name}", questions=questions)
+        lacking = [DatasetFault("question of only one of the two files", alone)] if alone else []
+        return replace(
+            self,
+            name=f"{other.name}@{self.name}",
+            questions=questions,
+            faults=(*self.faults, *other.faults, *lacking),
+        )
 
     def of_documents(self, documents: Iterable[str]) -> Dataset:
         """Return all passages, and the questions whose answers stand in these documents."""

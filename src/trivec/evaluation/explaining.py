@@ -12,13 +12,15 @@ from trivec._runtime.checks import check_least
 from trivec.arms import COLBERT
 from trivec.encoders import MemoEncoder
 from trivec.errors import InputError
-from trivec.fusion import FUSIONS, fuse
+from trivec.events.watching import as_one_search
+from trivec.fusion import FUSIONS
 from trivec.index import DEFAULT_SEARCH, HybridIndex
 from trivec.index.hybrid import binding_of
+from trivec.index.planning import as_texts
 from trivec.protocols import Encoder, Reranker
 from trivec.query import Filter
 from trivec.rerankers import RankingOptions, rank
-from trivec.types import Chunk, FloatArray, Hit, MatchedTerm, SearchOptions
+from trivec.types import Chunk, FloatArray, Hit, MatchedTerm, QueryText, SearchOptions
 
 __all__ = [
     "ArmAccount",
@@ -28,9 +30,6 @@ __all__ = [
     "TokenMatch",
     "explain_passage",
 ]
-
-EXACT = 1e-4
-"""What parts that add up may differ by from the score."""
 
 DEEP = 1000
 """How far down an arm's list a passage is looked for."""
@@ -79,11 +78,13 @@ class Reranking:
         before: rank from 1 of the passage in what it read.
         after: rank from 1 in its order.
         score: what it gave the passage.
+        kept: whether the passage is among those that it keeps.
     """
 
     before: int
     after: int
     score: float
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class Explanation:
         query: what was asked.
         id: of the passage.
         text: the passage; empty where there is none of that id.
-        rank: from 1 in the search's result; None where it is not in it.
+        rank: from 1 in the result, after the reranker where there is one; None where it is not
+            in it.
         score: the score that the order follows; None where the passage is no candidate.
         reason: why it is there, or missing, in a sentence.
         fusion: how the arms became one list.
@@ -125,7 +127,8 @@ class ExplainOptions:
         source: of the passage, where several sources have its id.
         filter: the filter of the search.
         reranker: reads what was found.
-        ranking: how it orders; ``top_n`` and ``threshold`` are not used.
+        candidates: how many it reads; raised to ``k`` where smaller.
+        ranking: how it orders, and what it keeps.
     """
 
     search: SearchOptions = DEFAULT_SEARCH
@@ -133,17 +136,19 @@ class ExplainOptions:
     source: str | None = None
     filter: Filter | Mapping[str, Any] | None = None
     reranker: Reranker | None = None
+    candidates: int = 50
     ranking: RankingOptions = field(default_factory=RankingOptions)
 
     def __post_init__(self) -> None:
         check_least("k", self.k, 1)
+        check_least("candidates", self.candidates, 1)
         if self.search.mmr_lambda is not None or self.search.offset:
             raise InputError("mmr_lambda and offset are not explained; leave them out")
 
 
 def explain_passage(
     index: HybridIndex,
-    query: str,
+    query: str | QueryText | Sequence[QueryText],
     id: str | None = None,  # noqa: A002  # the index's own word
     options: ExplainOptions | None = None,
 ) -> Explanation:
@@ -154,7 +159,7 @@ def explain_passage(
 
     Args:
         index: where the passage is.
-        query: the question.
+        query: the question, or a rewritten one with its texts, as a search takes it.
         id: of the passage; None is the best one.
         options: how the search is carried out.
 
@@ -166,14 +171,21 @@ def explain_passage(
         'it is number 12 of the fused list, and 10 were asked for'
     """
     options = options or ExplainOptions()
-    return _Explaining(index, query, options).of(id)
+    with as_one_search():  # it asks in many ways, for nobody's answer
+        return _Explaining(index, query, options).of(id)
 
 
 class _Explaining:
-    def __init__(self, index: HybridIndex, query: str, options: ExplainOptions) -> None:
+    def __init__(
+        self,
+        index: HybridIndex,
+        query: str | QueryText | Sequence[QueryText],
+        options: ExplainOptions,
+    ) -> None:
         memo = MemoEncoder(index.encoder, heads=index.encoder.info.heads, size=64)
         self.index = index.with_encoder(memo)
-        self.query = query
+        self.texts = as_texts(query)
+        self.question = self.texts[0].text
         self.options = options
         self.weights = index.arms(options.search)
         self.depth = max(options.search.prefetch_k, options.k)
@@ -183,35 +195,40 @@ class _Explaining:
         chunk = self._chunk(identity, found)
         if chunk is None:
             named = "nothing was found" if identity is None else "the index has no such passage"
-            return Explanation(self.query, identity or "", "", None, None, named)
+            return Explanation(self.question, identity or "", "", None, None, named)
         at = _place(chunk, found)
         # the search itself: of equal scores the engine may choose others where fewer are asked for
         shown = _place(chunk, self._search(self.options.k, self.options.search))
         exact = self._exact(chunk)
         lists = self._lists()
-        parts = self._parts(chunk, found, lists, exact)
-        if at is not None and abs(sum(one for one, _ in parts.values()) - found[at].score) > EXACT:
-            parts = {}  # of equal scores in a list the engine has taken another order
+        parts = {} if at is None else _parts(found[at])
         arms = tuple(
             self._account(arm, chunk, ranking, exact, parts) for arm, ranking in lists.items()
         )
+        reranking = self._reranking(chunk, found)
         return Explanation(
-            self.query,
+            self.question,
             str(chunk.id),
             chunk.text,
-            None if shown is None else shown + 1,
+            self._final_rank(shown, reranking),
             None if at is None else found[at].score,
-            self._reason(chunk, shown, at, arms),
+            self._reason(chunk, shown, at, arms, reranking),
             self._fusion(),
             arms,
             self._alignment(chunk),
-            self._reranking(chunk, found),
+            reranking,
         )
+
+    def _final_rank(self, shown: int | None, reranking: Reranking | None) -> int | None:
+        """Return the rank in what is given, after the reranker where there is one."""
+        if self.options.reranker is None:
+            return None if shown is None else shown + 1
+        return reranking.after if reranking is not None and reranking.kept else None
 
     def _search(self, k: int, options: SearchOptions, scope: Filter | None = None) -> list[Hit]:
         binding = binding_of(self.index)
         joined = binding.scope(self.options.filter, scope)
-        return self.index.search(self.query, k, filter=joined, options=options)
+        return self.index.search(self.texts, k, filter=joined, options=options)
 
     def _chunk(self, identity: str | None, found: Sequence[Hit]) -> Chunk | None:
         if identity is None:
@@ -232,7 +249,7 @@ class _Explaining:
     def _exact(self, chunk: Chunk) -> Hit | None:
         """Return the passage with every arm's exact score, whatever the filter and thresholds."""
         options = replace(self.options.search, explain=True, thresholds={})
-        hits = self.index.search(self.query, 1, filter=self._only(chunk), options=options)
+        hits = self.index.search(self.texts, 1, filter=self._only(chunk), options=options)
         return hits[0] if hits else None
 
     def _lists(self) -> dict[str, list[Hit]]:
@@ -257,49 +274,6 @@ class _Explaining:
         least = self.options.search.thresholds.get(arm)
         taken = ranking if over_candidates else ranking[: self.depth]
         return [hit for hit in taken if least is None or hit.score >= least]
-
-    def _parts(
-        self,
-        chunk: Chunk,
-        found: Sequence[Hit],
-        lists: Mapping[str, Sequence[Hit]],
-        exact: Hit | None,
-    ) -> dict[str, tuple[float, float | None]]:
-        """Return what each arm added to the fused score, and its weight."""
-        search = self.options.search
-        at = _place(chunk, found)
-        if search.colbert == "rescore" or at is None:
-            return {}
-        hit = found[at]
-        if hit.parts:
-            return {one.arm: (one.score, one.weight) for one in hit.parts}
-        if len(lists) == 1:
-            return dict.fromkeys(lists, (hit.score, 1.0))
-        method = FUSIONS[search.fusion]
-        weights = [self._weight(arm) for arm in lists]
-        if method.adds_scores:
-            scores = exact.arms if exact is not None else {}
-            return {
-                arm: (weight * scores.get(arm, 0.0), weight)
-                for arm, weight in zip(lists, weights, strict=True)
-            }
-        if method.request is None:
-            return {}
-        value, key = method.request(search.rrf_k, tuple(weights)), _key(chunk)
-        parts = {}
-        for number, (arm, weight) in enumerate(zip(lists, weights, strict=True)):
-            alone: list[list[tuple[Any, float]]] = [[] for _ in lists]
-            alone[number] = [
-                (_key(one.chunk), one.score) for one in self._candidates(arm, lists[arm])
-            ]
-            added = dict(fuse(value, alone)).get(key, 0.0)
-            parts[arm] = (added, weight if method.weighted else None)
-        return parts
-
-    def _weight(self, arm: str) -> float:
-        if arm in self.weights:
-            return self.weights[arm]
-        return self.index.arms(replace(self.options.search, arms=(arm,)))[arm]
 
     def _account(
         self,
@@ -327,14 +301,24 @@ class _Explaining:
         )
 
     def _reason(
-        self, chunk: Chunk, shown: int | None, at: int | None, arms: Sequence[ArmAccount]
+        self,
+        chunk: Chunk,
+        shown: int | None,
+        at: int | None,
+        arms: Sequence[ArmAccount],
+        reranking: Reranking | None,
     ) -> str:
         k = self.options.k
+        if at is not None and self.options.reranker is not None:
+            return self._reranked_reason(at, reranking)
         if shown is not None:
             return f"it is number {shown + 1} of {k}"
         if at is not None:
             place = max(at, k) + 1
             return f"it is number {place} of the fused list, and {k} were asked for"
+        return self._why_no_candidate(chunk, arms)
+
+    def _why_no_candidate(self, chunk: Chunk, arms: Sequence[ArmAccount]) -> str:
         binding = binding_of(self.index)
         if not self.index.count(binding.scope(self.options.filter, self._only(chunk))):
             return "the filter leaves it out"
@@ -352,6 +336,21 @@ class _Explaining:
         ranks = ", ".join(f"{one.arm} {_rank_text(one)}" for one in arms)
         return f"no arm has it among its first {self.depth}: {ranks}; raise prefetch_k to reach it"
 
+    def _reranked_reason(self, at: int, reranking: Reranking | None) -> str:
+        if reranking is None:
+            read = max(self.options.candidates, self.options.k)
+            return f"the reranker reads the first {read}, and it is number {at + 1}"
+        moved = f"the reranker puts it from {reranking.before} to {reranking.after}"
+        least = self.options.ranking.threshold
+        if least is not None and reranking.score < least:
+            return f"{moved}, and scores it {reranking.score:.4g}, below the threshold of {least:g}"
+        most = self._kept()
+        return f"{moved} of {most}" if reranking.kept else f"{moved}, and {most} are kept"
+
+    def _kept(self) -> int:
+        """Return how many the reranker keeps."""
+        return min(self.options.ranking.top_n or self.options.k, self.options.k)
+
     def _fusion(self) -> str:
         search = self.options.search
         if search.colbert == "rescore":
@@ -364,13 +363,13 @@ class _Explaining:
             return ()
         name, binding = schema.vectors[COLBERT.name].name, binding_of(self.index)
         stored = self.index.store.retrieve([binding.point_of(chunk)], with_vectors=[name])
-        asked = self.index.encoder.encode_queries([self.query])[0].colbert
+        asked = self.index.encoder.encode_queries([self.question])[0].colbert
         if not stored or asked is None or name not in stored[0].vectors:
             return ()
         rows = cast("FloatArray", stored[0].vectors[name])
         cosines = np.asarray(asked, dtype=np.float32) @ np.asarray(rows, dtype=np.float32).T
         encoder = _innermost(self.index.encoder)
-        words = _token_texts(encoder, self.query, len(asked))
+        words = _token_texts(encoder, self.question, len(asked))
         passage_words = _token_texts(encoder, chunk.text, len(rows))
         return tuple(
             TokenMatch(word, passage_words[int(line.argmax())], float(line.max()))
@@ -379,14 +378,35 @@ class _Explaining:
 
     def _reranking(self, chunk: Chunk, found: Sequence[Hit]) -> Reranking | None:
         at = _place(chunk, found)
-        if self.options.reranker is None or at is None:
+        read = found[: max(self.options.candidates, self.options.k)]
+        if self.options.reranker is None or at is None or at >= len(read):
             return None
+        least = self.options.ranking.threshold
         options = replace(self.options.ranking, top_n=None, threshold=None)
-        retrieved = [hit.score for hit in found]
-        texts = [hit.text for hit in found]
-        order = rank(self.options.reranker, self.query, texts, options, retrieved=retrieved)
+        order = rank(
+            self.options.reranker,
+            self.question,
+            [hit.text for hit in read],
+            options,
+            retrieved=[hit.score for hit in read],
+        )
         after = next(place for place, one in enumerate(order) if one.position == at)
-        return Reranking(at + 1, after + 1, order[after].score)
+        score = order[after].score
+        kept = after < self._kept() and (least is None or score >= least)
+        return Reranking(at + 1, after + 1, score, kept)
+
+
+def _parts(hit: Hit) -> dict[str, tuple[float, float | None]]:
+    """Return what each arm added to the score of a hit, and its weight, where it has one."""
+    parts: dict[str, tuple[float, float | None]] = {}
+    for one in hit.parts:
+        weighted = one.fusion is None or FUSIONS[one.fusion].weighted
+        added, weight = parts.get(one.arm, (0.0, 0.0))
+        parts[one.arm] = (
+            added + one.score,
+            (weight or 0.0) + one.weight if weighted else None,
+        )
+    return parts
 
 
 def _key(chunk: Chunk) -> tuple[str, str | None]:

@@ -44,10 +44,7 @@ def figures(
     """
     wanted = _parsed(measures)
     judgements = {one.id: dict(one.relevant) for one in questions}
-    run = {
-        one.id: {key: float(-rank) for rank, key in enumerate(ranked.get(one.id, ()))}
-        for one in questions
-    }
+    run = {one.id: _by_rank(ranked.get(one.id, ())) for one in questions}
     scored: dict[str, dict[str, float]] = {name: {} for name in measures}
     names = dict(zip(wanted, measures, strict=True))
     if judgements:
@@ -59,6 +56,11 @@ def figures(
         name: np.array([values.get(one.id, 0.0) for one in questions], dtype=np.float64)
         for name, values in scored.items()
     }
+
+
+def _by_rank(ids: Sequence[str]) -> dict[str, float]:
+    """Return a score for each id that says its rank; one that several sources have, its first."""
+    return {key: float(-rank) for rank, key in enumerate(dict.fromkeys(ids))}
 
 
 def _parsed(measures: Sequence[str]) -> list[Any]:

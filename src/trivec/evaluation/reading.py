@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.evaluation.dataset import Dataset
-from trivec.evaluation.formats.beir import QUERIES, read_beir
+from trivec.evaluation.formats.beir import QUERIES, present, read_beir
+from trivec.evaluation.formats.opening import form_of, read_text
 from trivec.evaluation.formats.squad import SplitText, read_squad
-from trivec.evaluation.formats.tables import read_table
+from trivec.evaluation.formats.tables import TABLES, read_table
 from trivec.evaluation.formats.trec import QRELS, read_trec
 from trivec.text import split as split_text
 
@@ -25,8 +26,8 @@ AND_ASKED = "@"
 """Between the file of the questions and the file of the passages."""
 
 FORMS = (
-    "a SQuAD-shaped .json, a .csv or .tsv with the columns question and passage or id, a folder "
-    "with BEIR's queries.jsonl and qrels/, or a folder with TREC's topics and qrels"
+    "a SQuAD-shaped .json, a .csv, .tsv or .jsonl with question and passage or id, a folder with "
+    "BEIR's queries.jsonl and qrels/, or a folder with TREC's topics and qrels; .gz is read too"
 )
 
 
@@ -64,15 +65,15 @@ def read_dataset(
         raise InputError(f"{str(path)!r} does not exist; give {FORMS}")
     if place.is_dir():
         return _read_folder(place, split)
-    if place.suffix in {".csv", ".tsv"}:
+    if form_of(place) in TABLES:
         return read_table(place)
-    if place.suffix == ".json":
+    if form_of(place) == ".json":
         return _read_json(place, _splitter(tokenizer, max_tokens))
     raise InputError(f"{place.name} is not a dataset; give {FORMS}")
 
 
 def _read_folder(folder: Path, split: str | None) -> Dataset:
-    if (folder / QUERIES).is_file():
+    if present(folder, QUERIES):
         return read_beir(folder, split)
     if any(path.is_file() for path in folder.glob(QRELS)):
         return read_trec(folder)
@@ -81,8 +82,8 @@ def _read_folder(folder: Path, split: str | None) -> Dataset:
 
 def _read_json(path: Path, split: SplitText | None) -> Dataset:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as err:  # UnicodeDecodeError is a ValueError
+        data = json.loads(read_text(path))
+    except (ValueError, RecursionError) as err:
         raise InputError(f"{path} is not JSON: {err}") from err
     return read_squad(path, data, split)
 

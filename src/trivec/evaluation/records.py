@@ -91,10 +91,11 @@ class Records:
             yield self
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("w", encoding="utf-8") as self._file:
-            self._file.write(self._about + "\n")
-            for result in self.results.values():
-                self._file.write(result.to_line() + "\n")
+        kept = [self._about, *(result.to_line() for result in self.results.values())]
+        beside = self._path.with_suffix(".new")  # a kill must not find the file half written
+        beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        beside.replace(self._path)
+        with self._path.open("a", encoding="utf-8") as self._file:
             yield self
         self._file = None
 

@@ -12,7 +12,14 @@ from trivec.evaluation.results import Evaluation
 from trivec.evaluation.statistics import Comparison
 from trivec.evaluation.systems import System
 
-__all__ = ["against_baseline", "as_json", "as_markdown", "baseline_of", "chance"]
+__all__ = [
+    "against_baseline",
+    "as_failures",
+    "as_json",
+    "as_markdown",
+    "baseline_of",
+    "chance",
+]
 
 
 def baseline_of(evaluation: Evaluation) -> str:
@@ -116,7 +123,60 @@ def _dataset_markdown(evaluation: Evaluation) -> str:
         "",
         f"Compared with {baseline_of(evaluation)} by {MAIN_MEASURE}; p corrected by Holm.",
     ]
+    lines += _by_part(evaluation)
     return "\n".join(lines)
+
+
+def _by_part(evaluation: Evaluation) -> list[str]:
+    """Return a table of kinds of questions and one of failures, a column for each system."""
+    names = [one.name.replace("|", "\\|") for one in evaluation.systems]
+    head = [f"| {' | '.join(['', *names])} |", f"|{'---|' * (len(names) + 1)}"]
+    parts = [
+        [f"{part.kind}: {part.value} ({part.questions})"]
+        + [f"{part.means[one.name]:.4f}" for one in evaluation.systems]
+        for part in slices(evaluation)
+    ]
+    by_system = [failures(evaluation, one.name) for one in evaluation.systems]
+    kinds = dict.fromkeys(kind for kinds in by_system for kind in kinds)
+    failed = [[kind, *(str(len(found.get(kind, ()))) for found in by_system)] for kind in kinds]
+    lines = []
+    for title, rows in (
+        (f"Kinds of questions, {MAIN_MEASURE}", parts),
+        ("Questions without a relevant passage among the first ten, by why", failed),
+    ):
+        if rows:
+            lines += ["", f"{title}:", "", *head, *(f"| {' | '.join(row)} |" for row in rows)]
+    return lines
+
+
+def as_failures(evaluation: Evaluation, name: str | None = None) -> list[dict[str, str]]:
+    """Return the questions that a system fails, grouped by why; a row for each.
+
+    Args:
+        evaluation: what was found.
+        name: of a system; None is the default hybrid, else the first.
+
+    Raises:
+        InputError: there is no such system.
+    """
+    system = baseline_of(evaluation) if name is None else name
+    ranks, results = evaluation.first_relevant(system), evaluation.system(system).results
+    rows = []
+    for kind, failed in failures(evaluation, system).items():
+        for at in failed:
+            question, rank = evaluation.dataset.questions[at], ranks[at]
+            rows.append(
+                {
+                    "dataset": evaluation.dataset.name,
+                    "system": system,
+                    "why": results[at].error or kind,
+                    "question": question.text,
+                    "relevant": " ".join(question.relevant),
+                    "rank": "" if rank is None else str(rank + 1),
+                    "first": next(iter(results[at].ids), ""),
+                }
+            )
+    return rows
 
 
 def _beside(comparison: Comparison | None) -> list[str]:

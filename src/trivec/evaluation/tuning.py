@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from trivec.arms import COLBERT
+import numpy as np
+
+from trivec.arms import COLBERT, DENSE
 from trivec.errors import InputError
 from trivec.evaluation.comparing import ComparisonVerdict, verdict
 from trivec.evaluation.dataset import Dataset
 from trivec.evaluation.metrics import MAIN_MEASURE
-from trivec.evaluation.running import EvaluationOptions, evaluate
+from trivec.evaluation.results import Evaluation
+from trivec.evaluation.running import EvaluationOptions, evaluate, remembering
 from trivec.evaluation.systems import System
 from trivec.fusion import FUSIONS
 from trivec.index import HybridIndex
 from trivec.index.options import Progress
+from trivec.index.planning import choose_arms
 from trivec.schema import Schema
+from trivec.types import SearchOptions
 
 __all__ = ["Trial", "Tuning", "split_by_document", "tune"]
 
@@ -27,6 +32,12 @@ RRF_CONSTANTS = (2, 11, 61)
 DEPTHS = (50, 100, 200)
 MIXES = (0.0, 0.5, 1.0, 2.0)
 """Weights of the retrieval beside a reranker."""
+
+LOST = (0.01, 0.05)
+"""Shares of the relevant passages that a threshold may lose."""
+
+TIMED = 10
+"""Questions that a trial is asked alone: how long it takes is of no interest here."""
 
 FEWEST = 20
 """Questions of each half below which nothing can be told."""
@@ -112,10 +123,11 @@ def tune(
     begin: System | None = None,
     options: EvaluationOptions | None = None,
     *,
+    held_out: Dataset | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Tuning:
-    """Choose fusion, weights, depth, ColBERT and the reranker's mix, one after another.
+    """Choose fusion, weights, depth, ColBERT, mix and thresholds, one after another.
 
     Each is chosen on one half of the documents; the other half says what all of them gain
     together. Where its interval touches 0 there is no gain, and what was begun with is kept.
@@ -125,29 +137,22 @@ def tune(
         index: an index that holds its passages.
         begin: what is begun with; None is the default search. With a reranker, its mix is chosen.
         options: how systems are run; the folder is used for both halves.
+        held_out: questions that judge, where a dataset comes in halves already; all of the other
+            choose then. None splits by document.
         seed: of the split.
         progress: called with the number of questions asked.
 
     Raises:
-        InputError: there are too few questions.
+        InputError: there are too few questions, or a document has questions in both halves.
     """
-    choose, judge = split_by_document(dataset, seed=seed)
+    choose, judge = _halves(dataset, held_out, seed)
     options = options or EvaluationOptions()
-    means: dict[str, float] = {}
-
-    def mean(system: System) -> float:
-        name = str(system)
-        if name not in means:
-            ran = evaluate(choose, index, [system], _within(options, "choose"), progress=progress)
-            values = ran.figures(MAIN_MEASURE)[ran.names[0]]
-            means[name] = -1.0 if ran.systems[0].error else float(values.mean())
-        return means[name]
-
+    trying = _Trying(choose, index, _within(options, "choose"), progress)
     start = best = begin or System()
     for step in STEPS:
-        tried = [best, *step(best, index.schema)]
-        best = max(tried, key=mean)  # of equal ones the first, which is what there was
-    trials = tuple(Trial(name, value) for name, value in means.items())
+        best = trying.best([best, *step(best, index.schema)])
+    best = trying.best([best, *_thresholds(best, trying)])
+    trials = tuple(Trial(name, value) for name, value in trying.means.items())
     counts = len(choose.questions), len(judge.questions)
     if best == start:
         return Tuning(start, None, trials, *counts)
@@ -157,6 +162,57 @@ def tune(
     )
     found = verdict(after, before)
     return Tuning(best if found.word == "WIN" else start, found, trials, *counts)
+
+
+def _halves(dataset: Dataset, held_out: Dataset | None, seed: int) -> tuple[Dataset, Dataset]:
+    if held_out is None:
+        return split_by_document(dataset, seed=seed)
+    documents, others = (
+        {question.document for question in one.questions} for one in (dataset, held_out)
+    )
+    if both := sorted(documents & others):
+        raise InputError(
+            f"{len(both)} documents have questions in both halves, the first is {both[0]!r}; what "
+            "is chosen on a document says nothing when it is judged on it"
+        )
+    least = min(len(dataset.questions), len(held_out.questions))
+    if least < FEWEST:
+        raise InputError(f"a half has {least} questions; give {FEWEST} at least")
+    return dataset, held_out
+
+
+class _Trying:
+    """What ways to search reach on the half that chooses; those of a step are run together."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        index: HybridIndex,
+        options: EvaluationOptions,
+        progress: Progress | None,
+    ) -> None:
+        self.means: dict[str, float] = {}
+        self.schema = index.schema
+        self._dataset = dataset
+        self._index = index.with_encoder(remembering(index))
+        self._options = replace(options, timed=min(options.timed, TIMED))
+        self._progress = progress
+
+    def best(self, systems: Sequence[System]) -> System:
+        """Return the system with the highest mean; of equal ones the first, which was there."""
+        by_name = {str(one): one for one in systems}
+        missing = [one for name, one in by_name.items() if name not in self.means]
+        if missing:
+            ran = self.run(missing)
+            figures = ran.figures(MAIN_MEASURE)
+            for one in ran.systems:
+                mean = -1.0 if one.error else float(figures[one.name].mean())
+                self.means[str(one.system)] = mean
+        return max(systems, key=lambda system: self.means[str(system)])
+
+    def run(self, systems: Sequence[System]) -> Evaluation:
+        """Ask every question of the half by some systems."""
+        return evaluate(self._dataset, self._index, systems, self._options, progress=self._progress)
 
 
 def _within(options: EvaluationOptions, name: str) -> EvaluationOptions:
@@ -214,6 +270,25 @@ def _mixes(system: System, schema: Schema) -> Iterator[System]:
     if system.reranker is not None:
         for weight in MIXES:
             yield replace(system, retrieval_weight=weight)
+
+
+def _thresholds(system: System, trying: _Trying) -> Iterator[System]:
+    """Yield the system with thresholds for dense vectors, which few relevant passages are below."""
+    arms = choose_arms(system.search, trying.schema)
+    if DENSE.name not in arms or len(arms) < 2:
+        return
+    dense = System(search=SearchOptions(arms=(DENSE.name,)))
+    ran = trying.run([dense])
+    scores = [
+        score
+        for question, found in zip(ran.dataset.questions, ran.systems[0].results, strict=True)
+        for key, score in zip(found.ids, found.scores, strict=True)
+        if key in question.relevant
+    ]
+    for lost in LOST if scores else ():
+        least = round(float(np.quantile(scores, lost)), 3)
+        search = replace(system.search, thresholds={DENSE.name: least})
+        yield replace(system, search=search)
 
 
 STEPS: tuple[Step, ...] = (_fusions, _weights, _weights, _constants, _depths, _colbert, _mixes)

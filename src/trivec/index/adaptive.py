@@ -1,32 +1,31 @@
 """Adaptive fusion: every list is weighed by what its arm could match of this query.
 
-A lexical arm has no say up to a coverage and its whole weight from a higher one; between them it
-grows as the square. An arm that matches meaning keeps its own, as lexical arms do among
-themselves. Every list is scaled from its floor to its best, and the weighted shares are added up.
+An arm that matches meaning keeps its weight, and its list is scaled from its last to its best. An
+arm that matches words is believed as far as its coverage goes, and its list counts by the cube of
+what each passage reaches of the best score: the passage that was asked for stands out, chance words
+are spread evenly. The scaled lists are added up by weight.
 Why these numbers, and what was tried: docs/fusion.md and benchmarks/README.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias, cast
+from dataclasses import dataclass
+from typing import cast
 
 from trivec._runtime.checks import MOST
 from trivec._runtime.typed import unchecked
 from trivec.arms import arm_named
-from trivec.coverage import PASSAGES, coverage, unseen_idf
-from trivec.fusion import share_fusion, shares_of_best
-from trivec.query import Filter, Prefetch, StoreQuery
+from trivec.coverage import PASSAGES, belief, coverage, evidence_of_words, unseen_idf
+from trivec.fusion import Scale, share_fusion, shares_of_best
+from trivec.query import Filter, Prefetch, RankedList, Ranking, StoreQuery
 from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoint
 
-__all__ = ["AdaptiveSearch", "FusedList", "Ranking", "WeighedList", "fused"]
+__all__ = ["AdaptiveSearch", "FusedList", "WeighedList", "fused"]
 
-LOWER_AMONG_FEW = 0.15
-"""Where a list holds every passage: there chance words are few, and details decide."""
-
-Ranking: TypeAlias = list[tuple[PointId, float]]
-"""Ids with their scores, best first."""
+OF_MEANING = Scale()
+OF_WORDS = Scale(floor=0.0, power=3.0)
+"""No match counts 0. Chance words are spread evenly; the passage that was meant stands out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +51,19 @@ class FusedList:
         """Whether its weight depends on coverage."""
         return arm_named(self.arm).lexical
 
-    def ranking(self, points: Sequence[StoredPoint]) -> Ranking:
+    def accepted(self, ranking: Ranking) -> Ranking:
         """Return what was found, without what its threshold refuses."""
         least = self.prefetch.threshold
-        return [
-            (point.id, point.score) for point in points if least is None or point.score >= least
-        ]
+        return ranking if least is None else [each for each in ranking if each[1] >= least]
 
-    def lists_all(self, points: Sequence[StoredPoint]) -> bool:
+    def lists_all(self, ranking: Ranking) -> bool:
         """Say whether everything that the arm can match is there."""
-        return self.prefetch.threshold is None and len(points) < self.prefetch.limit
+        return self.prefetch.threshold is None and len(ranking) < self.prefetch.limit
 
-    def floor(self, ranking: Ranking) -> float | None:
-        """Return the score that counts 0: of words that all were found, no match at all."""
-        return 0.0 if self.lexical and len(ranking) < self.prefetch.limit else None
+    @property
+    def scale(self) -> Scale:
+        """How its scores become shares of its best."""
+        return OF_WORDS if self.lexical else OF_MEANING
 
     def coverage(self, points: Sequence[StoredPoint], unseen: float) -> float:
         """Return how much of the query the best passages hold.
@@ -84,19 +82,14 @@ class FusedList:
             unseen=unseen,
         )
 
-    def weight_at(self, covered: float | None, lower: float) -> float:
+    def weight_at(self, believed: float | None) -> float:
         """Return what the list counts.
 
         Args:
-            covered: its coverage; None where it keeps its own weight.
-            lower: what is taken from the coverages between which an arm comes to its say.
+            believed: the coverage that it is believed by; None where it keeps its weight.
         """
-        arm = arm_named(self.arm)
-        weight = self.weight * arm.adaptive_weight
-        if covered is None:
-            return weight
-        part = (covered - arm.silent_to + lower) / (arm.whole_from - arm.silent_to)
-        return weight * min(max(part, 0.0), 1.0) ** 2
+        weight = self.weight * arm_named(self.arm).adaptive_weight
+        return weight if believed is None else weight * belief(believed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +108,16 @@ class WeighedList:
     weight: float
     covered: float | None
 
-    @property
-    def floor(self) -> float | None:
-        """The score that counts 0; None: the lowest."""
-        return self.source.floor(self.ranking)
-
     def parts(self, ids: Sequence[PointId]) -> dict[PointId, ScorePart]:
         """Return what the list added to the score of each of some points."""
-        share = dict(unchecked(shares_of_best)(self.ranking, self.floor))
+        scale = self.source.scale
+        share = dict(unchecked(shares_of_best)(self.ranking, scale.floor, scale.power))
+        ranks = {key: rank for rank, (key, _) in enumerate(self.ranking, start=1)}
         arm, text, weight = self.source.arm, self.source.text, self.weight
         return {
-            key: ScorePart(arm, text, weight, weight * share.get(key, 0.0), self.covered)
+            key: ScorePart(
+                arm, text, weight, weight * share.get(key, 0.0), self.covered, ranks.get(key)
+            )
             for key in ids
         }
 
@@ -150,30 +142,23 @@ class AdaptiveSearch:
 
     @property
     def requests(self) -> list[StoreQuery]:
-        """The candidates of every list, then the best passages of every lexical one."""
-        return [
-            *(self._candidates(source) for source in self.lists),
-            *(self._best_passages(source) for source in self.lists if source.lexical),
-        ]
+        """The candidates of every list; of a lexical one, its best passages too."""
+        return [self.candidates(source) for source in self.lists]
 
-    def weighed(self, answers: Sequence[Sequence[StoredPoint]]) -> list[WeighedList]:
+    def weighed(self, answers: Sequence[RankedList]) -> list[WeighedList]:
         """Weigh the lists by what the requests found."""
-        best = iter(answers[len(self.lists) :])
-        passages = self._passages(answers)
-        unseen = unseen_idf(passages)
-        lower = 0.0 if passages is None else LOWER_AMONG_FEW
+        found = list(zip(self.lists, answers, strict=True))
+        unseen = unseen_idf(self._passages(answers))
         covered = [
-            source.coverage(next(best), unseen) if source.lexical else None for source in self.lists
+            source.coverage(answer.evidence, unseen) if source.lexical else None
+            for source, answer in found
         ]
-        rankings = [
-            source.ranking(points)
-            for source, points in zip(self.lists, answers, strict=False)  # the rest is evidence
-        ]
+        rankings = [source.accepted(answer.ranking) for source, answer in found]
         # words alone keep their weights: there is no arm of meaning that chance could outvote
         outvoted = any(not source.lexical for source in self.lists)
         weights = [
-            source.weight_at(share if outvoted else None, lower)
-            for source, share in zip(self.lists, covered, strict=True)
+            source.weight_at(share if outvoted else None)
+            for source, share in zip(self.lists, self._believed(covered), strict=True)
         ]
         total = sum(weights) or 1.0
         return [
@@ -183,16 +168,31 @@ class AdaptiveSearch:
             )
         ]
 
-    def _passages(self, answers: Sequence[Sequence[StoredPoint]]) -> int | None:
+    def _believed(self, covered: Sequence[float | None]) -> list[float | None]:
+        """Return the coverage that each list is believed by: plain words by the model's too."""
+        learned = {
+            source.text: share
+            for source, share in zip(self.lists, covered, strict=True)
+            if share is not None and arm_named(source.arm).head is not None
+        }
+        return [
+            evidence_of_words(share, learned.get(source.text))
+            if share is not None and arm_named(source.arm).head is None
+            else share
+            for source, share in zip(self.lists, covered, strict=True)
+        ]
+
+    def _passages(self, answers: Sequence[RankedList]) -> int | None:
         """Return how many passages there are, where a list of all of them tells."""
         counts = [
-            len(points)
-            for source, points in zip(self.lists, answers, strict=False)
-            if not source.lexical and source.lists_all(points)
+            len(answer.ranking)
+            for source, answer in zip(self.lists, answers, strict=True)
+            if not source.lexical and source.lists_all(answer.ranking)
         ]
         return max(counts, default=None)
 
-    def _candidates(self, source: FusedList) -> StoreQuery:
+    def candidates(self, source: FusedList) -> StoreQuery:
+        """Return the request for what a list finds."""
         prefetches: tuple[Prefetch, ...] = (source.prefetch,)
         rescore = None
         if source.prefetch.over_candidates:
@@ -200,12 +200,14 @@ class AdaptiveSearch:
             prefetches = tuple(other for other in others if not other.over_candidates)
             rescore = (source.prefetch.using, cast("FloatArray", source.prefetch.vector))
         needed = min(self.limit + self.offset, MOST)
-        return StoreQuery(prefetches, needed, rescore=rescore, filter=self.filter, candidates=True)
-
-    def _best_passages(self, source: FusedList) -> StoreQuery:
-        few = replace(source.prefetch, limit=PASSAGES)
-        names = (few.using,)
-        return StoreQuery((few,), 1, filter=self.filter, with_vectors=names, candidates=True)
+        return StoreQuery(
+            prefetches,
+            needed,
+            rescore=rescore,
+            filter=self.filter,
+            with_vectors=(source.prefetch.using,) if source.lexical else (),
+            evidence=PASSAGES if source.lexical else 0,
+        )
 
 
 def fused(lists: Sequence[WeighedList]) -> Ranking:
@@ -213,5 +215,5 @@ def fused(lists: Sequence[WeighedList]) -> Ranking:
     return unchecked(share_fusion)(
         [each.ranking for each in lists],
         [each.weight for each in lists],
-        [each.floor for each in lists],
+        [each.source.scale for each in lists],
     )

@@ -20,7 +20,7 @@ from trivec.index.encoding import fit_colbert
 from trivec.index.opening import stored_analyzer, vector_spec
 from trivec.index.options import AddOptions, Progress
 from trivec.index.steps import Steps, compute, in_background, join, read
-from trivec.query import Filter
+from trivec.query import Filter, qdrant
 from trivec.schema import Fingerprint, Schema, VectorSpec
 from trivec.text import clean
 from trivec.types import PointId, StoredPoint, Vector
@@ -72,11 +72,9 @@ def fill_steps(
 
     A point that changes meanwhile keeps what it was given then.
     """
-    from qdrant_client import models
-
     filling = arm_named(arm)
     name = binding.schema.written[arm].name
-    lacking = models.Filter(must_not=[models.HasVectorCondition(has_vector=name)])
+    lacking = qdrant.Filter(must_not=[qdrant.HasVectorCondition(has_vector=name)])
     filled, seen, written = 0, 0, 0
     offset: PointId | None = None
     while True:

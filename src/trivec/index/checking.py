@@ -40,6 +40,7 @@ __all__ = ["CheckReport", "check_index"]
 logger = logging.getLogger(__name__)
 
 _DAMAGED = "damaged"
+_NO_MANIFEST: Mapping[str, str] = {manifest.NAME: "is missing"}
 _NOTHING: Mapping[str, str] = {}
 _CRASHES = 20
 """How often the engine may end the reading process before a copy is given up."""
@@ -126,16 +127,19 @@ def check_index(
     folder = IndexFolder(place)
     noted, wrong = _compared(folder)
     findings = _Findings()
-    if not wrong:
-        findings = _read(place)
+    unlisted = wrong == _NO_MANIFEST
+    if not wrong or (unlisted and repair):
+        findings = _read(place)  # closing it writes the manifest
         if not findings.finished:
             if is_refusal(findings.complaint):
                 raise StoreError(findings.complaint.partition(": ")[2])
-            wrong = {"shard": f"cannot be read: {findings.complaint}"}
+            wrong = {**wrong, "shard": f"cannot be read: {findings.complaint}"}
     report = _report(findings, noted, wrong)
     if not repair or report.is_sound:
         return report
-    if wrong or report.lost or not findings.finished:
+    if unlisted and findings.finished and not report.lost:
+        report = replace(report, repaired=True)
+    elif wrong or report.lost or not findings.finished:
         with closing(take(place)):
             report = _rebuilt(folder, noted, wrong)
     if encoder is not None and report.unfinished:
@@ -158,6 +162,8 @@ def _compared(folder: IndexFolder) -> tuple[manifest.Manifest | None, dict[str, 
         try:
             noted = manifest.read_manifest(place)
             wrong = {} if noted is None else manifest.faults(place, noted, thorough=True)
+            if manifest.is_missing(place):
+                wrong.update(_NO_MANIFEST)
         except OSError as err:
             raise_refused(place, err)
             wrong = {manifest.NAME: f"is damaged ({err})"}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trivec._runtime.checks import check_texts
+from trivec._runtime.checks import check_texts, is_iterable
 from trivec._runtime.typed import unchecked
 from trivec.arms import heads_of, vectors_by_arm
 from trivec.bm25 import Bm25Analyzer
@@ -15,7 +15,7 @@ from trivec.index.tenant_words import RarityByTenant
 from trivec.payloads.fields import Field
 from trivec.payloads.trivec import IDENTITY, TOKENS, Codec, content_digest, point_id
 from trivec.protocols import Encoder, Store
-from trivec.query import Filter
+from trivec.query import Filter, qdrant
 from trivec.schema import Schema
 from trivec.stores.filters import all_of, as_filter
 from trivec.text import clean
@@ -88,9 +88,7 @@ class Binding:
 
     def of_points(self, points: Sequence[PointId]) -> Filter:
         """Return a filter for these points."""
-        from qdrant_client import models
-
-        return models.Filter(must=[models.HasIdCondition(has_id=list(points))])
+        return qdrant.Filter(must=[qdrant.HasIdCondition(has_id=list(points))])
 
     def of_ids(self, ids: Sequence[str]) -> Filter:
         """Return a filter for the passages with these ids, of whatever source.
@@ -98,15 +96,13 @@ class Binding:
         Raises:
             InputError: it is one text, or holds something else than texts.
         """
-        from qdrant_client import models
-
         names = listed_ids(ids)
-        points = models.HasIdCondition(has_id=[self.point_id(name) for name in names])
+        points = qdrant.HasIdCondition(has_id=[self.point_id(name) for name in names])
         if not (self.schema.scoped_ids and names):
-            return models.Filter(must=[points])
-        match = models.MatchAny(any=[clean(name) for name in names])
-        own = models.FieldCondition(key=self.codec.own_path(IDENTITY), match=match)
-        return models.Filter(should=[points, own])
+            return qdrant.Filter(must=[points])
+        match = qdrant.MatchAny(any=[clean(name) for name in names])
+        own = qdrant.FieldCondition(key=self.codec.own_path(IDENTITY), match=match)
+        return qdrant.Filter(should=[points, own])
 
     def of_source(self, source: str) -> Filter:
         """Return a filter for the points of a source."""
@@ -114,11 +110,9 @@ class Binding:
 
     def _of(self, field: str, value: str) -> Filter:
         """Return a filter for one value of trivec's own fields, compared as it is."""
-        from qdrant_client import models
-
-        match = models.MatchValue(value=value)
-        condition = models.FieldCondition(key=self.codec.own_path(field), match=match)
-        return models.Filter(must=[condition])
+        match = qdrant.MatchValue(value=value)
+        condition = qdrant.FieldCondition(key=self.codec.own_path(field), match=match)
+        return qdrant.Filter(must=[condition])
 
     def selection(
         self,
@@ -187,7 +181,7 @@ def listed_ids(ids: Iterable[str]) -> list[str]:
     Raises:
         InputError: it is one text, or holds something else than texts.
     """
-    names = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str | bytes) else ids
+    names = list(ids) if is_iterable(ids) and not isinstance(ids, str | bytes) else ids
     check_texts("ids", names)
     return list(names)
 

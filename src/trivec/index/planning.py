@@ -45,15 +45,17 @@ class EncodedText:
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """A store query, and what its scores must be divided by (MaxSim is a sum over query rows)."""
+    """A store query, and what its scores must be divided by (MaxSim is a sum over query rows).
+
+    Attributes:
+        query: what the store is asked.
+        score_scale: what its scores are divided by.
+        lists: what its prefetches look up.
+    """
 
     query: StoreQuery
     score_scale: float = 1.0
-
-    @property
-    def requests(self) -> list[StoreQuery]:
-        """What a store is asked."""
-        return [self.query]
+    lists: tuple[FusedList, ...] = ()
 
 
 def as_texts(query: str | QueryText | Sequence[QueryText]) -> tuple[QueryText, ...]:
@@ -181,10 +183,9 @@ def plan_search(
         with_vectors=with_vectors,
     )
     if is_fused:
-        return SearchPlan(query)
-    return SearchPlan(
-        query, float(rows_of(lists[0].prefetch.vector if rescore is None else rescore[1]))
-    )
+        return SearchPlan(query, lists=tuple(lists))
+    rows = rows_of(lists[0].prefetch.vector if rescore is None else rescore[1])
+    return SearchPlan(query, float(rows), tuple(lists))
 
 
 def _lists(

@@ -14,9 +14,11 @@ from trivec._runtime.checks import check_least, shown
 from trivec.arms import BM25, COLBERT, DENSE, Arm, arms_among, heads_of
 from trivec.encoders.similarity import shows
 from trivec.errors import InputError, InvalidVectorError
+from trivec.events.watching import SearchWatch
 from trivec.fusion import maximal_marginal_relevance
-from trivec.index.adaptive import AdaptiveSearch, Ranking, WeighedList, fused
+from trivec.index.adaptive import AdaptiveSearch, WeighedList, fused
 from trivec.index.collection import NO_HEADS, Binding, listed_ids
+from trivec.index.parts import engine_parts_steps
 from trivec.index.planning import (
     EncodedText,
     SearchPlan,
@@ -32,7 +34,7 @@ from trivec.index.pruning import page_steps
 from trivec.index.steps import Steps, compute, read
 from trivec.index.tenant_words import Rarity, rarity_steps
 from trivec.index.unindexed import warn_of_unindexed
-from trivec.query import Filter, Prefetch, StoreQuery
+from trivec.query import Filter, Prefetch, Ranking, StoreQuery
 from trivec.text import clean
 from trivec.types import (
     Chunk,
@@ -63,10 +65,31 @@ def search_steps(
     filter: Filter | Mapping[str, Any] | None,
     options: SearchOptions,
 ) -> Steps[list[list[Hit]]]:
-    """Run several searches; see :meth:`trivec.HybridIndex.search_batch`."""
+    """Run several searches, and tell of them; see :meth:`trivec.HybridIndex.search_batch`."""
+    watch = SearchWatch(binding.store, queries, k, options.fusion)
+    try:
+        results = yield from _searched(binding, queries, k, filter, options, watch=watch)
+    except BaseException as err:
+        watch.failed(err)
+        raise
+    watch.found(results)
+    return results
+
+
+def _searched(
+    binding: Binding,
+    queries: Sequence[str | QueryText | Sequence[QueryText]],
+    k: int,
+    filter: Filter | Mapping[str, Any] | None,
+    options: SearchOptions,
+    *,
+    watch: SearchWatch,
+) -> Steps[list[list[Hit]]]:
+    """Run several searches."""
     check_least("k", k, 0)
     searches = [as_texts(query) for query in queries]
     arms = choose_arms(options, binding.schema)
+    watch.arms = list(arms)
     explained = list(dict.fromkeys([*arms, *([COLBERT.name] if options.colbert else [])]))
     scope = binding.scope(filter)
     if options.explain:
@@ -85,12 +108,16 @@ def search_steps(
         if BM25.name in arms
         else None
     )
+    watch.laps.lap("words")
     encoded = yield from compute(lambda: _encode(binding, searches, arms, options, rarity))
+    watch.laps.lap("encode")
     plans = [
         plan_search(texts, arms, options, binding.schema, k=k, filter=scope) for texts in encoded
     ]
+    answers = yield from _found(plans)
+    watch.laps.lap("store")
     results = []
-    for texts, found in zip(encoded, (yield from _found(plans)), strict=True):
+    for texts, plan, found in zip(encoded, plans, answers, strict=True):
         points = _diversified(found.points, texts, binding, options, k)
         cut = any(text.cut for text in texts)
         hits = [
@@ -99,9 +126,15 @@ def search_steps(
         ]
         if options.explain and hits:
             ids = [point.id for point in points]
-            hits = yield from _explained(hits, ids, texts[0], explained, binding)
-            hits = _with_parts(hits, ids, found.lists)
+            hits = yield from _explained(hits, ids, texts, explained, binding)
+            if isinstance(plan, SearchPlan):
+                scores = {key: hit.score for key, hit in zip(ids, hits, strict=True)}
+                parts = yield from engine_parts_steps(plan, options.fusion, scores)
+                hits = [replace(hit, parts=own) for hit, own in zip(hits, parts, strict=True)]
+            else:
+                hits = _with_parts(hits, ids, found.lists)
         results.append(hits)
+    watch.laps.lap("explain" if options.explain else "store")
     return results
 
 
@@ -116,8 +149,10 @@ class _Found:
 
 def _found(plans: Sequence[SearchPlan | AdaptiveSearch | None]) -> Steps[list[_Found]]:
     """Ask the store everything at once, and once more for the points of lists fused here."""
-    requests = [request for plan in plans if plan is not None for request in plan.requests]
-    answers = iter((yield from read(lambda store: store.query(requests))) if requests else [])
+    queries = [plan.query for plan in plans if isinstance(plan, SearchPlan)]
+    lists = [each for plan in plans if isinstance(plan, AdaptiveSearch) for each in plan.requests]
+    answers = iter((yield from read(lambda store: store.query(queries))) if queries else [])
+    ranked = iter((yield from read(lambda store: store.rank(lists))) if lists else [])
     results: list[_Found] = []
     pages: dict[int, tuple[AdaptiveSearch, Ranking]] = {}
     for at, plan in enumerate(plans):
@@ -126,9 +161,9 @@ def _found(plans: Sequence[SearchPlan | AdaptiveSearch | None]) -> Steps[list[_F
         elif isinstance(plan, SearchPlan):
             results.append(_Found(next(answers), plan.score_scale))
         else:
-            lists = plan.weighed([next(answers) for _ in plan.requests])
-            pages[at] = plan, fused(lists)[plan.offset : plan.offset + plan.limit]
-            results.append(_Found([], lists=lists))
+            weighed = plan.weighed([next(ranked) for _ in plan.lists])
+            pages[at] = plan, fused(weighed)[plan.offset : plan.offset + plan.limit]
+            results.append(_Found([], lists=weighed))
     points = yield from _read_points(list(pages.values()))
     for at, page in pages.items():
         scored = [replace(points[key], score=score) for key, score in page[1] if key in points]
@@ -293,24 +328,38 @@ def _diversified(
 def _explained(
     hits: Sequence[Hit],
     ids: Sequence[PointId],
-    text: EncodedText,
+    texts: Sequence[EncodedText],
     arms: Sequence[str],
     binding: Binding,
 ) -> Steps[list[Hit]]:
-    """Give every hit the exact score of each arm for the first text, and the terms they share."""
-    names = [arm for arm in arms if arm in text.vectors]
+    """Give every hit the exact score of each arm for its first text, and the terms they share."""
+    asked = {arm: text for arm in arms if (text := _first_for(arm, texts)) is not None}
     scope = binding.scope(binding.of_points(ids))
-    requests = [_exact(binding, arm, text.vectors[arm], len(ids), scope) for arm in names]
+    requests = [
+        _exact(binding, arm, text.vectors[arm], len(ids), scope) for arm, text in asked.items()
+    ]
     answers = yield from read(lambda store: store.query(requests))
     scores: dict[PointId, dict[str, float]] = {key: {} for key in ids}
-    for arm, points in zip(names, answers, strict=True):
+    for (arm, text), points in zip(asked.items(), answers, strict=True):
         for point in points:
             scores[point.id][arm] = point.score / rows_of(text.vectors[arm])
-    matches = yield from _matches(ids, text, binding, names)
+    matches = yield from _matches(ids, asked, binding)
     return [
         replace(hit, arms=scores[key], matches=matches[key])
         for key, hit in zip(ids, hits, strict=True)
     ]
+
+
+def _first_for(arm: str, texts: Sequence[EncodedText]) -> EncodedText | None:
+    """Return the first text that an arm looks for."""
+    return next(
+        (
+            text
+            for text in texts
+            if arm in text.vectors and (text.text.arms is None or arm in text.text.arms)
+        ),
+        None,
+    )
 
 
 def _exact(binding: Binding, arm: str, vector: Any, limit: int, scope: Filter | None) -> StoreQuery:
@@ -319,14 +368,15 @@ def _exact(binding: Binding, arm: str, vector: Any, limit: int, scope: Filter | 
 
 
 def _matches(
-    ids: Sequence[PointId], text: EncodedText, binding: Binding, arms: Sequence[str]
+    ids: Sequence[PointId], asked: Mapping[str, EncodedText], binding: Binding
 ) -> Steps[dict[PointId, tuple[MatchedTerm, ...]]]:
     """Return the tokens and words that the query shares with each point, by the lexical arms."""
-    lexical = [arm for arm in arms_among(arms) if arm.lexical]
+    lexical = [arm for arm in arms_among(list(asked)) if arm.lexical]
     names = [binding.schema.vectors[arm.name].name for arm in lexical]
     stored = yield from read(lambda store: store.retrieve(ids, with_vectors=names))
     matched: dict[PointId, list[MatchedTerm]] = {key: [] for key in ids}
     for arm, name in zip(lexical, names, strict=True):
+        text = asked[arm.name]
         query = cast("SparseVector", text.vectors[arm.name])
         shared = {
             point.id: _products(query, cast("SparseVector", point.vectors[name]))

@@ -8,7 +8,7 @@ from typing import Any
 from trivec.arms import arms_among
 from trivec.index.collection import Binding
 from trivec.index.steps import Steps, read
-from trivec.query import Filter
+from trivec.query import Filter, qdrant
 from trivec.types import Encoding, Head, PointId, StoredPoint
 
 __all__ = [
@@ -102,13 +102,11 @@ def _is_unfinished(
 
 
 def _lacking(ids: Sequence[PointId], names: Sequence[str]) -> Filter:
-    from qdrant_client import models
-
-    return models.Filter(
-        must=[models.HasIdCondition(has_id=list(ids))],
-        min_should=models.MinShould(
+    return qdrant.Filter(
+        must=[qdrant.HasIdCondition(has_id=list(ids))],
+        min_should=qdrant.MinShould(
             conditions=[
-                models.Filter(must_not=[models.HasVectorCondition(has_vector=name)])
+                qdrant.Filter(must_not=[qdrant.HasVectorCondition(has_vector=name)])
                 for name in names
             ],
             min_count=1,

@@ -5,6 +5,7 @@
 ``.md``, ``.markdown``           one document; front matter is metadata; ``title``
 ``.mdx``                         the same; its components stay as they are written
 ``.rst``                         one document; ``title``
+``.ipynb``                       one document: the cells as Markdown; ``title``
 ``.html``, ``.htm``, ``.xhtml``  one document without what a page's readers do not read; ``title``
 ``.pdf``                         a document for every page; ``title``
 ``.csv``, ``.tsv``               a document for every row below the header
@@ -15,7 +16,13 @@
 ``.eml``                         one document; the subject is ``title``
 ``.pptx``                        a document for every slide
 ``.xlsx``                        a document for every row of every sheet, below its header
+others                           one document, as it is written: see below
 ===============================  ==============================================================
+
+As they are written: ``.log``, ``.tex``, ``.xml``, ``.yaml``, ``.yml``, ``.toml``, ``.ini``,
+``.cfg``, ``.conf``; source code: ``.py``, ``.js``, ``.jsx``, ``.ts``, ``.tsx``, ``.java``,
+``.kt``, ``.scala``, ``.c``, ``.h``, ``.cpp``, ``.hpp``, ``.cs``, ``.go``, ``.rs``, ``.rb``,
+``.php``, ``.swift``, ``.r``, ``.jl``, ``.lua``, ``.sh``, ``.sql``.
 """
 
 from __future__ import annotations
@@ -35,6 +42,7 @@ from trivec.ingest.formats.html import html_document
 from trivec.ingest.formats.json import json_documents, jsonl_documents
 from trivec.ingest.formats.mail import mail_documents
 from trivec.ingest.formats.markdown import markdown_document
+from trivec.ingest.formats.notebook import notebook_markdown
 from trivec.ingest.formats.office import converted_document, sheet_documents, slide_documents
 from trivec.ingest.formats.pdf import pdf_documents
 from trivec.ingest.formats.rst import rst_document
@@ -99,6 +107,13 @@ def _read_markdown(path: Path, options: ReadOptions, report: OnLeftOut) -> Itera
     yield document
 
 
+def _read_notebook(path: Path, options: ReadOptions, report: OnLeftOut) -> Iterator[Document]:
+    document, complaint = markdown_document(notebook_markdown(read_text(path, options.encoding)))
+    if complaint is not None:
+        report(LeftOut(path, complaint, "front matter"))
+    yield document
+
+
 def _read_rst(path: Path, options: ReadOptions, _: OnLeftOut) -> Iterator[Document]:
     yield rst_document(read_text(path, options.encoding))
 
@@ -119,12 +134,22 @@ def _read_slides(path: Path, _: ReadOptions, __: OnLeftOut) -> Iterator[Document
     yield from slide_documents(path)
 
 
+# fmt: off
+AS_WRITTEN = (
+    ".log", ".tex", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".py", ".js",
+    ".jsx", ".ts", ".tsx", ".java", ".kt", ".scala", ".c", ".h", ".cpp", ".hpp", ".cs",
+    ".go", ".rs", ".rb", ".php", ".swift", ".r", ".jl", ".lua", ".sh", ".sql",
+)
+# fmt: on
+"""Suffixes of texts that people read as they are."""
+
 SUFFIXES: Mapping[str, Reader] = {
     ".txt": _read_text,
     ".md": _read_markdown,
     ".markdown": _read_markdown,
     ".mdx": _read_markdown,
     ".rst": _read_rst,
+    ".ipynb": _read_notebook,
     ".html": _read_html,
     ".htm": _read_html,
     ".xhtml": _read_html,
@@ -141,5 +166,6 @@ SUFFIXES: Mapping[str, Reader] = {
     ".eml": mail_documents,
     ".pptx": _read_slides,
     ".xlsx": sheet_documents,
+    **dict.fromkeys(AS_WRITTEN, _read_text),
 }
 """The formats that are read, by suffix."""

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 from trivec.arms import DENSE, heads_of, vectors_by_arm
+from trivec.events.watching import SearchWatch, as_one_search
 from trivec.index import HybridIndex
 from trivec.index.hybrid import binding_of
 from trivec.index.planning import choose_arms, lacks_encoding, required_arms
@@ -93,8 +94,30 @@ class QuestionSearch:
         how: QuestionOptions,
     ) -> list[list[Hit]]:
         """Return the hits of each search; see :meth:`trivec.QuestionIndex.search_batch`."""
+        watch = SearchWatch(self.passages.store, searches, k, options.fusion)
+        try:
+            with as_one_search():
+                results = self._found(searches, k, filter, options, how, watch=watch)
+        except BaseException as err:
+            watch.failed(err)
+            raise
+        watch.found(results)
+        return results
+
+    def _found(
+        self,
+        searches: Searches,
+        k: int,
+        filter: Filter | Mapping[str, Any] | None,
+        options: SearchOptions,
+        how: QuestionOptions,
+        *,
+        watch: SearchWatch,
+    ) -> list[list[Hit]]:
         depth = max(how.candidates, k + options.offset) if k else 0
         searches, cut = self._encoded(searches, options, how)
+        watch.laps.lap("encode")
+        watch.arms = list(choose_arms(options, self.passages.schema)) if how.use_passages else []
         hits: list[list[Hit]] = [[] for _ in searches]
         if how.use_passages:
             whole = replace(options, offset=0)
@@ -119,6 +142,7 @@ class QuestionSearch:
             if not cut.isdisjoint(text.text for text in texts):
                 shown = [replace(hit, query_cut=True) for hit in shown]
             results.append(shown)
+        watch.laps.lap("store")
         return results
 
     def chunks(

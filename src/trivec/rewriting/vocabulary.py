@@ -11,6 +11,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ __all__ = ["CorpusTerm", "CorpusTerms", "CorpusVocabulary"]
 
 SATURATION = 1.2
 """BM25's k1: how slowly a repeated word gains weight."""
+
+REMEMBERED = 1000
+"""Passages whose words are kept."""
 
 LONGEST_WORD = 32
 """Characters; what is longer is an address or a key, not a word."""
@@ -118,6 +122,7 @@ class CorpusVocabulary:
         self._filter = filter
         self._analyzer = binding_of(index).analyzer or Bm25Analyzer()
         self._frequencies = Lazy(self._read_frequencies)
+        self._named = lru_cache(REMEMBERED)(self._words_of)  # many questions find the same
 
     @checked
     def look_up(self, question: str) -> CorpusTerms:
@@ -146,7 +151,7 @@ class CorpusVocabulary:
         weights: dict[str, float] = defaultdict(float)
         spellings: dict[str, Counter[str]] = defaultdict(Counter)
         for rank, hit in enumerate(hits):
-            named = [pair for pair in self._analyzer.named_terms(hit.chunk.text) if _is_word(*pair)]
+            named = self._named(hit.chunk.text)
             for term, word in named:
                 spellings[term][word] += 1
             for term, times in Counter(term for term, _ in named).items():
@@ -158,6 +163,9 @@ class CorpusVocabulary:
             if term not in asked
         ]
         return tuple(sorted(scored, key=lambda word: (-word.weight, word.word))[: self._count])
+
+    def _words_of(self, text: str) -> tuple[tuple[str, str], ...]:
+        return tuple(pair for pair in self._analyzer.named_terms(text) if _is_word(*pair))
 
     def _read_frequencies(self) -> _Frequencies:
         chunks = islice(self._index.chunks(self._filter), self._sample)

@@ -5,9 +5,14 @@ A store is built from a path or a client, which opens nothing; the first use doe
 
 from __future__ import annotations
 
-from trivec.stores.edge import EdgeStore
-from trivec.stores.filters import as_filter
-from trivec.stores.server import AsyncServerStore, RetryPolicy, ServerStore
+from typing import TYPE_CHECKING
+
+from trivec._runtime.lazy_names import lazy_attributes
+
+if TYPE_CHECKING:
+    from trivec.stores.edge import EdgeStore
+    from trivec.stores.filters import as_filter
+    from trivec.stores.server import AsyncServerStore, RetryPolicy, ServerStore
 
 __all__ = [
     "AsyncServerStore",
@@ -16,3 +21,12 @@ __all__ = [
     "ServerStore",
     "as_filter",
 ]
+
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "trivec.stores.edge": ("EdgeStore",),
+        "trivec.stores.filters": ("as_filter",),
+        "trivec.stores.server": ("AsyncServerStore", "RetryPolicy", "ServerStore"),
+    },
+)

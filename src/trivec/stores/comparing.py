@@ -9,6 +9,7 @@ from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 
 from trivec._runtime.plain import plain_values
+from trivec.conditions import qdrant
 from trivec.errors import FilterError
 from trivec.payloads.fields import (
     LARGEST_MATCHED,
@@ -46,12 +47,10 @@ def _plain(value: Any) -> Any:
 
 def _or_fallback(field: Field, condition: Callable[[Field], models.Condition]) -> models.Condition:
     """Let the fallback of a field count where the field itself has no value."""
-    from qdrant_client import models
-
     if field.fallback is None:
         return condition(field)
-    instead = models.Filter(must=[condition(field.fallback), _empty_here(field)])
-    return models.Filter(should=[condition(field), instead])
+    instead = qdrant.Filter(must=[condition(field.fallback), _empty_here(field)])
+    return qdrant.Filter(should=[condition(field), instead])
 
 
 def _comparable(field: Field, value: Any) -> str | int | float:
@@ -74,19 +73,17 @@ def _comparable(field: Field, value: Any) -> str | int | float:
 
 def _same(field: Field, value: str | float) -> models.Condition:
     """Compare one value, at every path and, where the engine cannot, among the tokens."""
-    from qdrant_client import models
-
     if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_MATCHED:
         value = int(value)
     reached: list[models.Condition] = [
-        models.FieldCondition(key=path, **_test(value))
+        qdrant.FieldCondition(key=path, **_test(value))
         for path in field.paths
         if isinstance(value, str | bool) or value <= LARGEST_MATCHED
     ]
     inexact = not isinstance(value, str | bool) and not is_exact(value)
     if not isinstance(value, str | bool) and field.tokens is not None:
         others = _tokens_near(field, field.tokens, value, lambda near: near != value)
-        reached = [models.Filter(must=[test], must_not=[others]) for test in reached]
+        reached = [qdrant.Filter(must=[test], must_not=[others]) for test in reached]
     if inexact or not reached:
         reached += _token_match(field, [value])
     return _one_of(reached)
@@ -94,11 +91,9 @@ def _same(field: Field, value: str | float) -> models.Condition:
 
 def _test(value: str | float) -> dict[str, Any]:
     """Return the test of a field condition; a range finds integers and floats alike."""
-    from qdrant_client import models
-
     if isinstance(value, str | bool) or (isinstance(value, int) and not is_exact(value)):
-        return {"match": models.MatchValue(value=value)}
-    return {"range": models.Range(gte=value, lte=value)}
+        return {"match": qdrant.MatchValue(value=value)}
+    return {"range": qdrant.Range(gte=value, lte=value)}
 
 
 def any_of(field: Field, values: list[Any]) -> models.Condition:
@@ -129,21 +124,17 @@ _MANY = 64
 
 
 def _any_text(field: Field, texts: list[str]) -> models.Condition:
-    from qdrant_client import models
-
-    match = models.MatchAny(any=texts)
+    match = qdrant.MatchAny(any=texts)
     reached: list[models.Condition] = [
-        models.FieldCondition(key=path, match=match) for path in field.paths
+        qdrant.FieldCondition(key=path, match=match) for path in field.paths
     ]
     return _one_of(reached or _token_match(field, texts))
 
 
 def _any_integer(field: Field, integers: list[int]) -> models.Condition:
-    from qdrant_client import models
-
-    match = models.MatchAny(any=integers)
+    match = qdrant.MatchAny(any=integers)
     reached: list[models.Condition] = [
-        models.FieldCondition(key=path, match=match) for path in field.paths
+        qdrant.FieldCondition(key=path, match=match) for path in field.paths
     ]
     return _one_of(reached or _token_match(field, integers))
 
@@ -153,54 +144,44 @@ def _one_of(conditions: list[models.Condition]) -> models.Condition:
 
     Qdrant takes an empty ``should`` for no condition at all.
     """
-    from qdrant_client import models
-
     if len(conditions) == 1:
         return conditions[0]
     if conditions:
-        return models.Filter(should=conditions)
-    nowhere = models.HasIdCondition(has_id=[])
-    return models.Filter(must=[nowhere])
+        return qdrant.Filter(should=conditions)
+    nowhere = qdrant.HasIdCondition(has_id=[])
+    return qdrant.Filter(must=[nowhere])
 
 
 def negated(condition: models.Condition) -> models.Condition:
     """Match where a condition does not hold."""
-    from qdrant_client import models
-
-    return models.Filter(must_not=[condition])
+    return qdrant.Filter(must_not=[condition])
 
 
 def empty(field: Field) -> models.Condition:
     """Match where a field is missing, null or an empty list."""
-    from qdrant_client import models
-
     here = _empty_here(field)
     if field.fallback is None:
         return here
-    return models.Filter(must=[here, _empty_here(field.fallback)])
+    return qdrant.Filter(must=[here, _empty_here(field.fallback)])
 
 
 def _empty_here(field: Field) -> models.Condition:
-    from qdrant_client import models
-
     absent: list[models.Condition] = [
-        models.IsEmptyCondition(is_empty=models.PayloadField(key=path)) for path in field.paths
+        qdrant.IsEmptyCondition(is_empty=qdrant.PayloadField(key=path)) for path in field.paths
     ]
     given: list[models.Condition] = []
     if field.hidden and field.tokens is not None:
         present = [presence_token(names) for names in field.names]
-        match = models.MatchAny(any=present)
-        given = [models.FieldCondition(key=field.tokens, match=match)]
-    return models.Filter(must=absent or None, must_not=given or None)
+        match = qdrant.MatchAny(any=present)
+        given = [qdrant.FieldCondition(key=field.tokens, match=match)]
+    return qdrant.Filter(must=absent or None, must_not=given or None)
 
 
 def _token_match(field: Field, values: Sequence[str | float]) -> list[models.Condition]:
-    from qdrant_client import models
-
     if field.tokens is None:
         return []
     wanted = [value_token(names, value) for names in field.names for value in values]
-    return [models.FieldCondition(key=field.tokens, match=models.MatchAny(any=wanted))]
+    return [qdrant.FieldCondition(key=field.tokens, match=qdrant.MatchAny(any=wanted))]
 
 
 _NEAR = 6
@@ -211,8 +192,6 @@ def _tokens_near(
     field: Field, tokens: str, value: float, wanted: Callable[[float], bool]
 ) -> models.FieldCondition:
     """Match the tokens of the neighbours of a float that are wanted."""
-    from qdrant_client import models
-
     near = [value]
     for direction in (-math.inf, math.inf):
         neighbour = value
@@ -225,7 +204,7 @@ def _tokens_near(
         for number in near
         if math.isfinite(number) and wanted(number) and not is_exact(number)
     ]
-    return models.FieldCondition(key=tokens, match=models.MatchAny(any=listed))
+    return qdrant.FieldCondition(key=tokens, match=qdrant.MatchAny(any=listed))
 
 
 def in_range(field: Field, bounds: Mapping[str, Any]) -> models.Condition:
@@ -261,8 +240,6 @@ def _all_bounds(field: Field, bounds: Mapping[str, float]) -> models.Condition:
     Raises:
         FilterError: a bound that is no float.
     """
-    from qdrant_client import models
-
     for bound in bounds.values():
         if isinstance(bound, int) and not is_exact(bound):
             raise FilterError(
@@ -272,10 +249,10 @@ def _all_bounds(field: Field, bounds: Mapping[str, float]) -> models.Condition:
             )
     if field.tokens is None:
         ranges: list[models.Condition] = [
-            models.FieldCondition(key=path, range=models.Range(**bounds)) for path in field.paths
+            qdrant.FieldCondition(key=path, range=qdrant.Range(**bounds)) for path in field.paths
         ]
         return _one_of(ranges)
-    return models.Filter(must=[_bound(field, field.tokens, *named) for named in bounds.items()])
+    return qdrant.Filter(must=[_bound(field, field.tokens, *named) for named in bounds.items()])
 
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
@@ -292,19 +269,17 @@ def _bound(field: Field, tokens: str, name: str, bound: float) -> models.Conditi
     A bound that the engine may misread is replaced by one beside it. The tokens decide about the
     neighbours.
     """
-    from qdrant_client import models
-
     holds = _COMPARE[name]
     test = {name: bound}
     if not is_exact(bound):
         beside = _exact_beside(bound, -math.inf if name.startswith("g") else math.inf)
         test = {name.removesuffix("e"): beside}
     ranges: list[models.Condition] = [
-        models.FieldCondition(key=path, range=models.Range(**test)) for path in field.paths
+        qdrant.FieldCondition(key=path, range=qdrant.Range(**test)) for path in field.paths
     ]
     inside = _tokens_near(field, tokens, bound, lambda near: holds(near, bound))
     outside = _tokens_near(field, tokens, bound, lambda near: not holds(near, bound))
-    return models.Filter(should=[*ranges, inside], must_not=[outside])
+    return qdrant.Filter(should=[*ranges, inside], must_not=[outside])
 
 
 def _exact_beside(bound: float, direction: float) -> float:
@@ -318,10 +293,8 @@ def _exact_beside(bound: float, direction: float) -> float:
 
 
 def _dates(field: Field, bounds: Mapping[str, date]) -> models.Condition:
-    from qdrant_client import models
-
     ranges: list[models.Condition] = [
-        models.FieldCondition(key=path, range=models.DatetimeRange(**bounds))
+        qdrant.FieldCondition(key=path, range=qdrant.DatetimeRange(**bounds))
         for path in field.paths
     ]
     return _one_of(ranges)

@@ -52,8 +52,8 @@ class Plan:
     sources: tuple[Lookup, ...] = ()
 
 
-def plan_query(query: StoreQuery) -> Plan:
-    """Arrange the lookups of a query.
+def plan_query(query: StoreQuery, most: int | None = None) -> Plan:
+    """Arrange the lookups of a query; ``most`` is how many points are returned, not its limit.
 
     - One prefetch is a plain search.
     - ``rescore`` orders the union of the prefetches' candidates by one more lookup.
@@ -71,11 +71,12 @@ def plan_query(query: StoreQuery) -> Plan:
         _lookup(prefetch) for prefetch in query.prefetches if not prefetch.over_candidates
     )
     _require_usable(query, plain)
+    limit = query.limit if most is None else most
     if query.rescore is not None:
         using, vector = query.rescore
-        return Plan(Lookup(using, vector, query.most), plain)
+        return Plan(Lookup(using, vector, limit), plain)
     if query.fusion is None:
-        return Plan(replace(plain[0], limit=query.most))
+        return Plan(replace(plain[0], limit=limit))
     if method_of(query.fusion).adds_scores:
         everything = sum(lookup.limit for lookup in plain)
         lists = tuple(_over(prefetch, plain, everything) for prefetch in query.prefetches)

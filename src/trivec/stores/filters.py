@@ -19,14 +19,14 @@ has at most ``trivec.schema.MAX_DEPTH`` levels; a level of ``$and``, ``$or`` or 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from trivec._runtime.checks import check_depth, shown
 from trivec._runtime.typed import checked
+from trivec.conditions import is_filter, of_one_kind, qdrant
 from trivec.errors import FilterError, InputError
-from trivec.payloads.fields import (
-    Field,
-)
+from trivec.payloads.fields import Field
+from trivec.query import Filter
 from trivec.schema import MAX_DEPTH
 from trivec.stores.comparing import any_of, empty, equal, in_range, negated
 
@@ -50,8 +50,8 @@ _FOREIGN = frozenset(
 
 @checked
 def as_filter(
-    value: models.Filter | Mapping[str, Any] | None, fields: Callable[[str], Field]
-) -> models.Filter | None:
+    value: Filter | Mapping[str, Any] | None, fields: Callable[[str], Field]
+) -> Filter | None:
     """Return a filter of Qdrant's from the shorthand; one of Qdrant's own passes through.
 
     Args:
@@ -62,24 +62,23 @@ def as_filter(
         FilterError: an unknown operator, a value that Qdrant cannot compare, an empty ``$or``, or
             more levels than the engines can read.
     """
-    if value is None:  # a search without a filter never imports the client, which takes a second
+    if value is None:
         return None
-    from qdrant_client import models
-
-    if isinstance(value, models.Filter):
-        _require_levels(value, MAX_DEPTH)
-        return value
+    if is_filter(value):
+        filter = cast("Filter", of_one_kind(value))
+        _require_levels(filter, MAX_DEPTH)
+        return filter
     try:
         check_depth("the filter", value, MAX_DEPTH)
     except InputError as err:
         raise FilterError(str(err)) from err
-    filter = _from_shorthand(value, fields)
-    if filter is not None:
-        _require_levels(filter, MAX_DEPTH)
-    return filter
+    translated = _from_shorthand(value, fields)
+    if translated is not None:
+        _require_levels(translated, MAX_DEPTH)
+    return translated
 
 
-def require_storable_filter(filter: models.Filter | None) -> None:
+def require_storable_filter(filter: Filter | None) -> None:
     """Raise where an engine could write a filter to its log, or a server get it, and not read it.
 
     A filter may have some levels more here than its user wrote: a tenant's, say.
@@ -89,9 +88,7 @@ def require_storable_filter(filter: models.Filter | None) -> None:
     """
     if filter is None:
         return
-    from qdrant_client import models
-
-    if not isinstance(filter, models.Filter):
+    if not is_filter(filter):
         raise FilterError(f"filter={shown(filter)}; allowed: qdrant_client.models.Filter, None")
     _require_levels(filter, MAX_DEPTH + _LEVELS_AROUND)
 
@@ -101,15 +98,13 @@ _LEVELS_AROUND = 8
 62."""
 
 
-def _require_levels(filter: models.Filter, most: int) -> None:
-    from qdrant_client import models
-
+def _require_levels(filter: Filter, most: int) -> None:
     stack: list[tuple[Any, int]] = [(filter, 1)]
     while stack:
         condition, depth = stack.pop()
-        if isinstance(condition, models.NestedCondition):
+        if type(condition).__name__ == "NestedCondition":  # the client's alone
             stack.append((condition.nested.filter, depth + 1))
-        if not isinstance(condition, models.Filter):
+        if not is_filter(condition):
             continue
         if depth > most:
             raise FilterError(
@@ -123,15 +118,13 @@ def _require_levels(filter: models.Filter, most: int) -> None:
 
 
 def _from_shorthand(value: Any, fields: Fields) -> models.Filter | None:
-    from qdrant_client import models
-
     if not isinstance(value, Mapping):
         raise FilterError(
             f"the filter is a {type(value).__name__}, allowed: a dict over metadata keys, "
             "qdrant_client.models.Filter, None"
         )
     conditions = [_clause(key, operand, fields) for key, operand in value.items()]
-    return models.Filter(must=conditions) if conditions else None
+    return qdrant.Filter(must=conditions) if conditions else None
 
 
 def all_of(*filters: models.Filter | None) -> models.Filter | None:
@@ -142,9 +135,7 @@ def all_of(*filters: models.Filter | None) -> models.Filter | None:
     given = [filter for filter in filters if filter is not None]
     if len(given) < 2:
         return given[0] if given else None
-    from qdrant_client import models
-
-    return models.Filter(must=list(given))
+    return qdrant.Filter(must=list(given))
 
 
 def _clause(key: str, operand: Any, fields: Fields) -> models.Condition:
@@ -160,31 +151,28 @@ def _clause(key: str, operand: Any, fields: Fields) -> models.Condition:
 
 
 def _logic(operator: str, operand: Any, fields: Fields) -> models.Condition:
-    from qdrant_client import models
-
     parts = [operand] if operator == "$not" else operand
     if isinstance(parts, str | Mapping) or not isinstance(parts, Sequence) or not parts:
         raise FilterError(
             f"{operator!r} takes a list of filters with at least one, got {operand!r}"
         )
     filters = [
-        part if part is None or isinstance(part, models.Filter) else _from_shorthand(part, fields)
+        of_one_kind(part) if part is None or is_filter(part) else _from_shorthand(part, fields)
         for part in parts
     ]
     inner: list[models.Condition] = [filter for filter in filters if filter is not None]
     if len(inner) < len(parts):
         raise FilterError(f"{operator!r} has an empty filter in it; leave it out")
     clause = {"$and": "must", "$or": "should", "$not": "must_not"}[operator]
-    return models.Filter.model_validate({clause: inner})
+    given: dict[str, Any] = {clause: inner}
+    return qdrant.Filter(**given)
 
 
 def _field(field: Field, operand: Any) -> models.Condition:
-    from qdrant_client import models
-
     if isinstance(operand, Mapping):
         if not operand:
             raise FilterError(f"the condition on {field.key!r} is empty; leave it out")
-        return models.Filter(must=_operations(field, operand))
+        return qdrant.Filter(must=_operations(field, operand))
     if isinstance(operand, list | tuple | set | frozenset):
         return any_of(field, list(operand))
     return equal(field, operand)

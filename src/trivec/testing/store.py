@@ -8,23 +8,24 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NoReturn
 from uuid import UUID
 
 import numpy as np
 
+from trivec._runtime.dependencies import unavailable
 from trivec._runtime.typed import checked, unchecked
+from trivec.conditions import for_client
 from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
 from trivec.fusion import fuse
-from trivec.query import Filter, StoreQuery
+from trivec.query import Filter, RankedList, Ranking, StoreQuery
 from trivec.schema import Schema, VectorSpec, require_shallow
 from trivec.stores.execution import Lookup, plan_query, require_page
 from trivec.stores.filters import require_storable_filter
 from trivec.types import FloatArray, Point, PointId, SparseVector, StoredPoint, Vector
 
 __all__ = ["MemoryStore"]
-
-Ranking = list[tuple[PointId, float]]
 
 
 class MemoryStore:
@@ -44,6 +45,12 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._closed = False
         self._siblings: dict[str, MemoryStore] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a MemoryStore holds what is stored here alone, and cannot be copied or pickled; "
+            "HybridIndex.copy_to copies an index"
+        )
 
     @property
     def schema(self) -> Schema | None:
@@ -164,7 +171,32 @@ class MemoryStore:
         """Run several searches; one list of results for each, best first."""
         schema = self._existing_schema()
         with self._lock:
-            return [self._query(query, schema) for query in queries]
+            return [
+                [
+                    _stored(self._points[identity], query.with_vectors, score)
+                    for identity, score in self._ranking(query, query.limit, schema)
+                ]
+                for query in queries
+            ]
+
+    @checked
+    def rank(self, queries: Sequence[StoreQuery]) -> list[RankedList]:
+        """Return the lists of several searches, each as long as its deepest prefetch."""
+        schema = self._existing_schema()
+        with self._lock:
+            rankings = [self._ranking(query, query.depth, schema) for query in queries]
+            return [
+                RankedList(
+                    ranking,
+                    [
+                        _stored(
+                            Point(key, self._points[key].vectors, {}), query.with_vectors, score
+                        )
+                        for key, score in ranking[: query.evidence]
+                    ],
+                )
+                for query, ranking in zip(queries, rankings, strict=True)
+            ]
 
     @checked
     def retrieve(
@@ -248,32 +280,31 @@ class MemoryStore:
         require_storable_filter(filter)
         if filter is None:
             return list(self._points)
-        from qdrant_client.local.payload_filters import check_filter
+        try:
+            from qdrant_client.local.payload_filters import check_filter
+        except ImportError as err:
+            raise unavailable(err, "qdrant_client", "server") from err
+        served = for_client(filter)
 
         return [
             identity
             for identity, point in self._points.items()
             if check_filter(
-                filter, dict(point.payload), identity, dict.fromkeys(point.vectors, True)
+                served, dict(point.payload), identity, dict.fromkeys(point.vectors, True)
             )
         ]
 
-    def _query(self, query: StoreQuery, schema: Schema) -> list[StoredPoint]:
-        plan = plan_query(query)
+    def _ranking(self, query: StoreQuery, most: int, schema: Schema) -> Ranking:
+        plan = plan_query(query, most)
         scope = self._passing(query.filter)
         rankings = [self._look_up(lookup, scope, schema) for lookup in plan.sources]
         if isinstance(plan.root, Lookup):
             candidates = _union(rankings) if plan.sources else scope
-            root = Lookup(
-                plan.root.using, plan.root.vector, query.most + query.offset, plan.root.threshold
-            )
+            root = replace(plan.root, limit=most + query.offset, sources=())
             ranking = self._look_up(root, candidates, schema)
         else:
             ranking = unchecked(fuse)(plan.root, rankings)
-        return [
-            _stored(self._points[identity], query.with_vectors, score)
-            for identity, score in ranking[query.offset : query.offset + query.most]
-        ]
+        return ranking[query.offset : query.offset + most]
 
     def _look_up(self, lookup: Lookup, scope: Sequence[PointId], schema: Schema) -> Ranking:
         """Return the best of the points in scope, exactly scored."""

@@ -67,8 +67,8 @@ class SearchOptions:
         thresholds: the least score of an arm's candidates, by arm. Fused scores have none.
         mmr_lambda: maximal marginal relevance: 1 is relevance alone, 0 diversity alone.
         mmr_candidates: how many results MMR chooses from.
-        explain: give every hit the exact score of each arm, its matched terms, and under
-            ``adaptive`` the parts of its score. The log names the keys that a filter compares
+        explain: give every hit the exact score of each arm, its matched terms, and the parts of
+            its score. The log names the keys that a filter compares
             without an index.
     """
 
@@ -131,9 +131,14 @@ class ScorePart:
     Attributes:
         arm: its name.
         text: the query text that it looked for.
-        weight: what the arm counted for this query; the weights of all parts add up to 1.
-        score: what it added to the hit's score, from 0 to ``weight``.
-        coverage: of a lexical arm: how much of the query the best passage holds, 0 to 1.
+        weight: what the arm counted for this query; under ``adaptive`` the weights of all parts
+            add up to 1.
+        score: what it added to the hit's score; under ``adaptive`` from 0 to ``weight``.
+        coverage: of a lexical arm under ``adaptive``: how much of the query the best passage
+            holds, 0 to 1.
+        rank: from 1 in the arm's list; None where the list does not have the hit, or was not
+            looked at.
+        fusion: how the lists became one; None where there was but one list.
     """
 
     arm: str
@@ -141,10 +146,19 @@ class ScorePart:
     weight: float
     score: float
     coverage: float | None = None
+    rank: int | None = None
+    fusion: FusionName | None = "adaptive"
 
     @property
     def why(self) -> str:
         """Why the arm counted as it did, in words."""
+        if self.fusion is None:
+            return "it alone makes the order"
+        if self.fusion == "linear":
+            return "its exact score counts, times its weight"
+        if self.fusion != "adaptive":
+            place = "is not among its candidates" if self.rank is None else f"is number {self.rank}"
+            return f"the passage {place}"
         if self.coverage is None:
             return "meaning counts for every query"
         if not self.coverage:
@@ -163,7 +177,8 @@ class Hit:
         matches: with ``explain``, the shared tokens and words, heaviest first.
         query_cut: True where the query was longer than the model reads; its rest counted for
             BM25 alone.
-        parts: with ``explain`` and adaptive fusion, what every arm added; they add up to the score.
+        parts: with ``explain``, what every arm added; they add up to the score. Empty where equal
+            scores leave open which order the engine took.
     """
 
     chunk: Chunk
@@ -209,6 +224,10 @@ class Hit:
             terms = [one for one in self.matches if one.arm == arm]
             words = ", ".join(f"{one.term} {one.score:.3g}" for one in terms)
             part = by_arm.get(arm)
-            added = "" if part is None else f", adds {part.score:.4f} of at most {part.weight:.4f}"
+            added = ""
+            if part is not None:
+                most = f" of at most {part.weight:.4f}" if part.fusion == "adaptive" else ""
+                rank = "" if part.rank is None else f", number {part.rank} of its list"
+                added = f", adds {part.score:.4f}{most}{rank}"
             lines.append(f"{arm} {score:.4f}{added}{': ' if words else ''}{words}")
         return "\n".join(lines)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trivec._runtime.checks import shown
+from trivec._runtime.checks import check_least, shown
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 
@@ -53,9 +53,18 @@ class SparseVector:
 
     @checked
     def dot(self, other: SparseVector) -> float:
-        """Return the dot product with another sparse vector."""
-        if not isinstance(other, SparseVector):
-            raise InputError(f"other={shown(other)}; allowed: SparseVector")
+        """Return the dot product with another sparse vector.
+
+        Raises:
+            InputError: one of the two is none: it has other indices than they must be.
+        """
+        for vector in (self, other):
+            ordered = np.ndim(vector.indices) == 1 and bool(np.all(np.diff(vector.indices) > 0))
+            if not ordered or np.shape(vector.indices) != np.shape(vector.values):
+                raise InputError(
+                    f"{shown(vector)} is no sparse vector; allowed: ascending indices, each once, "
+                    "with a value for each"
+                )
         _, places, other_places = np.intersect1d(
             self.indices, other.indices, assume_unique=True, return_indices=True
         )
@@ -63,7 +72,12 @@ class SparseVector:
 
     @checked
     def top(self, count: int) -> SparseVector:
-        """Return the ``count`` heaviest entries, still sorted by index."""
+        """Return the ``count`` heaviest entries, still sorted by index.
+
+        Raises:
+            InputError: a negative count.
+        """
+        check_least("count", count, 0)
         if count >= len(self.indices):
             return self
         keep = np.sort(np.argpartition(-self.values, count)[:count])

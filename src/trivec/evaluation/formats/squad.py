@@ -20,7 +20,8 @@ SplitText = Callable[[str], list[Span]]
 def read_squad(path: Path, data: Mapping[str, Any], split: SplitText | None) -> Dataset:
     """Read a SQuAD-shaped file: paragraphs are the passages, and a question's own is relevant.
 
-    Paragraphs with the same text are one passage. An article is a document. Where paragraphs are
+    Paragraphs with the same text are one passage. An article is a document. A question that is
+    marked impossible has no relevant passage, and is named. Where paragraphs are
     split, the passages that hold the beginning of an answer are relevant.
 
     Args:
@@ -37,12 +38,14 @@ def read_squad(path: Path, data: Mapping[str, Any], split: SplitText | None) -> 
             for paragraph in article["paragraphs"]:
                 title = article.get("title") or paragraph.get("document_id")
                 reading.paragraph(paragraph, str(number if title is None else title))
-    except (KeyError, TypeError, AttributeError) as err:
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
         raise InputError(
             f"{path} is not SQuAD-shaped ({type(err).__name__}: {err}); wanted: "
             '{"data": [{"paragraphs": [{"context": ..., "qas": [{"question": ...}]}]}]}'
         ) from err
-    return assemble(path.stem, reading.passages, reading.questions, reading.faults)
+    return assemble(
+        path.name.split(".json")[0], reading.passages, reading.questions, reading.faults
+    )
 
 
 class _Reading:
@@ -54,15 +57,18 @@ class _Reading:
         self._known: dict[str, str] = {}
 
     def paragraph(self, paragraph: Mapping[str, Any], document: str) -> None:
-        text = paragraph["context"]
+        text = _text(paragraph["context"])
         spans = [Span(text, 0, len(text))] if self._split is None else self._split(text)
         ids = [self._passage(span.text, document) for span in spans if not is_blank(span.text)]
         if not ids:
             self.faults.append(("blank passage", document))
         for asked in paragraph["qas"]:
-            relevant = _holding(spans, ids, asked.get("answers") or ()) if ids else {}
+            impossible = asked.get("is_impossible") is True  # its paragraph does not answer it
+            answers = asked.get("answers") or ()
+            relevant = _holding(spans, ids, answers) if ids and not impossible else {}
             identity = str(asked.get("id", f"q{len(self.questions)}"))
-            self.questions.append(Question(identity, asked["question"], relevant, document))
+            question = _text(asked["question"])
+            self.questions.append(Question(identity, question, relevant, document))
 
     def _passage(self, text: str, document: str) -> str:
         if text not in self._known:
@@ -80,9 +86,21 @@ def _holding(
     """Return the passages that an answer begins in; of a paragraph that is whole, itself."""
     if len(ids) == 1:
         return {ids[0]: 1}
-    starts = [answer["answer_start"] for answer in answers]
     return {
         identity: 1
         for span, identity in zip(spans, ids, strict=True)
-        if any(span.start <= start < span.end for start in starts)
+        if any(_begins_in(span, answer) for answer in answers)
     }
+
+
+def _begins_in(span: Span, answer: Mapping[str, Any]) -> bool:
+    start = answer.get("answer_start")
+    if start is None:  # some files have the words alone
+        return _text(answer["text"]) in span.text
+    return span.start <= int(start) < span.end
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no text")
+    return value

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 from trivec.errors import InputError
 from trivec.evaluation.dataset import Dataset, assemble
 from trivec.evaluation.formats.beir import passages_of
-from trivec.evaluation.formats.judgements import judged
+from trivec.evaluation.formats.judgements import grade_of, judged
+from trivec.evaluation.formats.opening import form_of, read_text
 from trivec.types import Chunk
 
 __all__ = ["QRELS", "read_trec"]
@@ -17,6 +19,14 @@ __all__ = ["QRELS", "read_trec"]
 QRELS, TOPICS, DOCUMENTS = "qrels*", ("topics*", "queries*"), ("documents*", "corpus*", "docs*")
 
 _TAG = re.compile(r"<(/?)(top|num|title|desc|narr|doc|docno|text|head|headline)>", re.IGNORECASE)
+_TOPIC = re.compile(
+    r"<topic\b[^>]*\bnumber\s*=\s*[\"']([^\"']+)[\"'][^>]*>(.*?)</topic>", re.IGNORECASE | re.DOTALL
+)
+_FIELD = re.compile(r"<(\w+)>(.*?)</\1>", re.DOTALL)
+_ANY_TAG = re.compile(r"<[^>]*>")
+ASKED = ("query", "title", "question", "description")
+"""Parts of a topic that may be asked; the first that is there is."""
+
 _LABEL = re.compile(r"^\s*(?:Number|Topic)\s*:", re.IGNORECASE)
 
 
@@ -24,15 +34,15 @@ def read_trec(folder: Path) -> Dataset:
     """Read a folder with TREC's files.
 
     - ``qrels*``: lines of topic, iteration, document, grade.
-    - ``topics*`` or ``queries*``: ``<top>`` elements, whose title is asked, or lines of id, tab,
-      text.
+    - ``topics*`` or ``queries*``: ``<top>`` elements, whose title is asked, elements of
+      ``<topic number="1">``, or lines of id, tab, text.
     - ``documents*``, ``corpus*`` or ``docs*``: ``<DOC>`` elements, lines of id, tab, text, or
       BEIR's JSON lines. None where the passages are in an index.
 
     Raises:
         InputError: a file is missing, or cannot be read.
     """
-    topics = dict(_topics(_only(folder, *TOPICS)))
+    topics = list(_topics(_only(folder, *TOPICS)))
     grades = list(_judgements(_only(folder, QRELS)))
     documents = _files(folder, *DOCUMENTS)
     passages = [chunk for path in documents for chunk in _documents(path)]
@@ -51,28 +61,24 @@ def _only(folder: Path, *patterns: str) -> Path:
     return files[0]
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as err:
-        raise InputError(f"{path} is not UTF-8: {err}") from err
-
-
 def _judgements(path: Path) -> Iterator[tuple[str, str, int]]:
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:
             topic, _, document, grade = line.split()
-            yield topic, document, int(grade)
         except ValueError as err:
             raise InputError(
                 f"{path}, line {number}: {line!r}; wanted: topic, iteration, document, grade"
             ) from err
+        yield topic, document, grade_of(grade, path, number)
 
 
 def _topics(path: Path) -> Iterator[tuple[str, str]]:
-    text = _text(path)
+    text = read_text(path)
+    if _TOPIC.search(text):
+        yield from _numbered_topics(text)
+        return
     if "<top>" not in text.lower():
         yield from _lines(path, text)
         return
@@ -81,11 +87,19 @@ def _topics(path: Path) -> Iterator[tuple[str, str]]:
         yield number, _LABEL.sub("", fields.get("title", "")).strip()
 
 
+def _numbered_topics(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the topics of ``<topic number="1">``, as later tracks write them."""
+    for number, body in _TOPIC.findall(text):
+        fields = {name.lower(): words for name, words in _FIELD.findall(body)}
+        words = next((fields[name] for name in ASKED if fields.get(name)), _ANY_TAG.sub(" ", body))
+        yield number.strip(), unescape(" ".join(words.split()))
+
+
 def _documents(path: Path) -> Iterator[Chunk]:
-    if path.suffix in {".jsonl", ".json"}:
+    if form_of(path) in {".jsonl", ".json"}:
         yield from passages_of(path)
         return
-    text = _text(path)
+    text = read_text(path)
     if "<doc>" not in text.lower():
         yield from (Chunk(words, id=identity) for identity, words in _lines(path, text))
         return

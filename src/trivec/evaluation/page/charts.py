@@ -30,7 +30,8 @@ class Spot:
 def scatter(spots: Sequence[Spot], measure: str) -> str:
     """Draw quality against time; numbers name the systems, as rows of the table do."""
     times = [math.log10(max(spot.milliseconds, 0.01)) for spot in spots]
-    left, right = math.floor(min(times, default=0)), math.ceil(max(times, default=1) + 1e-9)
+    ticks = _ticks(min(times, default=0.0), max(times, default=1.0))
+    left, right = math.log10(ticks[0]), math.log10(ticks[-1])
     lows = [spot.estimate.low for spot in spots]
     highs = [spot.estimate.high for spot in spots]
     bottom, top = min(lows, default=0.0), max(highs, default=1.0)
@@ -38,17 +39,17 @@ def scatter(spots: Sequence[Spot], measure: str) -> str:
     bottom, top = bottom - room, top + room
 
     def across(time: float) -> float:
-        return MARGIN + (time - left) / max(right - left, 1) * (WIDTH - 2 * MARGIN)
+        return MARGIN + (time - left) / (right - left) * (WIDTH - 2 * MARGIN)
 
     def up(value: float) -> float:
         return HEIGHT - MARGIN - (value - bottom) / (top - bottom) * (HEIGHT - 2 * MARGIN)
 
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">']
-    for power in range(left, right + 1):
-        x = across(power)
+    for tick in ticks:
+        x = across(math.log10(tick))
         parts.append(f'<path class="grid" d="M{x:.0f} {MARGIN}V{HEIGHT - MARGIN}"/>')
         below = HEIGHT - MARGIN + 16
-        parts.append(f'<text class="axis mid" x="{x:.0f}" y="{below}">{10.0**power:g}</text>')
+        parts.append(f'<text class="axis mid" x="{x:.0f}" y="{below}">{tick:g}</text>')
     for value in np.linspace(bottom + room, top - room, 5):
         y = up(float(value))
         parts.append(f'<path class="grid" d="M{MARGIN} {y:.0f}H{WIDTH - MARGIN}"/>')
@@ -66,6 +67,15 @@ def scatter(spots: Sequence[Spot], measure: str) -> str:
     parts.append(svg_both(words, "axis mid", f'x="{WIDTH / 2}" y="{HEIGHT - 8}"'))
     parts.append(f'<text class="axis" x="8" y="20">{safe(measure)}</text></svg>')
     return "".join(parts)
+
+
+def _ticks(least: float, most: float) -> list[float]:
+    """Return 1, 2, 5, 10 ... from one below to one above two decimal logarithms."""
+    powers = range(math.floor(least) - 1, math.ceil(most) + 2)
+    ticks = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    first = max(at for at, tick in enumerate(ticks) if math.log10(tick) < least + 1e-9)
+    last = min(at for at, tick in enumerate(ticks) if math.log10(tick) > most + 1e-9)
+    return ticks[first : last + 1]
 
 
 def histogram(above: Sequence[float], below: Sequence[float]) -> str:

@@ -82,7 +82,10 @@ def _head(evaluation: Evaluation, number: int) -> str:
         facts += [f"{both(words)} {size / 1e6:,.0f} MB"] if size else []
     if costs.encode_alone_ms is not None:
         facts.append(f"{both('encoding a query alone')} {costs.encode_alone_ms:.1f} ms")
-    faults = "".join(f"<li>{safe(str(fault))}</li>" for fault in dataset.faults)
+    faults = "".join(
+        f"<li>{both(fault.kind)} ({len(fault.ids)}): {safe(fault.named)}</li>"
+        for fault in dataset.faults
+    )
     wrong = f"<h3>{both('What was wrong with the dataset')}</h3><ul>{faults}</ul>"
     head = f'<h2 id="d{number}">{safe(dataset.name)}</h2><p>{" · ".join(facts)}</p>'
     return head + (wrong if faults else "")
@@ -103,6 +106,13 @@ def _cell(text: str, name: str = "", style: str = "") -> str:
 
 def _numbered(evaluation: Evaluation) -> list[tuple[int, SystemResult]]:
     return list(enumerate(evaluation.systems, start=1))
+
+
+def _numbers(evaluation: Evaluation) -> list[str]:
+    """Return heads of columns that say which system they are when pointed at."""
+    return [
+        f'<abbr title="{safe(one.name)}">{number}</abbr>' for number, one in _numbered(evaluation)
+    ]
 
 
 def _systems(evaluation: Evaluation) -> str:
@@ -177,7 +187,7 @@ def _pairs(evaluation: Evaluation) -> str:
             )
             cells.append(f'<td class="{kind.strip()}" title="{safe(told)}">{gain:+d}</td>')
         rows.append(cells)
-    heads = ["", *(str(number) for number, _ in _numbered(evaluation))]
+    heads = ["", *_numbers(evaluation)]
     words = "Wins of the row over the column, less its losses; bold where Holm's p is below 0.05."
     return f"<h3>{both('Every pair')}</h3><p>{both(words)}</p>{_table(heads, rows)}"
 
@@ -195,7 +205,7 @@ def _slices(evaluation: Evaluation) -> str:
             [_cell(name)]
             + [_cell(f"{value:.3f}", "heat", shade(value, bounds)) for value in values]
         )
-    heads = ["", *(str(number) for number, _ in _numbered(evaluation))]
+    heads = ["", *_numbers(evaluation)]
     return f"<h3>{both('Kinds of questions')}</h3><p>{MAIN_MEASURE}</p>{_table(heads, rows)}"
 
 
@@ -209,7 +219,7 @@ def _failures(evaluation: Evaluation) -> str:
         + [_cell(str(len(by_system[one.name].get(kind, ())))) for one in evaluation.systems]
         for kind in kinds
     ]
-    heads = ["", *(str(number) for number, _ in _numbered(evaluation))]
+    heads = ["", *_numbers(evaluation)]
     words = both("Questions without a relevant passage among the first ten.")
     return f"<h3>{both('Failures')}</h3><p>{words}</p>{_table(heads, rows)}"
 

@@ -157,29 +157,30 @@ def edge_filter(filter: Filter | None) -> qdrant_edge.Filter | None:
     return None if filter is None else to_edge(filter)
 
 
-def edge_request(query: StoreQuery) -> qdrant_edge.QueryRequest:
-    """Return the engine's request.
+def edge_request(query: StoreQuery, *, ranked: bool = False) -> qdrant_edge.QueryRequest:
+    """Return the engine's request; of a list to be fused, ids and scores alone.
 
     The filter goes into every prefetch, nested ones too, so that no candidate is lost to points
     that the filter removes afterwards.
     """
     import qdrant_edge as edge
 
-    plan = plan_query(query)
+    most = query.depth if ranked else query.limit
+    plan = plan_query(query, most)
     within = edge_filter(query.filter)
     params = edge.SearchParams(exact=query.exact)
     root = plan.root
     threshold = root.threshold if isinstance(root, Lookup) else None
     return edge.QueryRequest(
-        limit=query.most,
+        limit=most,
         offset=query.offset,
         query=_nearest(root) if isinstance(root, Lookup) else _fusion(root),
         prefetches=[_prefetch(lookup, within, params) for lookup in plan.sources],
         filter=within,
         score_threshold=threshold,
         params=params,
-        with_vector=list(query.with_vectors),
-        with_payload=not query.candidates,
+        with_vector=[] if ranked else list(query.with_vectors),
+        with_payload=not ranked,
     )
 
 

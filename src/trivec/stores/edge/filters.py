@@ -1,4 +1,7 @@
-"""``qdrant_client.models.Filter``, whole, as the embedded engine's filter."""
+"""``qdrant_client.models.Filter``, whole, as the embedded engine's filter.
+
+Conditions are told apart by the names of their classes, which :mod:`trivec.conditions` shares.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def _field(condition: models.FieldCondition) -> qdrant_edge.FieldCondition:
     # Each test of a field condition is optional, but the engine looks at one only.
     tests: dict[str, Any] = {
         name: _translate(test, FIELD_TESTS, "field test")
-        for name, test in condition
+        for name, test in vars(condition).items()
         if name != "key" and test is not None
     }
     if len(tests) != 1:

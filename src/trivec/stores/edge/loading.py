@@ -13,6 +13,7 @@ from trivec.schema import Schema
 from trivec.stores.edge import codec
 from trivec.stores.edge.failures import engine_errors, remedy
 from trivec.stores.edge.folder import IndexFolder
+from trivec.stores.edge.manifest import Manifest
 from trivec.stores.edge.sealing import unseal
 from trivec.stores.edge.space import require_room_to_open
 
@@ -89,6 +90,7 @@ def _build(folder: IndexFolder, schema: Schema) -> None:
         shard.update(operation)
     shard.flush()
     shard.close()
+    Manifest({}, 0, is_open=True).write(folder.path)  # from now on, one that is missing was lost
     try:
         unfinished.rename(folder.shard)
     except OSError as err:

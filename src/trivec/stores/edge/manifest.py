@@ -5,8 +5,8 @@ that is zero is a vector. So the files are listed in ``manifest.json`` when an i
 compared when it is opened. A file with the size and time that it had is believed; one that was
 touched is read. ``trivec check`` reads all of them.
 
-While an index is open its manifest says so. After a crash only the presence of files, and the
-sizes of those that never shrink, can be compared.
+While an index is open its manifest says so, from its creation on. After a crash only the presence
+of files, and the sizes of those that never shrink, can be compared.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ from typing import Any, TypeVar
 
 from trivec.stores.edge.sparse_files import BLOCK, stretches
 
-__all__ = ["NAME", "FileState", "Manifest", "faults", "locked", "read_manifest", "survey"]
+__all__ = [
+    "NAME",
+    "FileState",
+    "Manifest",
+    "faults",
+    "is_missing",
+    "locked",
+    "read_manifest",
+    "survey",
+]
 
 T = TypeVar("T")
 
@@ -114,6 +123,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise ValueError("its checksum is another")
     files = {name: FileState(**state) for name, state in data.pop("files").items()}
     return Manifest(files, **data)
+
+
+def is_missing(folder: Path) -> bool:
+    """Say whether a folder has an index without a manifest: each has one from its beginning."""
+    return (folder / "shard").exists() and not (folder / NAME).exists()
 
 
 def survey(folder: Path, before: Manifest | None = None) -> dict[str, FileState]:

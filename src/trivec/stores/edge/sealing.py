@@ -48,6 +48,13 @@ def unseal(folder: IndexFolder) -> manifest.Manifest | None:
             f"the index in {folder.path} is damaged: {listed}{more}; {remedy(folder.path)}, or "
             "put back a copy of the whole folder"
         )
+    if noted is None and manifest.is_missing(folder.path):
+        logger.warning(
+            "%s has no %s, so damaged files may go unnoticed; %s, which reads the whole index",
+            folder.path,
+            manifest.NAME,
+            remedy(folder.path),
+        )
     if noted is None or noted.is_open:
         return None
     try:

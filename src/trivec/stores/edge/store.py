@@ -7,13 +7,13 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from trivec._runtime.checks import check_number
 from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
 from trivec.errors import InputError, StoreError
-from trivec.query import Filter, StoreQuery
+from trivec.query import Filter, RankedList, Ranking, StoreQuery
 from trivec.schema import Schema, VectorSpec, require_shallow
 from trivec.stores.edge import codec
 from trivec.stores.edge.engine import Engine, join, let_go, require_schema
@@ -64,6 +64,12 @@ class EdgeStore:
         self._joined: Engine | None = None
         self._leaving: weakref.finalize[[Callable[[], None]], EdgeStore] | None = None
         self._closed = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an EdgeStore holds an open folder and cannot be copied or pickled; build one from its "
+            "path where it is needed"
+        )
 
     def __repr__(self) -> str:
         return f"EdgeStore({str(self._path)!r})"
@@ -207,6 +213,37 @@ class EdgeStore:
         return [[codec.stored_point(point) for point in points] for points in found]
 
     @checked
+    def rank(self, queries: Sequence[StoreQuery]) -> list[RankedList]:
+        """Return the lists of several searches, each as long as its deepest prefetch.
+
+        Raises:
+            InputError: a query that cannot be carried out.
+            FilterError: a filter that the engine does not have.
+        """
+        import qdrant_edge as edge
+
+        with self._engine() as shard:
+            requests = [codec.edge_request(query, ranked=True) for query in queries]
+            found = shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
+            rankings = [
+                [(point_id_of(point.id), point.score) for point in points] for points in found
+            ]
+            names = list(dict.fromkeys(name for query in queries for name in query.with_vectors))
+            best = dict.fromkeys(
+                key
+                for query, ranking in zip(queries, rankings, strict=True)
+                for key, _ in ranking[: query.evidence]
+            )
+            records = (
+                shard.retrieve(list(best), with_payload=False, with_vector=names) if best else []
+            )
+        stored = {point.id: point for point in map(codec.stored_point, records)}
+        return [
+            RankedList(ranking, _evidence(query, ranking, stored))
+            for query, ranking in zip(queries, rankings, strict=True)
+        ]
+
+    @checked
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
@@ -327,3 +364,23 @@ class EdgeStore:
                 self._joined = engine
                 self._folder = engine.folder  # one description for all
             return self._joined
+
+
+def _evidence(
+    query: StoreQuery, ranking: Ranking, stored: Mapping[PointId, StoredPoint]
+) -> list[StoredPoint]:
+    """Return the best points of a list with its own vectors and scores."""
+    return [
+        StoredPoint(
+            key,
+            {},
+            {
+                name: each
+                for name, each in stored[key].vectors.items()
+                if name in query.with_vectors
+            },
+            score,
+        )
+        for key, score in ranking[: query.evidence]
+        if key in stored
+    ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar
 from trivec.query import Filter
 from trivec.stores.server import requests
 from trivec.stores.server.failures import NotAppliedError, WaitTimeoutError
-from trivec.stores.server.wire import Wire
+from trivec.stores.server.wire import Exchange, Wire
 from trivec.types import PointId, StoredPoint
 
 if TYPE_CHECKING:
@@ -65,12 +65,14 @@ class Request(Generic[T]):
 
     Attributes:
         call: takes the client, of either kind; it is called again for every try.
+        within: the same, ended by the client itself after so many seconds; None: it cannot.
         write: whether it has the deadline of writes.
         check: raises where what the answer says is no success.
         read: returns what an answer says.
     """
 
     call: Callable[[QdrantClient | AsyncQdrantClient], T | Awaitable[T]]
+    within: Callable[[QdrantClient | AsyncQdrantClient, float], T | Awaitable[T]] | None = None
     write: bool = False
     check: Callable[[Any], None] = _nothing
     read: Callable[[Any], Any] = _itself
@@ -172,12 +174,12 @@ class Calls:
     def upsert(self, points: Sequence[Any]) -> Operation[None]:
         """Send points that the wire has written."""
         exchange = self._wire.upsert(self._name, points, self._timeout)
-        yield Request(exchange.send, write=True, check=require_applied, read=exchange.read)
+        yield _exchanged(exchange, write=True)
 
     def update_vectors(self, vectors: Sequence[Any], where: Filter | None) -> Operation[None]:
         """Send some vectors of the points that match, as the wire has written them."""
         exchange = self._wire.update_vectors(self._name, vectors, where, self._timeout)
-        yield Request(exchange.send, write=True, check=require_applied, read=exchange.read)
+        yield _exchanged(exchange, write=True)
 
     def batch_update(self, operations: Sequence[models.UpdateOperation]) -> Operation[None]:
         """Change points by several operations."""
@@ -190,12 +192,12 @@ class Calls:
         return _write(lambda client: client.delete(self._name, selector, **self._applied))
 
     def query(
-        self, searches: Sequence[Any], names: Sequence[Sequence[str]]
-    ) -> Operation[list[list[StoredPoint]]]:
-        """Run several searches that the wire has written; each has vectors to return by name."""
+        self, searches: Sequence[Any], names: Sequence[Sequence[str] | None]
+    ) -> Operation[list[Any]]:
+        """Run several searches that the wire has written; see ``Wire.query``."""
         exchange = self._wire.query(self._name, searches, names)
-        hits: list[list[StoredPoint]] = yield Request(exchange.send, read=exchange.read)
-        return hits
+        found: list[Any] = yield _exchanged(exchange)
+        return found
 
     def seen(
         self, ids: Sequence[PointId], check: Callable[[list[models.Record]], None]
@@ -222,16 +224,12 @@ class Calls:
 
     def retrieve(
         self, ids: Sequence[PointId], with_vectors: Sequence[str]
-    ) -> Operation[list[models.Record]]:
+    ) -> Operation[list[StoredPoint]]:
         """Read points by their ids."""
-        return _read(
-            lambda client: client.retrieve(
-                self._name,
-                ids,
-                with_payload=True,
-                with_vectors=requests.vector_selector(with_vectors),
-            )
+        points: list[StoredPoint] = yield _exchanged(
+            self._wire.retrieve(self._name, ids, with_vectors)
         )
+        return points
 
     def scroll(
         self,
@@ -255,6 +253,11 @@ class Calls:
     def count(self, filter: Filter | None) -> Operation[models.CountResult]:
         """Count the points that match, exactly."""
         return _read(lambda client: client.count(self._name, count_filter=filter, exact=True))
+
+
+def _exchanged(exchange: Exchange, *, write: bool = False) -> Request[Any]:
+    check = require_applied if write else _nothing
+    return Request(exchange.send, exchange.within, write, check, exchange.read)
 
 
 def _read(

@@ -14,6 +14,7 @@ from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
 from trivec._runtime.secrets import Key, quoted
 from trivec._runtime.typed import check_fields
 from trivec.errors import CollectionNotFoundError, StoreError, StoreUnavailableError, TrivecError
+from trivec.stores.server.wire.answers import LARGEST_ANSWER, is_oversized
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, QdrantClient
@@ -60,6 +61,7 @@ _SILENT_GRPC = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 _SPLIT = "split your request"
 _LONGEST_REASON = 400
 _PACING = 5
+_CLOCKS_APART = 0.05  # seconds: gRPC measures its deadline by another clock
 NO_KEY = Key(None)
 
 
@@ -114,6 +116,7 @@ def call(
     action: Callable[[], T],
     policy: RetryPolicy,
     *,
+    within: Callable[[float], T] | None = None,
     write: bool = False,
     local: bool = False,
     key: Key = NO_KEY,
@@ -123,6 +126,7 @@ def call(
     Args:
         action: sends the request.
         policy: how long.
+        within: the same, ended by the client itself after so many seconds; None: it cannot.
         write: whether it changes the collection.
         local: whether it is computed in this process, where nothing can hang.
         key: the client's, which no error may repeat.
@@ -139,10 +143,21 @@ def call(
     def once() -> T:
         left = None if local else tries.left()
         with tries.told():
-            return action() if left is None else bounded(action, left)
+            if left is None:
+                return action()
+            return bounded(action, left) if within is None else within(left)
 
     with _translating(key):
-        return tenacity.Retrying(**tries.settings())(once)
+        try:
+            return once()  # nearly always enough
+        except Exception as err:  # noqa: BLE001  # tenacity decides
+            replayed = _Replayed(err)
+
+        def again() -> T:
+            replayed.told()
+            return once()
+
+        return tenacity.Retrying(**tries.settings())(again)
 
 
 async def call_async(
@@ -164,8 +179,29 @@ async def call_async(
             async with asyncio.timeout(tries.left()):
                 return await action()
 
+    async def again() -> T:
+        replayed.told()
+        return await once()
+
     with _translating(key):
-        return await tenacity.AsyncRetrying(**tries.settings())(once)
+        try:
+            return await once()
+        except Exception as err:  # noqa: BLE001  # the same
+            replayed = _Replayed(err)
+        return await tenacity.AsyncRetrying(**tries.settings())(again)
+
+
+class _Replayed:
+    """The failure of a first try, which counts as the first of those that follow."""
+
+    def __init__(self, failure: Exception) -> None:
+        self._failure: Exception | None = failure
+
+    def told(self) -> None:
+        """Raise it, once."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
 
 class _Tries:
@@ -193,10 +229,15 @@ class _Tries:
         """Raise what the server said to the try before, where this one runs out of time."""
         try:
             yield
-        except TimeoutError:
-            if self._failure is None:
+        except Exception as err:
+            if self._failure is None or not self._ran_out(err):
                 raise
             raise self._failure from None
+
+    def _ran_out(self, err: Exception) -> bool:
+        if _grpc_status(err) == "DEADLINE_EXCEEDED":
+            return time.monotonic() - self._begun >= self._deadline - _CLOCKS_APART
+        return _is_timeout(err)
 
     def settings(self) -> dict[str, Any]:
         """Return when a request is tried again, as tenacity takes it."""
@@ -363,7 +404,7 @@ def _translated(err: Exception) -> TrivecError:
         return StoreError(f"the Qdrant server answered {status}: {reason}")
     if isinstance(err, NotAppliedError):
         return StoreError(str(err))
-    return StoreError(f"qdrant-client failed: {type(err).__name__}: {reason}")
+    return StoreError(_unread(err))
 
 
 def _unavailable(err: Exception) -> str:
@@ -380,6 +421,15 @@ def _unavailable(err: Exception) -> str:
         )
     status = _http_status(err) or _grpc_status(err) or 429
     return f"the Qdrant server answers {status}: {_reason(err)}; try again later"
+
+
+def _unread(err: Exception) -> str:
+    if is_oversized(err):
+        return (
+            f"the Qdrant server's answer has more than {LARGEST_ANSWER >> 20} MB, which is not "
+            "read; ask for fewer results, and look whether the address is a Qdrant server's"
+        )
+    return f"qdrant-client failed: {type(err).__name__}: {_reason(err)}"
 
 
 def _reason(err: BaseException | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from trivec.conditions import for_client
 from trivec.errors import (
     CollectionError,
     CollectionExistsError,
@@ -20,7 +21,7 @@ from trivec.errors import (
     InputError,
     StoreError,
 )
-from trivec.query import Filter, StoreQuery
+from trivec.query import Filter, RankedList, StoreQuery
 from trivec.schema import Schema, VectorSpec, require_shallow
 from trivec.stores.execution import require_page
 from trivec.stores.filters import require_storable_filter
@@ -33,11 +34,11 @@ from trivec.stores.server.failures import (
     is_forbidden,
     is_unknown_operation,
 )
-from trivec.stores.server.searching import search
+from trivec.stores.server.searching import rank, search
 from trivec.stores.server.terms import Terms
 from trivec.stores.server.verifying import gone, stored
 from trivec.stores.server.versions import FEATURES, Version, shown
-from trivec.stores.server.wire import wire_of
+from trivec.stores.server.wire import is_oversized, wire_of
 from trivec.stores.server.writing import Change, Writer
 from trivec.types import Point, PointId, StoredPoint, Vector
 
@@ -86,6 +87,7 @@ class Operations:
             index_on_demand=index_on_demand,
         )
         self._schema: Schema | None = None
+        self._pages: dict[tuple[str, ...], int] = {}  # the longest, by the vectors they have
         self._writer = Writer(self._terms)
 
     def schema(self) -> Operation[Schema | None]:
@@ -197,7 +199,7 @@ class Operations:
         self, vectors: Mapping[PointId, Mapping[str, Vector]], where: Filter | None
     ) -> Operation[None]:
         """Set some vectors of existing points."""
-        require_storable_filter(where)
+        where = _served(where)
         points = [Point(identity, given, {}) for identity, given in vectors.items()]
         schema = yield from self._unchanged_schema()
         schema.require_valid(points)
@@ -228,10 +230,20 @@ class Operations:
 
     def query(self, queries: Sequence[StoreQuery]) -> Operation[list[list[StoredPoint]]]:
         """Run several searches, in as few requests as the server takes."""
-        for query in queries:
-            require_storable_filter(query.filter)
-        schema = yield from self._existing_schema()
+        return (yield from self._searching(search, queries))
+
+    def rank(self, queries: Sequence[StoreQuery]) -> Operation[list[RankedList]]:
+        """Return the lists of several searches."""
+        return (yield from self._searching(rank, queries))
+
+    def _searching(
+        self, search: Callable[..., Operation[T]], queries: Sequence[StoreQuery]
+    ) -> Operation[T]:
+        queries = [replace(query, filter=_served(query.filter)) for query in queries]
         filters = {id(query.filter): query.filter for query in queries}
+        for filter in filters.values():
+            require_storable_filter(filter)
+        schema = yield from self._existing_schema()
         return (
             yield from self._terms.adapting(
                 lambda: search(self._calls, self._terms, self._wire, queries, local=self._local),
@@ -247,9 +259,21 @@ class Operations:
         yield from self._existing_schema()
         points: list[StoredPoint] = []
         for some in _slices(ids, 256 if with_vectors else _IDS_PER_REQUEST):
-            records = yield from self._calls.retrieve(some, with_vectors)
-            points += [requests.stored_point(record, with_vectors) for record in records]
+            points += yield from self._retrieved(some, with_vectors)
         return points
+
+    def _retrieved(
+        self, ids: Sequence[PointId], with_vectors: Sequence[str]
+    ) -> Operation[list[StoredPoint]]:
+        """Read points; where the answer would be too large, one half after the other."""
+        try:
+            return (yield from self._calls.retrieve(ids, with_vectors))
+        except StoreError as err:
+            if len(ids) == 1 or not is_oversized(err.__cause__):
+                raise
+        half = len(ids) // 2
+        first = yield from self._retrieved(ids[:half], with_vectors)
+        return first + (yield from self._retrieved(ids[half:], with_vectors))
 
     def scroll(
         self,
@@ -260,17 +284,33 @@ class Operations:
     ) -> Operation[tuple[list[StoredPoint], PointId | None]]:
         """Read a page of points in id order; strict mode may make it a shorter one."""
         require_page(limit - 1)
-        require_storable_filter(filter)
+        filter = _served(filter)
         schema = yield from self._existing_schema()
         records, following = yield from self._terms.adapting(
-            lambda: self._calls.scroll(
-                filter, self._terms.limits.page(limit), offset, with_vectors
-            ),
+            lambda: self._page(filter, self._terms.limits.page(limit), offset, with_vectors),
             schema,
             filter,
         )
         page = [requests.stored_point(record, with_vectors) for record in records]
         return page, None if following is None else point_id_of(following)
+
+    def _page(
+        self,
+        filter: Filter | None,
+        limit: int,
+        offset: PointId | None,
+        with_vectors: Sequence[str],
+    ) -> Operation[tuple[list[Any], Any]]:
+        """Read a page; where the answer would be too large, a shorter one, and so from then on."""
+        limit = min(limit, self._pages.get(tuple(with_vectors), limit))
+        while True:
+            try:
+                return (yield from self._calls.scroll(filter, limit, offset, with_vectors))
+            except StoreError as err:
+                if limit == 1 or not is_oversized(err.__cause__):
+                    raise
+            limit //= 2
+            self._pages[tuple(with_vectors)] = limit
 
     def delete(self, ids: Sequence[PointId] | None, filter: Filter | None) -> Operation[None]:
         """Delete by ids or by filter; exactly one is given."""
@@ -278,7 +318,7 @@ class Operations:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
-        require_storable_filter(filter)
+        filter = _served(filter)
         schema = yield from self._existing_schema()
         if filter is not None:
             selector = models.FilterSelector(filter=filter)
@@ -297,7 +337,7 @@ class Operations:
 
     def count(self, filter: Filter | None) -> Operation[int]:
         """Read the exact number of points."""
-        require_storable_filter(filter)
+        filter = _served(filter)
         schema = yield from self._existing_schema()
         answer = yield from self._terms.adapting(lambda: self._calls.count(filter), schema, filter)
         return answer.count
@@ -358,6 +398,13 @@ def is_local(client: Any) -> bool:
 
     inner = getattr(client, "_client", None)  # there is no public way
     return isinstance(inner, QdrantLocal | AsyncQdrantLocal)
+
+
+def _served(filter: Filter | None) -> Filter | None:
+    """Return a filter of the client's own classes, after the checks of every store."""
+    require_storable_filter(filter)
+    served: Filter | None = for_client(filter)
+    return served
 
 
 def _slices(ids: Sequence[PointId], size: int) -> list[list[PointId]]:

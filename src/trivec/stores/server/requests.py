@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qdrant_client import models
 
 __all__ = [
+    "evidence_body",
     "list_bodies",
     "operation_bytes",
     "overwrite_operation",
@@ -62,7 +63,7 @@ def operation_bytes(operation: models.OverwritePayloadOperation) -> int:
     return 100 + len(json.dumps(operation.overwrite_payload.payload, default=str))
 
 
-def search_body(query: StoreQuery, *, exact: bool) -> dict[str, Any]:
+def search_body(query: StoreQuery, *, exact: bool, ranked: bool = False) -> dict[str, Any]:
     """Return one search as a request of the Query API; vectors are trivec's own.
 
     The filter goes into every prefetch, nested ones too, so that no candidate is lost to points
@@ -71,8 +72,10 @@ def search_body(query: StoreQuery, *, exact: bool) -> dict[str, Any]:
     Args:
         query: the search.
         exact: ask for exact search; local mode always is, and warns when asked.
+        ranked: ask for a list to be fused, ids and scores alone.
     """
-    plan = plan_query(query)
+    most = query.depth if ranked else query.limit
+    plan = plan_query(query, most)
     params = _params(exact=exact)
     prefetch = [_lookup(lookup, query.filter, params) for lookup in plan.sources]
     root = plan.root
@@ -84,13 +87,22 @@ def search_body(query: StoreQuery, *, exact: bool) -> dict[str, Any]:
         body = _given({"query": _fusion(root), "filter": query.filter})
     return body | _given(
         {
-            "limit": query.most,
+            "limit": most,
             "prefetch": prefetch or None,
             "offset": query.offset,
-            "with_vector": vector_selector(query.with_vectors),
-            "with_payload": not query.candidates,
+            "with_vector": False if ranked else vector_selector(query.with_vectors),
+            "with_payload": not ranked,
         }
     )
+
+
+def evidence_body(body: Mapping[str, Any], query: StoreQuery) -> dict[str, Any]:
+    """Return the search for the best of a list with their vectors, from that for the list."""
+    return {
+        **body,
+        "limit": min(query.evidence, body["limit"]),
+        "with_vector": vector_selector(query.with_vectors),
+    }
 
 
 def list_bodies(query: StoreQuery, *, exact: bool) -> list[dict[str, Any]]:

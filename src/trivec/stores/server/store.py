@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from trivec._runtime.driving import drive
 from trivec._runtime.typed import checked
 from trivec.errors import StoreError
-from trivec.query import Filter, StoreQuery
+from trivec.query import Filter, RankedList, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.server.calls import Operation, Request
 from trivec.stores.server.failures import RetryPolicy, call, default_policy, key_of
 from trivec.stores.server.operations import Operations, is_local, require_client
+from trivec.stores.server.wire import bounded_answers
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ class ServerStore:
         )
         self._closed = False
         self._local = threading.RLock()  # taken in local mode, which is not thread-safe
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a ServerStore holds a connection and perhaps its key, and cannot be copied or "
+            "pickled; build a client and a store where it is needed"
+        )
 
     def __repr__(self) -> str:
         name = self._operations.collection  # a client's repr may hold a key
@@ -175,6 +182,15 @@ class ServerStore:
         return self._run(self._operations.query(queries))
 
     @checked
+    def rank(self, queries: Sequence[StoreQuery]) -> list[RankedList]:
+        """Return the lists of several searches, each as long as its deepest prefetch.
+
+        Raises:
+            InputError: a query that cannot be carried out.
+        """
+        return self._run(self._operations.rank(queries))
+
+    @checked
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
@@ -227,11 +243,24 @@ class ServerStore:
         if self._closed:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
 
-        def action() -> Any:
-            return request.checked(request.call(self._client))
+        client, local = self._client, is_local(self._client)
 
-        local = is_local(self._client)
+        def action() -> Any:
+            with bounded_answers(client):
+                answer = request.call(client)
+            return request.checked(answer)
+
+        def ended(seconds: float) -> Any:
+            if request.within is None:
+                return action()
+            return request.checked(request.within(client, seconds))
+
         with self._local if local else contextlib.nullcontext():
             return call(
-                action, self._retry, write=request.write, local=local, key=key_of(self._client)
+                action,
+                self._retry,
+                within=None if request.within is None else ended,
+                write=request.write,
+                local=local,
+                key=key_of(client),
             )

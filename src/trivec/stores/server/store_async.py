@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from trivec._runtime.driving import adrive
 from trivec._runtime.typed import checked
 from trivec.errors import StoreError
 from trivec.protocols import Store
-from trivec.query import Filter, StoreQuery
+from trivec.query import Filter, RankedList, StoreQuery
 from trivec.schema import Schema
 from trivec.stores.server.calls import Operation, Request
 from trivec.stores.server.failures import RetryPolicy, call_async, default_policy, key_of
 from trivec.stores.server.operations import Operations, require_client
 from trivec.stores.server.store_loop import LoopServerStore
+from trivec.stores.server.wire import bounded_answers
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -72,6 +73,12 @@ class AsyncServerStore:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._closed = False
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an AsyncServerStore holds a connection and perhaps its key, and cannot be copied or "
+            "pickled; build a client and a store where it is needed"
+        )
+
     def __repr__(self) -> str:
         name = self._operations.collection  # a client's repr may hold a key
         return f"AsyncServerStore(collection={name!r})"
@@ -123,6 +130,15 @@ class AsyncServerStore:
             InputError: a query that cannot be carried out.
         """
         return await self._run(self._operations.query(queries))
+
+    @checked
+    async def rank(self, queries: Sequence[StoreQuery]) -> list[RankedList]:
+        """Return the lists of several searches, each as long as its deepest prefetch.
+
+        Raises:
+            InputError: a query that cannot be carried out.
+        """
+        return await self._run(self._operations.rank(queries))
 
     @checked
     async def retrieve(
@@ -183,7 +199,9 @@ class AsyncServerStore:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
 
         async def action() -> Any:
-            return request.checked(await request.call(self._client))
+            with bounded_answers(self._client):
+                answer = await request.call(self._client)
+            return request.checked(answer)
 
         async with self._slots:
             return await call_async(

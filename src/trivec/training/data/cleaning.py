@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal, TypeAlias, get_args
 
 import regex
@@ -40,6 +43,9 @@ ALWAYS = ("blank", "unknown passage")
 LONGER = 4
 """Characters that a shingle has more where copying is looked for: chance shares none of them."""
 
+READ = 500
+"""Letters that a text's script is told by."""
+
 _UNITS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|[^\W_]+")
 _SPOKEN = {"zh", "ja", "ko"}
 
@@ -57,8 +63,8 @@ class CleaningOptions:
     - ``near duplicate``: an earlier pair has nearly the same question, with the same numbers. Its
       passages become nobody's negatives for that question.
     - ``too short``, ``too long``: in words; a Chinese or Japanese character is one.
-    - ``other language``: than its passage's; a generator that slips does that. Switch it off for
-      questions in one language about passages in another.
+    - ``other language``: than its passage's, as far as the script tells; a generator that slips
+      does that. Switch it off for questions in one language about passages in another.
     - ``copied``: the question stands in its passage nearly word for word.
     - ``held out``: it, or its passage, is nearly one of the development or test set.
     - ``unanswerable``: its passage does not come back within ``within_rank``. Of training pairs
@@ -170,7 +176,7 @@ def _distinct(
 ) -> list[Pair]:
     """Return the pairs with different questions; each knows the passages of those it repeats."""
     if not options.has("duplicate") and not options.has("near duplicate"):
-        return pairs
+        return list(pairs)
     threshold = options.threshold if options.has("near duplicate") else 1.0
     questions = [pair.question for pair in pairs]
     repeats = near_duplicates(questions, threshold=threshold, same_numbers=True)
@@ -243,17 +249,27 @@ def _too_long(pair: Pair, _corpus: Corpus, options: CleaningOptions) -> str:
 
 
 def _other_language(pair: Pair, corpus: Corpus, _options: CleaningOptions) -> str:
-    """Say which languages question and passages have, where the two surely differ.
-
-    A short question in Latin letters may be any of their languages.
-    """
-    asked = language_of(pair.question)
+    """Say what question and passages are written in, where that differs."""
+    asked = _written_in(pair.question)
     for key in pair.positives:
-        answered = language_of(corpus[key].text)
-        sure = asked in _SPOKEN or answered in _SPOKEN or _words(pair.question) > 4
-        if asked == answered or not sure:
+        answered = _written_in(corpus[key].text)
+        if not (asked and answered) or asked == answered:
             return ""
     return f"asked in {asked}, answered in {answered}"
+
+
+def _written_in(text: str) -> str:
+    """Return the language of Chinese, Japanese and Korean, and else the script of most letters.
+
+    Languages of one script are not told apart: the words of a field make English look like
+    another language, and its questions are the last ones to be dropped.
+    """
+    language = language_of(text)
+    if language in _SPOKEN:
+        return language
+    letters = islice(filter(str.isalpha, text), READ)
+    scripts = Counter(unicodedata.name(letter, "").partition(" ")[0] for letter in letters)
+    return scripts.most_common(1)[0][0].lower() if scripts else ""
 
 
 def _copied(pair: Pair, corpus: Corpus, options: CleaningOptions) -> str:

@@ -245,16 +245,19 @@ class _Wording:
     def keywords(self, example: TrainingExample, count: int) -> list[str]:
         """Return the words that tell an example's passages from others, the best first."""
         asked = {term for term, _ in self.analyzer.named_terms(example.query)}
-        scores: dict[str, float] = {}
+        rarity: dict[str, float] = {}
+        weights: dict[str, float] = {}
         words: dict[str, str] = {}
         for key in example.pos_ids:
             tokens = self.weights.get(key)
             for term, word in self.analyzer.named_terms(self.texts.get(key, "")):
                 if term in asked or not 1 < len(word) <= LONGEST_WORD or not word[0].isalpha():
                     continue
-                words.setdefault(term, word)
-                if term not in scores:
-                    scores[term] = self._rarity(term) * _weight(word, tokens)
+                if words.setdefault(term, word) == word and term not in rarity:
+                    rarity[term], weights[term] = self._rarity(term), _weight(word, tokens)
+        if not any(weights.values()):  # a vocabulary whose tokens are not parts of words
+            weights = dict.fromkeys(weights, 1.0)
+        scores = {term: rarity[term] * weights[term] for term in rarity}
         best = sorted(scores, key=lambda term: (-scores[term], term))
         return [words[term] for term in best[:count] if scores[term] > 0]
 

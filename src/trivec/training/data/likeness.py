@@ -45,6 +45,7 @@ _LETTERS = re.compile(r"[^\W_]+")
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _NUMBERS = re.compile(r"\d+")
 _PRIME = np.uint64(1_099_511_628_211)
+_MIXED = np.array([pow(int(_PRIME), at, 2**64) for at in range(1, ROWS + 1)], dtype=np.uint64)
 
 
 def normalised(text: str) -> str:
@@ -154,7 +155,9 @@ def _buckets(rows: Signatures) -> list[list[int]]:
     """Return the places of rows that are equal, of every row that is there more than once."""
     if not len(rows):
         return []
-    keys = rows.view([("", rows.dtype)] * rows.shape[1]).ravel()
+    # one number for a row: numbers are sorted a hundred times as fast, and what is equal by mere
+    # chance is compared below
+    keys = (rows.astype(np.uint64) * _MIXED).sum(axis=1, dtype=np.uint64)
     order = np.argsort(keys, kind="stable")
     edges = np.flatnonzero(keys[order][1:] != keys[order][:-1]) + 1
     return [part.tolist() for part in np.split(order, edges) if len(part) > 1]

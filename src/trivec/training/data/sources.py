@@ -14,7 +14,6 @@ from typing import Any
 
 from trivec.errors import InputError
 from trivec.evaluation import Dataset, read_dataset
-from trivec.evaluation.formats.beir import json_lines
 from trivec.questions import QuestionIndex
 from trivec.text import clean, is_blank
 from trivec.training.data.likeness import normalised
@@ -102,25 +101,30 @@ def json_lines_of(path: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the objects of a file with a JSON object on each line.
 
     Raises:
-        InputError: there is none, or a line is no such object with a question.
+        InputError: the file cannot be read, has no line, or has one without a question.
     """
     found = False
-    for record in json_lines(path, needed=_needed(path)):
-        found = True
-        yield record
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    found = True
+                    yield _asking(line, f"{path}, line {number}")
+    except (OSError, UnicodeDecodeError) as err:
+        raise InputError(f"{path} cannot be read: {err}; give {FORMS}") from err
     if not found:
         raise InputError(f"{path} is empty; give {FORMS}")
 
 
-def _needed(path: Path) -> str:
-    """Return by which name the first object of a file has its question."""
+def _asking(line: str, where: str) -> Mapping[str, Any]:
+    """Return a line's object, which has a question."""
     try:
-        with path.open(encoding="utf-8") as lines:
-            first = json.loads(next((line for line in lines if line.strip()), "{}"))
-    except (OSError, ValueError, RecursionError):
-        return QUESTION[0]  # reading it says what is wrong
-    known = [name for name in QUESTION if isinstance(first, dict) and name in first]
-    return known[0] if known else QUESTION[0]
+        record = json.loads(line)
+    except (ValueError, RecursionError) as err:
+        raise InputError(f"{where}, is not JSON: {err}") from err
+    if not isinstance(record, dict) or _name(record, QUESTION) is None:
+        raise InputError(f"{where}, is not an object with {' or '.join(QUESTION)}; give {FORMS}")
+    return record
 
 
 def _add_dataset(gathered: Gathered, dataset: Dataset, origin: str) -> None:

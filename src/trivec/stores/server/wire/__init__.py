@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from trivec.stores.server.wire.answers import bounded_answers, is_oversized
 from trivec.stores.server.wire.exchange import Exchange, Wire
 from trivec.stores.server.wire.grpc import GrpcWire
 from trivec.stores.server.wire.models import ModelWire
 from trivec.stores.server.wire.rest import RestWire
 
-__all__ = ["Exchange", "Wire", "wire_of"]
+__all__ = ["Exchange", "Wire", "bounded_answers", "is_oversized", "wire_of"]
 
 
 def wire_of(client: Any) -> Wire:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trivec.query import Filter
-from trivec.types import Point
+from trivec.types import Point, PointId
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, QdrantClient
@@ -25,10 +25,13 @@ class Exchange:
     Attributes:
         send: takes the client; an asynchronous one's answer is awaited.
         read: returns what the answer says.
+        within: sends it and gives up after so many seconds, connecting included; None: a client
+            that cannot, since its own timeout bounds one read of a socket alone.
     """
 
     send: Callable[[QdrantClient | AsyncQdrantClient], Any]
     read: Callable[[Any], Any]
+    within: Callable[[QdrantClient | AsyncQdrantClient, float], Any] | None = None
 
 
 class Wire(Protocol):
@@ -55,6 +58,12 @@ class Wire(Protocol):
         """Set vectors of the points that match; the answer is an ``UpdateResult``."""
 
     def query(
-        self, collection: str, searches: Sequence[Any], names: Sequence[Sequence[str]]
+        self, collection: str, searches: Sequence[Any], names: Sequence[Sequence[str] | None]
     ) -> Exchange:
-        """Run searches; the answer is a list of stored points for each, with vectors by name."""
+        """Run searches; the answer is a list of stored points for each, with vectors by name.
+
+        Where the names are None, it is a ranking: ids and scores.
+        """
+
+    def retrieve(self, collection: str, ids: Sequence[PointId], names: Sequence[str]) -> Exchange:
+        """Read points; the answer is a list of stored points, with vectors by name."""

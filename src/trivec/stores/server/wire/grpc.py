@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trivec.query import Filter
+from trivec.stores.records import vector_of
 from trivec.stores.server import requests
 from trivec.stores.server.wire.exchange import Body, Exchange
 from trivec.types import Point, PointId, SparseVector, StoredPoint, Vector
@@ -90,7 +92,7 @@ class GrpcWire:
         return self._update("UpdateVectors", request)
 
     def query(
-        self, collection: str, searches: Sequence[Any], names: Sequence[Sequence[str]]
+        self, collection: str, searches: Sequence[Any], names: Sequence[Sequence[str] | None]
     ) -> Exchange:
         """Run searches."""
         from qdrant_client import grpc as messages
@@ -99,24 +101,46 @@ class GrpcWire:
             search.collection_name = collection
         request = messages.QueryBatchPoints(collection_name=collection, query_points=searches)
 
-        def read(answer: messages.QueryBatchResponse) -> list[list[StoredPoint]]:
+        def read(answer: messages.QueryBatchResponse) -> list[Any]:
             return [
-                [_stored(point, wanted) for point in found.result]
+                [(point.id.uuid or point.id.num, point.score) for point in found.result]
+                if wanted is None
+                else [_stored(point, wanted) for point in found.result]
                 for found, wanted in zip(answer.result, names, strict=True)
             ]
 
-        return Exchange(partial(self._call, "QueryBatch", request), read)
+        return self._exchange("QueryBatch", request, read)
+
+    def retrieve(self, collection: str, ids: Sequence[PointId], names: Sequence[str]) -> Exchange:
+        """Read points."""
+        from qdrant_client import grpc as messages
+        from qdrant_client.conversions.conversion import RestToGrpc
+
+        request = messages.GetPoints(
+            collection_name=collection,
+            ids=[_id(each) for each in ids],
+            with_payload=messages.WithPayloadSelector(enable=True),
+            with_vectors=RestToGrpc.convert_with_vectors(requests.vector_selector(names)),
+        )
+        return self._exchange(
+            "Get", request, lambda answer: [_stored(point, names) for point in answer.result]
+        )
 
     def _update(self, method: str, request: Any) -> Exchange:
         from qdrant_client.conversions.conversion import GrpcToRest
 
-        return Exchange(
-            partial(self._call, method, request),
-            lambda answer: GrpcToRest.convert_update_result(answer.result),
+        return self._exchange(
+            method, request, lambda answer: GrpcToRest.convert_update_result(answer.result)
         )
 
-    def _call(self, method: str, request: Any, client: Any) -> Any:
-        return getattr(client.grpc_points, method)(request, timeout=self._timeout)
+    def _exchange(self, method: str, request: Any, read: Callable[[Any], Any]) -> Exchange:
+        call = partial(self._call, method, request)
+        return Exchange(call, read, call)
+
+    def _call(self, method: str, request: Any, client: Any, seconds: float = math.inf) -> Any:
+        least = min(math.inf if self._timeout is None else self._timeout, seconds)
+        timeout = None if least == math.inf else least
+        return getattr(client.grpc_points, method)(request, timeout=timeout)
 
 
 def _id(identity: PointId) -> messages.PointId:
@@ -189,10 +213,22 @@ def _query(query: Any) -> messages.Query:
     return RestToGrpc.convert_query(query)
 
 
-def _stored(record: messages.ScoredPoint, names: Sequence[str]) -> StoredPoint:
+def _stored(
+    record: messages.ScoredPoint | messages.RetrievedPoint, names: Sequence[str]
+) -> StoredPoint:
     from qdrant_client.conversions.conversion import GrpcToRest
 
-    if names:
-        return requests.stored_point(GrpcToRest.convert_scored_point(record), names)
     payload = GrpcToRest.convert_payload(record.payload) if len(record.payload) else {}
-    return StoredPoint(record.id.uuid or record.id.num, payload, {}, record.score)
+    vectors = _vectors(record.vectors, names) if names else {}
+    score = getattr(record, "score", 0.0)  # of what a search found
+    return StoredPoint(record.id.uuid or record.id.num, payload, vectors, score)
+
+
+def _vectors(given: messages.VectorsOutput, names: Sequence[str]) -> dict[str, Vector]:
+    from qdrant_client.conversions.conversion import GrpcToRest
+
+    if given.WhichOneof("vectors_options") is None:
+        return {}
+    converted = GrpcToRest.convert_vectors_output(given)
+    named = converted if isinstance(converted, dict) else {"": converted}
+    return {name: vector_of(vector) for name, vector in named.items() if name in names}

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from trivec.query import Filter
+from trivec.stores.records import point_id_of
 from trivec.stores.server import requests
 from trivec.stores.server.wire.exchange import Body, Exchange
-from trivec.types import Point
+from trivec.types import Point, PointId
 
 __all__ = ["ModelWire"]
 
@@ -51,13 +52,25 @@ class ModelWire:
         )
 
     def query(
-        self, collection: str, searches: Sequence[Any], names: Sequence[Sequence[str]]
+        self, collection: str, searches: Sequence[Any], names: Sequence[Sequence[str] | None]
     ) -> Exchange:
         """Run searches."""
         return Exchange(
             lambda client: client.query_batch_points(collection, list(searches)),
             lambda answers: [
-                [requests.stored_point(point, wanted) for point in answer.points]
+                [(point_id_of(point.id), point.score) for point in answer.points]
+                if wanted is None
+                else [requests.stored_point(point, wanted) for point in answer.points]
                 for answer, wanted in zip(answers, names, strict=True)
             ],
+        )
+
+    def retrieve(self, collection: str, ids: Sequence[PointId], names: Sequence[str]) -> Exchange:
+        """Read points."""
+        selector = requests.vector_selector(names)
+        return Exchange(
+            lambda client: client.retrieve(
+                collection, ids, with_payload=True, with_vectors=selector
+            ),
+            lambda records: [requests.stored_point(record, names) for record in records],
         )

@@ -9,8 +9,9 @@ import numpy as np
 
 from trivec.query import Filter
 from trivec.stores.records import point_id_of
+from trivec.stores.server import requests
 from trivec.stores.server.wire.exchange import Body, Exchange
-from trivec.types import Point, SparseVector, StoredPoint, Vector
+from trivec.types import Point, PointId, SparseVector, StoredPoint, Vector
 
 __all__ = ["RestWire"]
 
@@ -47,18 +48,28 @@ class RestWire:
         return _update(collection, "points/vectors", body, timeout)
 
     def query(
-        self, collection: str, searches: Sequence[bytes], names: Sequence[Sequence[str]]
+        self, collection: str, searches: Sequence[bytes], names: Sequence[Sequence[str] | None]
     ) -> Exchange:
         """Run searches."""
         body = _listing(b"searches", searches)
 
-        def read(answer: Any) -> list[list[StoredPoint]]:
+        def read(answer: Any) -> list[Any]:
             return [
-                [_stored(point, wanted) for point in found["points"]]
+                [(point["id"], point["score"]) for point in found["points"]]
+                if wanted is None
+                else [_stored(point, wanted) for point in found["points"]]
                 for found, wanted in zip(answer["result"], names, strict=True)
             ]
 
         return Exchange(_sender("POST", collection, "points/query/batch", body, {}), read)
+
+    def retrieve(self, collection: str, ids: Sequence[PointId], names: Sequence[str]) -> Exchange:
+        """Read points."""
+        asked = {"ids": ids, "with_payload": True, "with_vector": requests.vector_selector(names)}
+        return Exchange(
+            _sender("POST", collection, "points", _json(asked), {}),
+            lambda answer: [_stored(point, names) for point in answer["result"]],
+        )
 
 
 def _update(collection: str, what: str, body: bytes, timeout: int) -> Exchange:

@@ -1,0 +1,339 @@
+"""One lookup for all systems: what several ways to search ask alike is asked of the store once.
+
+A run asks every question in a dozen ways. All hybrids want the same candidates of the same arms,
+and both uses of ColBERT vectors want the same scores. Here a block of questions is asked at once,
+and each list is looked up once; fusing and ordering follow :mod:`trivec.fusion`, as the engines do.
+Whatever this module does not know how to derive goes to the store as it is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from trivec._runtime.typed import unchecked
+from trivec.fusion import Linear, Rrf, fuse
+from trivec.index import HybridIndex, IndexConfig
+from trivec.index.hybrid import binding_of
+from trivec.payloads.trivec import Codec
+from trivec.protocols import Store
+from trivec.query import Prefetch, StoreQuery
+from trivec.schema import Schema
+from trivec.types import Chunk, FloatArray, PointId, SparseVector, StoredPoint, Vector
+
+__all__ = ["SharedStore", "sharing"]
+
+MOST_ROWS = 600_000
+"""Rows of ColBERT vectors that are kept; of 384 numbers they take 0.9 GB."""
+
+MOST_PAYLOADS = 20_000
+PAGE = 64
+
+Ranking: TypeAlias = list[tuple[PointId, float]]
+
+
+def sharing(index: HybridIndex, depth: int) -> tuple[HybridIndex, SharedStore]:
+    """Return an index over the same points that looks every list up once, and its store.
+
+    Args:
+        index: the index; it must not be written to meanwhile.
+        depth: the most candidates that a search asks of an arm.
+    """
+    store = SharedStore(index.store, index.schema, depth)
+    codec = cast("Codec", _RememberingCodec(index.codec))
+    binding = replace(binding_of(index), store=cast("Store", store), codec=codec)
+    return HybridIndex(binding, IndexConfig()), store
+
+
+class _RememberingCodec:
+    """A payload layout that reads each point once; many questions find the same."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._chunks: dict[PointId, Chunk] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codec, name)
+
+    def decode(self, point: StoredPoint) -> Chunk:
+        """Return a point's passage."""
+        chunk = self._chunks.get(point.id)
+        if chunk is None:
+            if len(self._chunks) >= MOST_PAYLOADS:
+                self._chunks.clear()
+            chunk = self._chunks[point.id] = self._codec.decode(point)
+        return chunk
+
+
+@dataclass(slots=True)
+class _Rescoring:
+    """A multivector's scores of candidates: ``(rows, dim)``, and whom they are wanted of."""
+
+    using: str
+    vector: FloatArray
+    candidates: Sequence[PointId]
+    ranking: Ranking = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A search, and what it is made of.
+
+    Attributes:
+        query: what is asked.
+        derived: whether it is put together here.
+        parts: the lookups, with what tells them apart; the search itself where it is one.
+        lists: what the lookups found, by the object of the prefetch.
+        rescoring: the scores of a multivector, where there is one.
+        ranking: the result.
+    """
+
+    query: StoreQuery
+    derived: bool
+    parts: list[tuple[Hashable, StoreQuery]]
+    lists: dict[int, Ranking] = field(default_factory=dict)
+    rescoring: _Rescoring | None = None
+    ranking: Ranking = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the store's answer is the result as it is."""
+        return not self.derived and (self.query.candidates or self.parts[0][1] is self.query)
+
+
+class SharedStore:
+    """A store for reading; what is not a search goes to the real one.
+
+    Args:
+        store: the real one.
+        schema: which of its vectors are sparse and which are of many rows.
+        depth: how deep lists of sparse vectors are looked up. Their lookup is exact, so that a
+            shorter list is the beginning of a longer one.
+    """
+
+    def __init__(self, store: Store, schema: Schema, depth: int) -> None:
+        self._store = store
+        self._depth = depth
+        self._kinds = {spec.name: spec.kind for spec in schema.vectors.values()}
+        self._answers: dict[Hashable, list[StoredPoint]] = {}
+        self._payloads: dict[PointId, Mapping[str, Any]] = {}
+        self._rows = _Rows(store)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def forget(self) -> None:
+        """Forget the lists of the questions so far; passages are kept, as far as they fit."""
+        self._answers.clear()
+        if len(self._payloads) > MOST_PAYLOADS:
+            self._payloads.clear()
+
+    def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
+        """Run several searches; one list of results for each, best first."""
+        wanted = [self._wanted(query) for query in queries]
+        self._look_up([part for one in wanted for part in one.parts])
+        for one in wanted:
+            if one.derived:
+                self._gather(one)
+        self._rows.score([one.rescoring for one in wanted if one.rescoring is not None])
+        for one in wanted:
+            if one.derived:
+                one.ranking = self._derived(one)
+            elif not one.whole:
+                found = self._answers[one.parts[0][0]][: one.query.most]
+                one.ranking = [(point.id, point.score) for point in found]
+        self._read([key for one in wanted if not one.query.candidates for key, _ in one.ranking])
+        return [self._points(one) for one in wanted]
+
+    def retrieve(
+        self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
+    ) -> list[StoredPoint]:
+        """Return the points that exist, in no promised order."""
+        if with_vectors:
+            return self._store.retrieve(ids, with_vectors=with_vectors)
+        self._read(ids)
+        return [StoredPoint(key, self._payloads[key]) for key in ids if key in self._payloads]
+
+    def _derives(self, query: StoreQuery) -> bool:
+        """Say whether a search is more than one lookup, and one that is put together here."""
+        if query.offset or query.with_vectors or isinstance(query.fusion, Linear):
+            return False
+        rows = [one for one in query.prefetches if self._is_of_rows(one.using)]
+        if query.rescore is not None:
+            return not rows and self._rows.hold(query.rescore[0])
+        if not rows:
+            return query.fusion is not None
+        everywhere = query.filter is None
+        return (
+            len(rows) == 1
+            and not isinstance(query.fusion, Rrf)  # ranks of equal scores are the engine's
+            and rows[0].threshold is None
+            and (rows[0].over_candidates or everywhere)
+            and self._rows.hold(rows[0].using)
+        )
+
+    def _is_of_rows(self, name: str) -> bool:
+        return self._kinds.get(name) == "multivector"
+
+    def _wanted(self, query: StoreQuery) -> _Wanted:
+        if not self._derives(query):
+            part = self._single(query)
+            return _Wanted(query, derived=False, parts=[(_key(part), part)])
+        parts = [
+            self._single(replace(query, fusion=None, rescore=None), one)
+            for one in query.prefetches
+            if not self._is_of_rows(one.using)
+        ]
+        return _Wanted(query, derived=True, parts=[(_key(part), part) for part in parts])
+
+    def _single(self, query: StoreQuery, prefetch: Prefetch | None = None) -> StoreQuery:
+        """Return what is asked of the store for a lookup: a list of candidates, where that is all.
+
+        Args:
+            query: the search.
+            prefetch: the one of its lists that is wanted; None: what the search asks.
+        """
+        if prefetch is None:
+            plain = len(query.prefetches) == 1 and query.fusion is None and query.rescore is None
+            if not plain or query.offset or (query.with_vectors and not query.candidates):
+                return query
+            prefetch = replace(query.prefetches[0], limit=query.most)
+        if self._kinds.get(prefetch.using) == "sparse" and not query.with_vectors:
+            prefetch = replace(prefetch, limit=max(prefetch.limit, self._depth))
+        return replace(query, prefetches=(prefetch,), limit=1, candidates=True)
+
+    def _look_up(self, parts: Sequence[tuple[Hashable, StoreQuery]]) -> None:
+        missing = {key: part for key, part in parts if key not in self._answers}
+        if missing:
+            answers = self._store.query(list(missing.values()))
+            self._answers.update(zip(missing, answers, strict=True))
+
+    def _gather(self, wanted: _Wanted) -> None:
+        """Take the lists of a search from what was looked up, and say whom a multivector scores."""
+        keys = iter(key for key, _ in wanted.parts)
+        for one in wanted.query.prefetches:
+            if not self._is_of_rows(one.using):
+                found = self._answers[next(keys)][: one.limit]
+                wanted.lists[id(one)] = [(point.id, point.score) for point in found]
+        union = list(dict.fromkeys(key for found in wanted.lists.values() for key, _ in found))
+        if wanted.query.rescore is not None:
+            using, vector = wanted.query.rescore
+            wanted.rescoring = _Rescoring(using, vector, union)
+        for one in wanted.query.prefetches:
+            if self._is_of_rows(one.using):
+                among = union if one.over_candidates else self._rows.ids
+                wanted.rescoring = _Rescoring(one.using, cast("FloatArray", one.vector), among)
+
+    def _derived(self, wanted: _Wanted) -> Ranking:
+        query, rescoring = wanted.query, wanted.rescoring
+        if query.fusion is None and rescoring is not None:
+            return rescoring.ranking[: query.most]
+        lists = [
+            wanted.lists[id(one)]
+            if rescoring is None or not self._is_of_rows(one.using)
+            else rescoring.ranking[: one.limit]
+            for one in query.prefetches
+        ]
+        fused = lists[0] if query.fusion is None else unchecked(fuse)(query.fusion, lists)
+        return fused[: query.most]
+
+    def _points(self, wanted: _Wanted) -> list[StoredPoint]:
+        if wanted.whole:
+            return self._answers[wanted.parts[0][0]][: wanted.query.most]
+        payloads = {} if wanted.query.candidates else self._payloads
+        return [
+            StoredPoint(key, payloads.get(key, {}), score=score)
+            for key, score in wanted.ranking
+            if wanted.query.candidates or key in payloads
+        ]
+
+    def _read(self, ids: Sequence[PointId]) -> None:
+        """Read the payloads of points that were not read yet."""
+        missing = [key for key in dict.fromkeys(ids) if key not in self._payloads]
+        if missing:
+            for point in self._store.retrieve(missing):
+                self._payloads[point.id] = point.payload
+
+
+class _Rows:
+    """The ColBERT vectors of all points, where they fit."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._by_name: dict[str, dict[PointId, FloatArray] | None] = {}
+        self.ids: list[PointId] = []
+
+    def hold(self, name: str) -> bool:
+        """Say whether the vectors of a name are here; the first call reads them."""
+        if name not in self._by_name:
+            self._by_name[name] = self._all(name)
+        return self._by_name[name] is not None
+
+    def _all(self, name: str) -> dict[PointId, FloatArray] | None:
+        found: dict[PointId, FloatArray] = {}
+        offset: PointId | None = None
+        rows, count = 0, self._store.count()
+        while True:
+            points, offset = self._store.scroll(limit=PAGE, offset=offset, with_vectors=[name])
+            for point in points:
+                if name in point.vectors:
+                    found[point.id] = cast("FloatArray", point.vectors[name])
+                    rows += len(found[point.id])
+            if points and rows * count >= MOST_ROWS * max(len(found), 1):
+                return None  # of the first pages one can tell that all would not fit
+            if offset is None:
+                self.ids = list(found)
+                return found
+
+    def score(self, wanted: Sequence[_Rescoring]) -> None:
+        """Score all candidates of some searches, a passage at a time for all that want it."""
+        if not wanted:
+            return
+        queries = [_unit(one.vector) for one in wanted]
+        starts = np.cumsum([0, *map(len, queries)])
+        stacked = np.concatenate(queries)
+        by_passage: dict[PointId, list[int]] = defaultdict(list)
+        for at, one in enumerate(wanted):
+            for key in one.candidates:
+                by_passage[key].append(at)
+        scores: list[Ranking] = [[] for _ in wanted]
+        for key, users in by_passage.items():
+            rows = (self._by_name[wanted[users[0]].using] or {}).get(key)
+            if rows is None:
+                continue
+            ranges = [np.arange(starts[at], starts[at + 1]) for at in users]
+            best = (stacked[np.concatenate(ranges)] @ rows.T).max(axis=1)
+            sums = np.add.reduceat(best, np.cumsum([0, *map(len, ranges[:-1])]))
+            for at, total in zip(users, sums.tolist(), strict=True):
+                scores[at].append((key, total))
+        for one, ranking in zip(wanted, scores, strict=True):
+            one.ranking = sorted(ranking, key=lambda item: item[1], reverse=True)
+
+
+def _unit(rows: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
+
+
+def _key(query: StoreQuery) -> Hashable:
+    """Return what tells one request from another."""
+    return (
+        tuple(
+            (one.using, _bytes(one.vector), one.limit, one.threshold, one.over_candidates)
+            for one in query.prefetches
+        ),
+        query.fusion,
+        None if query.rescore is None else (query.rescore[0], _bytes(query.rescore[1])),
+        (query.limit, query.offset, query.with_vectors, query.exact, query.candidates),
+        None if query.filter is None else query.filter.model_dump_json(),
+    )
+
+
+def _bytes(vector: Vector) -> Hashable:
+    if isinstance(vector, SparseVector):
+        return vector.indices.tobytes(), vector.values.tobytes()
+    return vector.tobytes()

@@ -1,0 +1,1 @@
+"""What stands on an index and is served: pages for people, on this machine alone."""

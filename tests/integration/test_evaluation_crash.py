@@ -1,0 +1,79 @@
+"""A run that is killed goes on where it was, and comes to the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from trivec import Chunk, HybridIndex, IndexConfig
+from trivec.evaluation import Dataset, EvaluationOptions, Question, default_systems, evaluate
+from trivec.testing import FakeEncoder
+
+CONFIG = IndexConfig(arms=("dense", "bm25"))
+EVALUATING = textwrap.dedent(
+    """
+    import sys, time
+    from tests.integration.test_evaluation_crash import evaluated
+
+    def slowly(count):
+        print(count, flush=True)
+        time.sleep(0.01)
+
+    evaluated(sys.argv[1], progress=slowly)
+    """
+)
+
+
+def dataset() -> Dataset:
+    passages = tuple(
+        Chunk(f"passage {at} of topic {at % 7}", id=f"p{at}", source=f"s{at // 5}")
+        for at in range(60)
+    )
+    questions = tuple(
+        Question(f"q{at}", f"passage {at} topic", {f"p{at}": 1}, f"s{at // 5}") for at in range(60)
+    )
+    return Dataset("made up", passages, questions)
+
+
+def evaluated(place: str, *, progress=None):
+    with HybridIndex.open(f"{place}/kb", FakeEncoder(), config=CONFIG) as index:
+        index.add(dataset().passages)
+        options = EvaluationOptions(folder=Path(place) / "run", timed=10)
+        systems = default_systems(index.schema)
+        return evaluate(dataset(), index, systems, options, progress=progress)
+
+
+def lines(folder) -> dict[str, list[str]]:
+    return {path.name: path.read_text().splitlines() for path in folder.glob("*.jsonl")}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("after", [12, 45])  # among the timed questions, and among the blocks
+def test_a_killed_run_goes_on(tmp_path, after):
+    whole = evaluated(str(tmp_path / "whole"))
+    place = tmp_path / "killed"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        [sys.executable, "-c", EVALUATING, str(place)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        for _, _line in zip(range(after), process.stdout, strict=False):
+            pass
+        process.send_signal(signal.SIGKILL)
+    before = lines(place / "run")
+    assert sum(len(found) - 1 for found in before.values()) >= after // 2  # not all was lost
+    again = evaluated(str(place))
+    for name, found in before.items():
+        kept = [line for line in found if line.endswith("}")]
+        assert lines(place / "run")[name][: len(kept)] == kept  # times and all: not asked again
+    assert [[(found.ids, found.scores) for found in one.results] for one in again.systems] == [
+        [(found.ids, found.scores) for found in one.results] for one in whole.systems
+    ]
