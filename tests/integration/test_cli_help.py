@@ -257,7 +257,8 @@ class TestVariables:
         assert outcome.code == 0, outcome.err
         assert not (tmp_path / "~").exists()
         assert {path.name for path in tmp_path.iterdir()} <= {
-            *("asked.csv", "many.csv", "kb", "notes", "other")
+            *("asked.csv", "many.csv", "facts.csv", "train.jsonl", "tuned"),
+            *("kb", "notes", "other"),
         }
 
     def test_what_is_given_wins(self, run, tmp_path):

@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trivec.cli import variables
-from trivec.cli.arguments import DeviceOption, JsonOption, PlaceArgument, QuietOption
+from trivec.cli.arguments import (
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    PlaceArgument,
+    QuietOption,
+)
 from trivec.cli.exits import INCOMPLETE
 from trivec.cli.paths import expanded
-from trivec.cli.place import chosen_encoder, open_place
+from trivec.cli.place import NEW_INDEX_MODEL, chosen_encoder, open_place
 from trivec.cli.progress import counted, passages_counted
 from trivec.cli.terminal import complain, print_json, say
 from trivec.errors import InputError
@@ -38,7 +43,7 @@ def finetune(
         ),
     ],
     *,
-    model: Annotated[str, typer.Option(help=MODEL, envvar=variables.MODEL)] = "mini",
+    model: ModelOption = None,
     output: Annotated[Path, typer.Option(help="The folder of the tuned model.")] = Path("tuned"),
     development: Annotated[
         Path | None,
@@ -101,6 +106,7 @@ def finetune(
         "seed": seed,
         "report_to": None if report_to is None else tuple(report_to),
     }
+    model = model or NEW_INDEX_MODEL
     options = _options(settings, {name: one for name, one in given.items() if one is not None})
     if trainer is not None:
         _train_elsewhere(data, model, expanded(output), options, (trainer, processes))
@@ -175,7 +181,7 @@ def prune(
 def reindex(
     place: PlaceArgument,
     *,
-    model: Annotated[str, typer.Option(help="The model that it is moved to: " + MODEL)],
+    model: ModelOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -186,6 +192,8 @@ def reindex(
     """
     from trivec.training import reindex as moved
 
+    if model is None:
+        raise typer.BadParameter("name the model that the index is moved to: --model")
     with open_place(place, None) as where:
         if not isinstance(where.location, Path):
             raise typer.BadParameter(

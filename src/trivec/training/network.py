@@ -242,13 +242,12 @@ def load_backbone(path: Path) -> Any:
         ModelError: it cannot be loaded, or its layers are not where BERT has them.
     """
     try:
-        import torch
         from transformers import AutoModel
     except ImportError as err:
         raise unavailable(err, "transformers", "finetune") from err
     try:
         with no_progress_bars():
-            model = AutoModel.from_pretrained(str(path), dtype=torch.float32)
+            model = AutoModel.from_pretrained(str(path)).float()
     except (OSError, ValueError, RuntimeError) as err:
         raise ModelError(f"{path} cannot be loaded ({err}); download it again") from err
     if not hasattr(getattr(model, "encoder", None), "layer") or not hasattr(model, "embeddings"):

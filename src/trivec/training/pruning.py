@@ -94,6 +94,9 @@ def prune_model(
     vocabulary = _vocabulary(tokenizer, base.path)
     used, characters = _used(base.path, texts)
     kept = _kept(vocabulary, used, characters, tokenizer, corpus_only=corpus_only)
+    # tokens that were added beside the vocabulary, such as <mask>, follow it
+    added = {one["id"] for one in tokenizer.get("added_tokens", ())}
+    beside = sorted(one for one in added if one >= len(vocabulary))
     with put_in_place(target) as folder:
         for name in (*TAKEN, SPARSE_HEAD, COLBERT_HEAD):
             if (base.path / name).is_file() and name not in {
@@ -101,12 +104,13 @@ def prune_model(
                 "vocab.txt",
             }:
                 shutil.copyfile(base.path / name, folder / name)
-        _write_tokenizer(folder, tokenizer, kept)
-        _write_config(folder, kept)
-        written = _write_weights(folder, base.path, kept)
+        _write_tokenizer(folder, tokenizer, kept, beside)
+        _write_config(folder, [*kept, *beside])
+        written = _write_weights(folder, base.path, [*kept, *beside])
         write_usage(folder, usage, base.hidden_size)
     before = sum(file.stat().st_size for file in weight_files(base.path))
-    return PrunedModel(target, len(kept), len(vocabulary), len(used), written, before)
+    counts = len(kept) + len(beside), len(vocabulary) + len(beside)
+    return PrunedModel(target, *counts, len(used), written, before)
 
 
 def _vocabulary(tokenizer: Mapping[str, Any], folder: Path) -> list[str]:
@@ -181,15 +185,17 @@ def _within(character: str, span: tuple[int, int]) -> bool:
     return span[0] <= ord(character[0]) <= span[1]
 
 
-def _write_tokenizer(folder: Path, tokenizer: dict[str, Any], kept: Sequence[int]) -> None:
-    place = {old: new for new, old in enumerate(kept)}
+def _write_tokenizer(
+    folder: Path, tokenizer: dict[str, Any], kept: Sequence[int], beside: Sequence[int]
+) -> None:
+    place = {old: new for new, old in enumerate([*kept, *beside])}
     model = tokenizer["model"]
     if model["type"] == "Unigram":
         model["vocab"] = [model["vocab"][at] for at in kept]
         model["unk_id"] = place[model["unk_id"]]
     else:
         names = {at: token for token, at in model["vocab"].items()}
-        model["vocab"] = {names[old]: new for old, new in place.items()}
+        model["vocab"] = {names[old]: place[old] for old in kept}
     for one in tokenizer.get("added_tokens", ()):
         one["id"] = place[one["id"]]
     for special in ((tokenizer.get("post_processor") or {}).get("special_tokens") or {}).values():
