@@ -157,11 +157,11 @@ def test_two_files_that_do_not_have_the_same_questions(tmp_path):
         ("a.csv.gz", b"question,passage\n", "cannot be read"),
         ("a.csv", b"who,what\na,b\n", "has the columns ['who', 'what']"),
         ("a.jsonl", b"[1]\n", "line 1, is not an object"),
-        ("a.json", b'{"data": [{"paragraphs": [{"context": 3, "qas": []}]}]}', "is no text"),
+        ("a.json", b'{"data": [{"paragraphs": [{"context": 3, "qas": []}]}]}', "is not a text"),
         (
             "a.json",
             b'{"data": [{"paragraphs": [{"context": "c", "qas": [{"question": null}]}]}]}',
-            "is no text",
+            "is not a text",
         ),
         ("a.json", b'[{"question": "a"}]', "not SQuAD-shaped"),
         ("a.json", b"[" * 100_000, "is not JSON"),

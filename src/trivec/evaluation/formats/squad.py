@@ -102,5 +102,5 @@ def _begins_in(span: Span, answer: Mapping[str, Any]) -> bool:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is no text")
+        raise TypeError(f"{value!r:.40} is not a text")
     return value

@@ -90,7 +90,7 @@ def _long_cells() -> Iterator[None]:
 
 def _json_rows(path: Path) -> tuple[list[str], list[tuple[int, Mapping[str, str]]]]:
     columns: dict[str, None] = {}
-    rows = []
+    rows: list[tuple[int, Mapping[str, str]]] = []
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
