@@ -18,7 +18,7 @@ PASSAGES = {
     "tax": "Taxes are due in spring.",
     "blank": " ",
 }
-QUERIES = {"q0": "what is sour", "q1": "what is sweet", "q2": "what is cold", "q3": "taxes due"}
+QUERIES = {"q0": "sour yellow", "q1": "sweet brown", "q2": "white cold", "q3": "taxes due"}
 ANSWERS = {"q0": "lemon", "q1": "honey", "q2": "snow", "q3": "tax"}
 
 

@@ -275,7 +275,8 @@ class Asking:
     def result(self, questions: Sequence[Question]) -> SystemResult:
         """Return what was found for each of the dataset's questions."""
         left = self.pending(questions)
-        self._progress(len(left))
+        if left:
+            self._progress(len(left))
         missing = self._error or "not asked"
         results = tuple(
             self._records.results.get(one.id, QuestionResult(one.id, error=missing))

@@ -162,7 +162,8 @@ class _Run:
         path = None if folder is None else records_file(folder, name)
         records = Records(path, {**self._about, "system": name})
         known = sum(one.id in records.results for one in self._dataset.questions)
-        self._progress(known)
+        if known:
+            self._progress(known)
         asking = Asking(name, system, records, self._options.max_failures, self._progress)
         if known == len(self._dataset.questions):
             return asking
