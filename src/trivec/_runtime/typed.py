@@ -41,7 +41,7 @@ def checked(function: F) -> F:
 
     def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
         expected = _expectations(function)
-        given = zip(expected.values(), args, strict=False)
+        given: Iterable[tuple[Any, Any]] = zip(expected.values(), args, strict=False)
         if options:
             given = chain(given, ((expected.get(name), each) for name, each in options.items()))
         for wanted, value in given:

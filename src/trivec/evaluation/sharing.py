@@ -11,17 +11,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 
 from trivec._runtime.typed import unchecked
+from trivec.coverage import PASSAGES
 from trivec.fusion import Linear, Rrf, fuse
 from trivec.index import HybridIndex, IndexConfig
 from trivec.index.hybrid import binding_of
 from trivec.payloads.trivec import Codec
 from trivec.protocols import Store
-from trivec.query import Prefetch, StoreQuery
+from trivec.query import Prefetch, RankedList, Ranking, StoreQuery
 from trivec.schema import Schema
 from trivec.types import Chunk, FloatArray, PointId, SparseVector, StoredPoint, Vector
 
@@ -32,8 +33,6 @@ MOST_ROWS = 600_000
 
 MOST_PAYLOADS = 20_000
 PAGE = 64
-
-Ranking: TypeAlias = list[tuple[PointId, float]]
 
 
 def sharing(index: HybridIndex, depth: int) -> tuple[HybridIndex, SharedStore]:
@@ -85,6 +84,7 @@ class _Wanted:
 
     Attributes:
         query: what is asked.
+        most: how many results there are at most.
         derived: whether it is put together here.
         parts: the lookups, with what tells them apart; the search itself where it is one.
         lists: what the lookups found, by the object of the prefetch.
@@ -93,6 +93,7 @@ class _Wanted:
     """
 
     query: StoreQuery
+    most: int
     derived: bool
     parts: list[tuple[Hashable, StoreQuery]]
     lists: dict[int, Ranking] = field(default_factory=dict)
@@ -102,7 +103,7 @@ class _Wanted:
     @property
     def whole(self) -> bool:
         """Whether the store's answer is the result as it is."""
-        return not self.derived and (self.query.candidates or self.parts[0][1] is self.query)
+        return not self.derived and self.parts[0][1] is self.query
 
 
 class SharedStore:
@@ -119,6 +120,7 @@ class SharedStore:
         self._store = store
         self._depth = depth
         self._kinds = {spec.name: spec.kind for spec in schema.vectors.values()}
+        self._lists: dict[Hashable, RankedList] = {}
         self._answers: dict[Hashable, list[StoredPoint]] = {}
         self._payloads: dict[PointId, Mapping[str, Any]] = {}
         self._rows = _Rows(store)
@@ -128,14 +130,29 @@ class SharedStore:
 
     def forget(self) -> None:
         """Forget the lists of the questions so far; passages are kept, as far as they fit."""
+        self._lists.clear()
         self._answers.clear()
         if len(self._payloads) > MOST_PAYLOADS:
             self._payloads.clear()
 
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches; one list of results for each, best first."""
-        wanted = [self._wanted(query) for query in queries]
-        self._look_up([part for one in wanted for part in one.parts])
+        wanted = [self._wanted(query, query.limit) for query in queries]
+        self._rank(wanted)
+        self._read([key for one in wanted for key, _ in one.ranking])
+        return [self._points(one) for one in wanted]
+
+    def rank(self, queries: Sequence[StoreQuery]) -> list[RankedList]:
+        """Return the lists of several searches, with the evidence that each asks for."""
+        wanted = [self._wanted(query, query.depth) for query in queries]
+        if any(one.whole for one in wanted):
+            return self._store.rank(queries)
+        self._rank(wanted)
+        return [RankedList(one.ranking, self._evidence(one)) for one in wanted]
+
+    def _rank(self, wanted: Sequence[_Wanted]) -> None:
+        """Look up what is missing, and put the rankings together."""
+        self._look_up(wanted)
         for one in wanted:
             if one.derived:
                 self._gather(one)
@@ -144,10 +161,12 @@ class SharedStore:
             if one.derived:
                 one.ranking = self._derived(one)
             elif not one.whole:
-                found = self._answers[one.parts[0][0]][: one.query.most]
-                one.ranking = [(point.id, point.score) for point in found]
-        self._read([key for one in wanted if not one.query.candidates for key, _ in one.ranking])
-        return [self._points(one) for one in wanted]
+                one.ranking = self._lists[one.parts[0][0]].ranking[: one.most]
+
+    def _evidence(self, wanted: _Wanted) -> list[StoredPoint]:
+        if not wanted.query.evidence:
+            return []
+        return self._lists[wanted.parts[0][0]].evidence[: wanted.query.evidence]
 
     def retrieve(
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
@@ -160,7 +179,8 @@ class SharedStore:
 
     def _derives(self, query: StoreQuery) -> bool:
         """Say whether a search is more than one lookup, and one that is put together here."""
-        if query.offset or query.with_vectors or isinstance(query.fusion, Linear):
+        vectors = query.with_vectors and not query.evidence
+        if query.offset or vectors or isinstance(query.fusion, Linear):
             return False
         rows = [one for one in query.prefetches if self._is_of_rows(one.using)]
         if query.rescore is not None:
@@ -179,46 +199,51 @@ class SharedStore:
     def _is_of_rows(self, name: str) -> bool:
         return self._kinds.get(name) == "multivector"
 
-    def _wanted(self, query: StoreQuery) -> _Wanted:
+    def _wanted(self, query: StoreQuery, most: int) -> _Wanted:
         if not self._derives(query):
-            part = self._single(query)
-            return _Wanted(query, derived=False, parts=[(_key(part), part)])
+            part = self._single(query, most)
+            return _Wanted(query, most, derived=False, parts=[(_key(part), part)])
         parts = [
-            self._single(replace(query, fusion=None, rescore=None), one)
+            self._list(replace(query, fusion=None, rescore=None), one)
             for one in query.prefetches
             if not self._is_of_rows(one.using)
         ]
-        return _Wanted(query, derived=True, parts=[(_key(part), part) for part in parts])
+        return _Wanted(query, most, derived=True, parts=[(_key(part), part) for part in parts])
 
-    def _single(self, query: StoreQuery, prefetch: Prefetch | None = None) -> StoreQuery:
-        """Return what is asked of the store for a lookup: a list of candidates, where that is all.
+    def _single(self, query: StoreQuery, most: int) -> StoreQuery:
+        """Return what is asked of the store for a search that is one lookup, or is left to it."""
+        plain = len(query.prefetches) == 1 and query.fusion is None and query.rescore is None
+        if not plain or query.offset or (query.with_vectors and not query.evidence):
+            return query
+        return self._list(query, replace(query.prefetches[0], limit=most))
 
-        Args:
-            query: the search.
-            prefetch: the one of its lists that is wanted; None: what the search asks.
-        """
-        if prefetch is None:
-            plain = len(query.prefetches) == 1 and query.fusion is None and query.rescore is None
-            if not plain or query.offset or (query.with_vectors and not query.candidates):
-                return query
-            prefetch = replace(query.prefetches[0], limit=query.most)
-        if self._kinds.get(prefetch.using) == "sparse" and not query.with_vectors:
+    def _list(self, query: StoreQuery, prefetch: Prefetch) -> StoreQuery:
+        """Return the lookup of a list; every sparse one brings the evidence that some ask for."""
+        if self._kinds.get(prefetch.using) == "sparse":
             prefetch = replace(prefetch, limit=max(prefetch.limit, self._depth))
-        return replace(query, prefetches=(prefetch,), limit=1, candidates=True)
+            asked = {"with_vectors": (prefetch.using,), "evidence": PASSAGES}
+        else:
+            asked = {"with_vectors": (), "evidence": 0}
+        return replace(query, prefetches=(prefetch,), limit=1, **asked)
 
-    def _look_up(self, parts: Sequence[tuple[Hashable, StoreQuery]]) -> None:
-        missing = {key: part for key, part in parts if key not in self._answers}
-        if missing:
-            answers = self._store.query(list(missing.values()))
-            self._answers.update(zip(missing, answers, strict=True))
+    def _look_up(self, wanted: Sequence[_Wanted]) -> None:
+        """Ask the store for what no search asked before: lists, and searches that are its own."""
+        lists, whole = {}, {}
+        for one in wanted:
+            (whole if one.whole else lists).update(one.parts)
+        lists = {key: part for key, part in lists.items() if key not in self._lists}
+        whole = {key: part for key, part in whole.items() if key not in self._answers}
+        if lists:
+            self._lists.update(zip(lists, self._store.rank(list(lists.values())), strict=True))
+        if whole:
+            self._answers.update(zip(whole, self._store.query(list(whole.values())), strict=True))
 
     def _gather(self, wanted: _Wanted) -> None:
         """Take the lists of a search from what was looked up, and say whom a multivector scores."""
         keys = iter(key for key, _ in wanted.parts)
         for one in wanted.query.prefetches:
             if not self._is_of_rows(one.using):
-                found = self._answers[next(keys)][: one.limit]
-                wanted.lists[id(one)] = [(point.id, point.score) for point in found]
+                wanted.lists[id(one)] = self._lists[next(keys)].ranking[: one.limit]
         union = list(dict.fromkeys(key for found in wanted.lists.values() for key, _ in found))
         if wanted.query.rescore is not None:
             using, vector = wanted.query.rescore
@@ -231,7 +256,7 @@ class SharedStore:
     def _derived(self, wanted: _Wanted) -> Ranking:
         query, rescoring = wanted.query, wanted.rescoring
         if query.fusion is None and rescoring is not None:
-            return rescoring.ranking[: query.most]
+            return rescoring.ranking[: wanted.most]
         lists = [
             wanted.lists[id(one)]
             if rescoring is None or not self._is_of_rows(one.using)
@@ -239,16 +264,15 @@ class SharedStore:
             for one in query.prefetches
         ]
         fused = lists[0] if query.fusion is None else unchecked(fuse)(query.fusion, lists)
-        return fused[: query.most]
+        return fused[: wanted.most]
 
     def _points(self, wanted: _Wanted) -> list[StoredPoint]:
         if wanted.whole:
-            return self._answers[wanted.parts[0][0]][: wanted.query.most]
-        payloads = {} if wanted.query.candidates else self._payloads
+            return self._answers[wanted.parts[0][0]]
         return [
-            StoredPoint(key, payloads.get(key, {}), score=score)
+            StoredPoint(key, self._payloads[key], score=score)
             for key, score in wanted.ranking
-            if wanted.query.candidates or key in payloads
+            if key in self._payloads
         ]
 
     def _read(self, ids: Sequence[PointId]) -> None:
@@ -328,8 +352,8 @@ def _key(query: StoreQuery) -> Hashable:
         ),
         query.fusion,
         None if query.rescore is None else (query.rescore[0], _bytes(query.rescore[1])),
-        (query.limit, query.offset, query.with_vectors, query.exact, query.candidates),
-        None if query.filter is None else query.filter.model_dump_json(),
+        (query.limit, query.offset, query.with_vectors, query.exact, query.evidence),
+        repr(query.filter),
     )
 
 
