@@ -109,9 +109,13 @@ def test_systems_share_an_index(tmp_path):
 
 
 def test_given_passages_are_ordered():
-    assert score_of(MtebSearch(FakeEncoder(), "bm25"), ranked=True) == pytest.approx(1.0)
-    with pytest.raises(InputError, match="more than a search"):
-        score_of(MtebSearch(FakeEncoder(), "dense, rewrite=corpus"), ranked=True)
+    with MtebSearch(FakeEncoder(), "bm25") as model:
+        assert score_of(model, ranked=True) == pytest.approx(1.0)
+    with (
+        MtebSearch(FakeEncoder(), "dense, rewrite=corpus") as model,
+        pytest.raises(InputError, match="more than a search"),
+    ):
+        score_of(model, ranked=True)
 
 
 def test_results_name_the_way_to_search():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from trivec._runtime.typed import checked
 from trivec.errors import InputError, MissingDependencyError
@@ -164,6 +164,12 @@ class MtebSearch:
             )
             found[key] = {hit.id: hit.score for hit in hits}
         return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the index of the last task; a temporary folder is deleted."""
