@@ -219,16 +219,21 @@ class SharedStore:
 
     def _list(self, query: StoreQuery, prefetch: Prefetch) -> StoreQuery:
         """Return the lookup of a list; every sparse one brings the evidence that some ask for."""
-        if self._kinds.get(prefetch.using) == "sparse":
+        lexical = self._kinds.get(prefetch.using) == "sparse"
+        if lexical:
             prefetch = replace(prefetch, limit=max(prefetch.limit, self._depth))
-            asked = {"with_vectors": (prefetch.using,), "evidence": PASSAGES}
-        else:
-            asked = {"with_vectors": (), "evidence": 0}
-        return replace(query, prefetches=(prefetch,), limit=1, **asked)
+        return replace(
+            query,
+            prefetches=(prefetch,),
+            limit=1,
+            with_vectors=(prefetch.using,) if lexical else (),
+            evidence=PASSAGES if lexical else 0,
+        )
 
     def _look_up(self, wanted: Sequence[_Wanted]) -> None:
         """Ask the store for what no search asked before: lists, and searches that are its own."""
-        lists, whole = {}, {}
+        lists: dict[Hashable, StoreQuery] = {}
+        whole: dict[Hashable, StoreQuery] = {}
         for one in wanted:
             (whole if one.whole else lists).update(one.parts)
         lists = {key: part for key, part in lists.items() if key not in self._lists}
