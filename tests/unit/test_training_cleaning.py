@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trivec.errors import InputError
-from trivec.training.data import CleaningOptions, Pair, Passage, SplitOptions
+from trivec.training.data import CleaningOptions, CorpusPassage, Pair, SplitOptions
 from trivec.training.data.cleaning import cleaned
 from trivec.training.data.likeness import near_duplicates, origin_of, signatures_of
 from trivec.training.data.splitting import separated, splits_of
@@ -64,9 +64,9 @@ def test_known_signatures_change_nothing():
 
 
 CORPUS = {
-    "milk": Passage("milk", MILK, "a.md", 0),
-    "乳糖": Passage("乳糖", LACTOSE, "b.md", 0),
-    "bees": Passage("bees", "Bees turn nectar into honey, which keeps for years.", "c.md", 0),
+    "milk": CorpusPassage("milk", MILK, "a.md", 0),
+    "乳糖": CorpusPassage("乳糖", LACTOSE, "b.md", 0),
+    "bees": CorpusPassage("bees", "Bees turn nectar into honey, which keeps for years.", "c.md", 0),
 }
 GOOD = "Why does a glass of milk give some people cramps?"
 
@@ -110,7 +110,7 @@ def test_each_rule_drops_and_can_be_switched_off(bad, rule):
 
 def test_jargon_is_no_other_language():
     text = "A drumlin forms under glacier till: moraine striation esker cirque fjord tarn horn."
-    corpus = {"ice": Passage("ice", text, "ice.md")}
+    corpus = {"ice": CorpusPassage("ice", text, "ice.md")}
     asked = [pair("where does a drumlin form?", "ice"), pair("esker moraine drumlin?", "ice")]
     assert cleaned(asked, corpus, CleaningOptions()) == ([*(replaced(one) for one in asked)], [])
 
@@ -153,11 +153,11 @@ def split_pairs(corpus, pairs, splits, **options):
 
 def test_what_judges_the_model_is_not_trained_on_under_any_id():
     corpus = {
-        "test": Passage("test", MILK, "test.md"),
-        "copy": Passage("copy", MILK.replace("glass", "cup"), "train.md"),
-        "train": Passage("train", "Bees turn nectar into honey.", "train.md"),
-        "free": Passage("free", "Wax is made by young bees.", "train.md"),
-        "judged": Passage("judged", "Cheese keeps longer than milk does.", "test.md"),
+        "test": CorpusPassage("test", MILK, "test.md"),
+        "copy": CorpusPassage("copy", MILK.replace("glass", "cup"), "train.md"),
+        "train": CorpusPassage("train", "Bees turn nectar into honey.", "train.md"),
+        "free": CorpusPassage("free", "Wax is made by young bees.", "train.md"),
+        "judged": CorpusPassage("judged", "Cheese keeps longer than milk does.", "test.md"),
     }
     pairs = [
         pair(GOOD, "test", document="test.md"),

@@ -8,13 +8,14 @@ from trivec.training.data.examples import TrainingExample, read_examples, write_
 from trivec.training.data.keywords import KeywordOptions, KeywordReport, build_keyword_dataset
 from trivec.training.data.leaks import Leak, LeakKind, find_leaks, require_no_leaks
 from trivec.training.data.mining import FilterRule, MiningOptions
-from trivec.training.data.pairs import Gathered, Pair, PairKind, Passage
+from trivec.training.data.pairs import CorpusPassage, Gathered, Pair, PairKind
 from trivec.training.data.reports import DatasetReport, SplitCounts
 from trivec.training.data.splitting import SplitName, SplitOptions
 
 __all__ = [
     "CleaningOptions",
     "CleaningRule",
+    "CorpusPassage",
     "DatasetOptions",
     "DatasetReport",
     "FilterRule",
@@ -26,7 +27,6 @@ __all__ = [
     "MiningOptions",
     "Pair",
     "PairKind",
-    "Passage",
     "SplitCounts",
     "SplitName",
     "SplitOptions",

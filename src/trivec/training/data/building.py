@@ -29,7 +29,7 @@ from trivec.training.data.examples import TrainingExample, write_examples
 from trivec.training.data.leaks import find_leaks, require_no_leaks
 from trivec.training.data.likeness import Signatures, signatures_of
 from trivec.training.data.mining import Mined, Miner, MiningOptions
-from trivec.training.data.pairs import Corpus, Gathered, Pair, Passage
+from trivec.training.data.pairs import Corpus, CorpusPassage, Gathered, Pair
 from trivec.training.data.reports import DatasetReport, reported
 from trivec.training.data.sources import add_file, add_index_questions
 from trivec.training.data.splitting import Separated, SplitOptions, separated, splits_of
@@ -146,7 +146,7 @@ def indexed_passages(
         yield index
 
 
-def _chunk(passage: Passage) -> Chunk:
+def _chunk(passage: CorpusPassage) -> Chunk:
     """Return the chunk that has a passage's key."""
     source = passage.document if passage.key.startswith(passage.document) else None
     return Chunk(passage.text, id=passage.key, source=source, position=passage.position)

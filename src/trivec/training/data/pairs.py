@@ -11,14 +11,14 @@ from trivec.evaluation import Dataset
 from trivec.text import clean, is_blank
 from trivec.types import Chunk
 
-__all__ = ["Corpus", "Gathered", "Pair", "PairKind", "Passage", "key_of", "of_dataset"]
+__all__ = ["Corpus", "CorpusPassage", "Gathered", "Pair", "PairKind", "key_of", "of_dataset"]
 
 PairKind: TypeAlias = Literal["Q-D", "Q-Q", "Q-A"]
 """A question with a passage of the documents, with another question, or with an answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class CorpusPassage:
     """A passage of the corpus.
 
     Attributes:
@@ -34,7 +34,7 @@ class Passage:
     position: int = 0
 
 
-Corpus: TypeAlias = Mapping[str, Passage]
+Corpus: TypeAlias = Mapping[str, CorpusPassage]
 """Passages by their keys."""
 
 
@@ -75,7 +75,7 @@ class Gathered:
         colliding: keys that two passages with different texts claimed; the first one counts.
     """
 
-    passages: dict[str, Passage] = field(default_factory=dict)
+    passages: dict[str, CorpusPassage] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Gathered:
             if is_blank(text):
                 continue
             document = f"{prefix}{chunk.source or chunk.id}"
-            passage = Passage(key, text, clean(document), chunk.position)
+            passage = CorpusPassage(key, text, clean(document), chunk.position)
             if self.passages.setdefault(key, passage).text != text:
                 self.colliding[key] += 1
             identity = f"{prefix}{chunk.id}"
