@@ -282,6 +282,7 @@ OF_STORE: dict[str, dict[str, object]] = {
     "update_vectors": {"vectors": {1: {"dense": DENSE}}, "where": None},
     "overwrite_payload": {"payloads": {1: {"text": "b"}}},
     "query": {"queries": QUERIES},
+    "rank": {"queries": QUERIES},
     "retrieve": {"ids": [1, UUID_1], "with_vectors": ["dense"]},
     "scroll": {"filter": None, "limit": 2, "offset": None, "with_vectors": ["dense"]},
     "delete": {"ids": [1], "filter": None},

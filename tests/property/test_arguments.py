@@ -162,8 +162,9 @@ ELSEWHERE = {
     "build_tiny_reranker": "writes a model",
 }
 """What this suite does not call, and why."""
-ANOTHER_SUITE = ("trivec.evaluation",)
-"""Runs, figures and reports of one's own datasets: tests/unit/test_evaluation_*.py."""
+ANOTHER_SUITE = ("trivec.evaluation", "trivec.training", "trivec.training.data")
+"""Runs, figures and reports of one's own datasets, and training: tests/unit/test_evaluation_*.py,
+tests/unit/test_training_*.py."""
 NOT_FOR_USERS = ("trivec", "trivec.adapters", "trivec.errors", "trivec.protocols")
 """The root lists what other modules have; the others hold no functions for users."""
 

@@ -296,6 +296,7 @@ BLOCKS = st.lists(
 
 @given(BLOCKS, st.integers(50, 150), st.integers(0, 5))
 @example(["# A\n", "## B b\n", "## B b\n"], 50, 0)
+@example(["text\n", "# A\n", "## B b\n", "## B b\n"], 50, 0)
 def test_passages_stay_within_the_limit_and_lose_nothing(blocks, limit, overlap):
     from trivec.ingest.formats.markdown import markdown_document
 

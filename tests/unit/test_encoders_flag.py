@@ -501,7 +501,10 @@ class TestModelFolders:
     def test_length_beyond_the_positions(self, folder):
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 514}))
-        self.refused(folder, InputError, "positions for 512 tokens")
+        assert FlagEncoder(folder).info.max_length == 512  # by itself it takes what there is
+        asked = FlagEncoder(folder, options=FlagOptions(passage_max_length=8192))
+        with pytest.raises(InputError, match="positions for 512 tokens"):
+            _ = asked.info
 
     def test_hub_that_is_not_downloaded(self, tmp_path):
         options = FlagOptions(local_files_only=True, cache_dir=tmp_path)

@@ -68,6 +68,7 @@ WHILE_RUNNING = {
     "analysis/numbers.py:named_date": "one class",
     "analysis/preparing.py:_table": "one class",
     "analysis/rules_2.py:add_time": "one class",
+    "serving/explorer/words.py:said": "the library's own sentences",
     "analysis/user_words.py:_alternatives": "a character of the caller's own words",
     "analysis/user_words.py:compiled": "the caller's own words, each a plain text",
     "chat/openai_requests.py:_named": "a plain name in a server's error",

@@ -115,7 +115,8 @@ class Vocabulary:
             OSError: the file cannot be read.
             ValueError, KeyError, BadZipFile: it is not whole.
         """
-        with np.load(file) as arrays:
+        # np.load leaves a damaged file open that it opened itself
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return cls(dict(arrays))
 
     def write(self, file: Path) -> None:

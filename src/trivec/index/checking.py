@@ -16,7 +16,7 @@ from typing import Any
 
 from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
-from trivec.errors import CollectionError, CollectionNotFoundError, StoreError
+from trivec.errors import EXPLAINED, CollectionError, CollectionNotFoundError, StoreError
 from trivec.index.adding import add_steps
 from trivec.index.collection import Binding
 from trivec.index.config import IndexConfig
@@ -223,8 +223,8 @@ def _read_once(
     findings.reading = []
     for line in child.stdout.splitlines():
         _take(findings, json.loads(line))
-    last = (child.stderr.strip().splitlines() or [""])[-1]
-    findings.complaint = last or f"the engine ended the process ({child.returncode})"
+    told = [line for line in child.stderr.strip().splitlines() if EXPLAINED not in line]
+    findings.complaint = (told or [""])[-1] or f"the engine ended the process ({child.returncode})"
 
 
 def _take(findings: _Findings, said: Mapping[str, Any]) -> None:

@@ -112,7 +112,8 @@ class _Outline:
         self._told.update(heading.start for heading in untold)
         parents = self._headings(self._path.index(untold[0]))
         if self._section is not None and self._section.headings[: len(parents)] == parents:
-            self._section.blocks.extend(untold)
+            self._bare.extend(untold)  # those that wait lie within the outermost of these
+            self._section.blocks.extend(self._waiting())
         elif self._section is None and not self._bare and level == 1 == len(untold):
             self._base = (*self._base, untold[0].title)
         else:

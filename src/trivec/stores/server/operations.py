@@ -239,7 +239,10 @@ class Operations:
     def _searching(
         self, search: Callable[..., Operation[T]], queries: Sequence[StoreQuery]
     ) -> Operation[T]:
-        queries = [replace(query, filter=_served(query.filter)) for query in queries]
+        queries = [
+            query if query.filter is None else replace(query, filter=_served(query.filter))
+            for query in queries
+        ]
         filters = {id(query.filter): query.filter for query in queries}
         for filter in filters.values():
             require_storable_filter(filter)
