@@ -79,7 +79,7 @@ test-llm: $(INSTALLED) $(LLM_INSTALLED) ## rewriting, answers and refusals by a 
 	TRIVEC_LLM_PYTHON=$(LLM_VENV)/bin/python $(BIN)/python -m pytest tests/llm
 
 # not part of CI: a browser is large, and Debian's package of it needs root
-test-browser: $(INSTALLED) ## the pages in a headless Chromium, installed by apt-get where there is none
+test-browser: $(INSTALLED) docs ## the site and the explorer in a headless Chromium, installed by apt-get where there is none
 	@test -n '$(CHROMIUM)' || apt-get install -y --no-install-recommends chromium \
 	  || { echo "name one: make test-browser CHROMIUM=/path/to/chromium"; exit 2; }
 	TRIVEC_CHROMIUM='$(or $(CHROMIUM),chromium)' OMP_NUM_THREADS=1 \

@@ -173,6 +173,12 @@ def test_both_sites_show_every_page_in_the_same_order():
     assert sorted(chinese) == sorted(page.name for page in CHINESE.glob("*.md"))
 
 
+def test_the_english_site_shows_the_whole_reference():
+    shown = [page for page in pages_in(site("zensical.toml")["nav"]) if "/" in page]
+    there = (ENGLISH / "reference").glob("*.md")
+    assert sorted(shown) == sorted(f"reference/{page.name}" for page in there)
+
+
 def test_each_site_leads_to_the_other():
     links = {
         name: [entry["link"] for entry in site(name)["extra"]["alternate"]]

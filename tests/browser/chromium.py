@@ -94,7 +94,7 @@ class Page:
 
     def _is(self, condition: str) -> bool:
         try:
-            return bool(self.run(f"Boolean({condition})"))
+            return bool(self.run(f"Promise.resolve({condition}).then(Boolean)"))
         except RuntimeError:  # the page went away while it was asked
             return False
 
@@ -113,6 +113,23 @@ class Page:
             printable = {"text": "\r"}
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **printable, **code)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, **code)
+
+    def allow_clipboard(self) -> None:
+        """Let the page read and write the clipboard, as if its window were in front."""
+        target = self.call("Target.getTargetInfo")["targetInfo"]
+        self.call(
+            "Browser.grantPermissions",
+            browserContextId=target["browserContextId"],
+            permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
+        )
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
+
+    def point_and_click(self, selector: str) -> None:
+        """Click as a hand does, which a page may do more for than for a script."""
+        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        x, y = self.run(f"(box => [box.x + box.width / 2, box.y + box.height / 2])({box})")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def click(self, selector: str) -> None:
         self.run(f"document.querySelector({json.dumps(selector)}).click()")
