@@ -133,7 +133,7 @@ index.search(GERMS, k=2, arms="bm25", explain=True)
 index.search(GERMS, k=2, arms="dense", explain=True)
 
 # %% [markdown]
-# What it was never taught, it knows by its looks alone. The code is not in first place now.
+# A code has no meaning, and others now stand before the passage that holds it.
 
 # %%
 index.search("AS-278", k=4, arms="dense", explain=True)

@@ -160,6 +160,8 @@ def test_a_search_that_explains_shows_each_arm(index):
         ("Descale the machines", ["descale", "machine"], ["Descale", "machines"]),
         ("a contract, no contrast", ["contract"], ["contract"]),
         ("the cat and the category", ["cat"], ["cat"]),
+        ("the cars they then stopped", ["the", "car", "stop"], ["the", "cars"]),
+        ("studied allergies of allied", ["study", "allergy", "ally"], ["studied", "allergies"]),
         ("三个阶段：关键词匹配", ["个阶", "阶段", "匹配"], ["个阶", "匹配"]),
         ("ERR_CONN_42 in C++", ["42", "c++", "_"], ["42", "C++"]),
         ("a<b> & c", ["b", "&"], ["b"]),

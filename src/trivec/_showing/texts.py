@@ -28,8 +28,12 @@ UNSPACED = (
 
 WORD = re.compile(rf"[^\W_{UNSPACED}]+")
 
-ENDINGS = frozenset(",s,es,ed,d,e,er,ers,r,rs,ing,ings,y,ies,ied,ly,n,en,em,t,te".split(","))  # noqa: SIM905
+ENDINGS = frozenset(",s,es,ed,d,e,er,ers,r,rs,ing,ings,ly,n,en,em".split(","))  # noqa: SIM905
+IN_Y = frozenset(["y", "ies", "ied"])
 """What two forms of a word may differ by. A mark is for the eye; scores follow the real stemmer."""
+
+LEAST_STEM = 4
+"""Letters that two forms of a word share."""
 
 HIDDEN_STYLE = (
     "color:#c2493d;font:0.8em monospace;border:1px solid;border-radius:3px;"
@@ -97,7 +101,7 @@ def _spans(text: str, terms: Iterable[str]) -> Iterator[tuple[int, int]]:
 
 
 def _same_word(word: str, term: str) -> bool:
-    """Say whether two words differ by nothing, or by an ending behind at least three letters."""
+    """Say whether two words are one, or differ by an ending alone."""
     if word == term:
         return True
     shared = 0
@@ -105,5 +109,7 @@ def _same_word(word: str, term: str) -> bool:
         if one != other:
             break
         shared += 1
-    least = 3
-    return shared >= least and word[shared:] in ENDINGS and term[shared:] in ENDINGS
+    rests = {word[shared:], term[shared:]}
+    if shared < LEAST_STEM:
+        return shared == LEAST_STEM - 1 and rests == {"", "s"}  # car, cars; but not the, then
+    return rests <= ENDINGS or rests <= IN_Y
