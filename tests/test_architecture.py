@@ -22,6 +22,8 @@ CORE = ROOT / "src" / "trivec"
 # A module of a package stands alone where parts below its package need it.
 LAYERS = (
     "errors",
+    "_runtime.showing",
+    "_showing",
     "_runtime.checks",
     "_runtime.typed",
     "conditions",

@@ -109,6 +109,21 @@ def test_texts_from_outside_are_texts():
     assert data["questions"][0][0].startswith("</script><script>alert(1)")
 
 
+def test_a_notebook_shows_systems_and_how_sure_they_are():
+    made = evaluation(hostile=True)
+    html = made._repr_html_()
+    reader = read(html)
+    assert reader.asks == []
+    assert not {"script", "img", "style"} & set(reader.tags)
+    assert "\u202e" not in html
+    assert reader.tags.count("tr") == 1 + len(made.systems)
+    for name, estimate in made.estimates().items():
+        assert f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]" in html
+        assert name in html
+    best = max(made.estimates().items(), key=lambda item: item[1].mean)[0]
+    assert re.search(r"<td[^>]*>([^<]*)", html)[1] == best
+
+
 def test_twelve_systems_and_1190_questions_fit():
     html = as_html([evaluation(questions=1190, passages=240, systems=12)])
     assert len(html.encode("utf-8")) <= page.LARGEST

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.typed import check_fields
+from trivec._showing.passages import Row, passages_table
+from trivec._showing.tables import number, table
+from trivec._showing.texts import visible
 from trivec.answers.options import AnswerOptions
 from trivec.answers.outcome import Outcome, Reason
 from trivec.answers.support import Claim
 from trivec.rerankers import RankingOptions
 from trivec.rewriting.rewriters import Rewrite
 from trivec.types import Hit, SearchOptions
+from trivec.types.searches import hits_table, row_of
 
 __all__ = [
     "Answer",
@@ -31,6 +35,8 @@ EvidenceScore: TypeAlias = Literal["max_sim", "rerank"]
 """The score that ``min_evidence`` lies on; see :class:`RagOptions`."""
 RerankErrorMode: TypeAlias = Literal["raise", "keep"]
 """What becomes of a reranker that fails."""
+
+SUPPORTED = {True: "yes", False: "no", None: "not measured"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +130,9 @@ class Found:
     rewrite: Rewrite | None = None
     notes: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        return hits_table(self.hits, "; ".join(self.notes))
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerPiece:
@@ -195,3 +204,39 @@ class Answer:
     def cited(self) -> tuple[Passage, ...]:
         """The passages that the answer cites, in order of first mention."""
         return tuple(self.passages[number - 1] for number in self.citations)
+
+    def _repr_html_(self) -> str:
+        rows = [("question", visible(self.question)), ("answer", visible(self.text))]
+        if self.refused or self.reason:
+            said = "refused" if self.refused else "answered"
+            rows.append(("outcome", visible(f"{said}: {self.reason}" if self.reason else said)))
+        if self.unknown:
+            rows.append(("cites what is not there", visible(", ".join(map(str, self.unknown)))))
+        if self.truncated:
+            rows.append(("cut off", "the model stopped at its limit"))
+        if self.rewrite is not None and self.rewrite.keywords:
+            rows.append(("searched for, too", visible(", ".join(self.rewrite.keywords))))
+        if self.evidence.score is not None:
+            least = self.evidence.threshold
+            of = "" if least is None else f", at least {number(least)} is needed"
+            rows.append(("evidence", f"{number(self.evidence.score)}{of}"))
+        rows += [("note", visible(text)) for text in self.notes]
+        said = table((), rows)
+        claims = [
+            (visible(one.sentence), number(one.support), SUPPORTED[one.supported])
+            for one in self.claims
+        ]
+        if claims:
+            said += table(("sentence", "support", "supported"), claims)
+        return said + passages_table([self._row(one) for one in self.passages], "Passages")
+
+    def _row(self, passage: Passage) -> Row:
+        notes = []
+        if passage.number in self.citations:
+            notes.append("cited")
+        if passage.rerank_score is not None:
+            notes.append(f"reranker {passage.rerank_score:.3f}")
+        if passage.cut:
+            notes.append("the model read a part of it")
+        row = row_of(passage.hit, f"[{passage.number}]", *notes)
+        return replace(row, text=passage.text)

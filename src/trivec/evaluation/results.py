@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trivec._showing.tables import bar, note, number, table
+from trivec._showing.texts import visible
 from trivec.errors import InputError
 from trivec.evaluation.costs import Costs
 from trivec.evaluation.dataset import Dataset
@@ -170,6 +172,29 @@ class Evaluation:
                 self.dataset.questions, self.system(name).results, strict=True
             )
         ]
+
+    def _repr_html_(self) -> str:
+        estimates = self.estimates()
+        means = {name: self.figures(name) for name in MEASURES if name != MAIN_MEASURE}
+        rows = []
+        for one in sorted(self.systems, key=lambda one: -estimates[one.name].mean):
+            own = estimates[one.name]
+            said = [f"given up: {one.error}"] if one.error else []
+            said += [f"{len(one.failed)} questions failed"] if one.failed else []
+            time = one.latencies().get("all")
+            rows.append(
+                [
+                    visible(one.name) + "".join(note(visible(text)) for text in said),
+                    bar([("", own.mean)], 1.0),
+                    f"{number(own.mean)} [{number(own.low)}, {number(own.high)}]",
+                    *(number(float(figure[one.name].mean())) for figure in means.values()),
+                    number(time.p50 if time else None, 1),
+                ]
+            )
+        heads = ("system", "", f"{MAIN_MEASURE}, 95 % interval", *means, "search ms, median")
+        counts = f"{len(self.dataset.questions):,} questions, {self.costs.passages:,} passages"
+        faults = "".join(note(visible(str(fault))) for fault in self.dataset.faults)
+        return table(heads, rows, f"{self.dataset.name}: {counts}") + faults
 
 
 def joined(evaluations: Sequence[Evaluation]) -> Evaluation:

@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from trivec._runtime.typed import checked
+from trivec._showing.tables import figures
 from trivec.errors import InputError
 from trivec.index.adding import add_steps
 from trivec.index.config import IndexConfig
 from trivec.index.copying import copy_steps, page_steps
-from trivec.index.hybrid import HybridIndex, add_options, arm_steps, binding_of
+from trivec.index.hybrid import HybridIndex, add_options, arm_steps, binding_of, known_of
 from trivec.index.opening import async_store
 from trivec.index.options import DEFAULT_SEARCH, Progress, merged_options
 from trivec.index.performing import arun
@@ -258,6 +259,9 @@ class AsyncHybridIndex:
 
     def __repr__(self) -> str:
         return f"AsyncHybridIndex({self._index!r})"
+
+    def _repr_html_(self) -> str:
+        return figures(known_of(self._index), "AsyncHybridIndex")
 
     async def _run(self, steps: Steps[T]) -> T:
         return await arun(steps, self._index.store, self._store)

@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 from trivec._runtime.typed import checked
+from trivec._showing.tables import figures
+from trivec.errors import TrivecError
 from trivec.index.add_arm import begin_arm, fill_steps, finish_arm
 from trivec.index.adding import add_steps
 from trivec.index.collection import Binding
@@ -45,6 +47,7 @@ __all__ = [
     "add_options",
     "arm_steps",
     "binding_of",
+    "known_of",
     "remember_root",
 ]
 
@@ -236,7 +239,7 @@ class HybridIndex:
                 ``search(query, explain=True, arms=["dense", "bm25"])``.
 
         Returns:
-            Hits, best first.
+            Hits, best first. A notebook shows them as a table, with ``explain=True`` each arm too.
 
         Raises:
             InputError: a blank query, a negative ``k``, an arm the collection does not have, or a
@@ -434,6 +437,21 @@ class HybridIndex:
 
     def __repr__(self) -> str:
         return f"HybridIndex({self._binding.store!r}, arms={list(self.schema.vectors)})"
+
+    def _repr_html_(self) -> str:
+        try:
+            count = f"{self.count():,}"
+        except TrivecError as err:  # it is closed, or its server is away: the rest is known
+            count = f"not known: {err}"
+        return figures([*known_of(self), ("passages", count)], "HybridIndex")
+
+
+def known_of(index: HybridIndex) -> list[tuple[str, str]]:
+    """Return what an index knows of itself without asking its store, for a notebook."""
+    schema, tenant = index.schema, binding_of(index).tenant
+    model = schema.fingerprint.encoder.model if schema.fingerprint else index.encoder.info.model
+    known = [("store", repr(index.store)), ("model", model), ("arms", ", ".join(schema.vectors))]
+    return [*known, ("tenant", tenant)] if tenant else known
 
 
 def binding_of(index: HybridIndex) -> Binding:

@@ -41,6 +41,7 @@ from trivec.types import (
     Encoding,
     FloatArray,
     Hit,
+    Hits,
     MatchedTerm,
     PointId,
     QueryText,
@@ -95,7 +96,7 @@ def _searched(
     if options.explain:
         warn_of_unindexed(binding, scope)
     if k == 0 or not searches:
-        return [[] for _ in searches]
+        return [Hits() for _ in searches]
     rarity = (
         (
             yield from rarity_steps(
@@ -116,7 +117,7 @@ def _searched(
     ]
     answers = yield from _found(plans)
     watch.laps.lap("store")
-    results = []
+    results: list[list[Hit]] = []
     for texts, plan, found in zip(encoded, plans, answers, strict=True):
         points = _diversified(found.points, texts, binding, options, k)
         cut = any(text.cut for text in texts)
@@ -133,7 +134,7 @@ def _searched(
                 hits = [replace(hit, parts=own) for hit, own in zip(hits, parts, strict=True)]
             else:
                 hits = _with_parts(hits, ids, found.lists)
-        results.append(hits)
+        results.append(Hits(hits))
     watch.laps.lap("explain" if options.explain else "store")
     return results
 

@@ -84,9 +84,13 @@ class LeftOut:
     where: str | None = None
     expected: bool = False
 
+    @property
+    def place(self) -> str:
+        """The path, and the page or record where there is one."""
+        return str(self.path) if self.where is None else f"{self.path}, {self.where}"
+
     def __str__(self) -> str:
-        place = str(self.path) if self.where is None else f"{self.path}, {self.where}"
-        return f"{place}: {self.reason}"
+        return f"{self.place}: {self.reason}"
 
 
 OnLeftOut: TypeAlias = Callable[[LeftOut], None]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from trivec._runtime.paths import user_path, user_paths
 from trivec._runtime.typed import check_fields, checked
+from trivec._showing.tables import figures
 from trivec.errors import InputError
 from trivec.index.adding import add_steps
 from trivec.index.hybrid import HybridIndex, add_options, binding_of, remember_root
@@ -32,7 +33,8 @@ from trivec.ingest.documents import LeftOut, OnLeftOut, ReadOptions
 from trivec.ingest.finding import find_files, name_of
 from trivec.ingest.passages import PassageSplitter
 from trivec.text import clean
-from trivec.types import AddReport, Chunk, PointId
+from trivec.types import AddReport, Chunk, PointId, Refusal
+from trivec.types.passages import refusals_table
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -129,6 +131,14 @@ class SyncReport:
                 f"{len(self.kept)} files are gone, and their passages stay because not everything "
                 f"could be listed: {', '.join(self.kept[:5])}"
             )
+
+    def _repr_html_(self) -> str:
+        counts = [("found", self.files), ("gone", len(self.gone)), ("kept", len(self.kept))]
+        counts.append(("left out", len(self.left_out)))
+        shown = figures([(name, f"{count:,}") for name, count in counts], f"Files of {self.root}")
+        left_out = [Refusal(one.place, one.reason) for one in self.left_out]
+        named = refusals_table("Left out", left_out)
+        return shown + named + self.passages._repr_html_()  # IPython's name
 
 
 Watcher: TypeAlias = Callable[[SyncProgress], None]

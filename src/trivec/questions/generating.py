@@ -7,11 +7,12 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import TypeAlias
 
 from trivec._runtime.reports import frozen
+from trivec._showing.tables import figures
 from trivec.errors import ModelError, TrivecError
 from trivec.index import HybridIndex
 from trivec.index.hybrid import binding_of
@@ -19,6 +20,7 @@ from trivec.index.options import Progress
 from trivec.questions.records import QuestionRecord
 from trivec.questions.writing import QuestionWriter, WrittenQuestions
 from trivec.types import Chunk, Point, PointId, Refusal
+from trivec.types.passages import refusals_table
 
 __all__ = ["GenerationRun", "QuestionReport", "recipe_of"]
 
@@ -55,6 +57,16 @@ class QuestionReport:
     dropped: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+
+    def _repr_html_(self) -> str:
+        counts = [
+            (one.name.replace("_", " "), f"{getattr(self, one.name):,}")
+            for one in fields(self)
+            if one.name != "failed"
+        ]
+        counts.append(("failed", f"{len(self.failed):,}"))
+        shown = figures(counts, "Chunks asked for, and what became of them")
+        return shown + refusals_table("Failed", self.failed)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from trivec.types import (
     Encoding,
     Head,
     Hit,
+    Hits,
     QueryText,
     SearchOptions,
 )
@@ -130,7 +131,7 @@ class QuestionSearch:
                 pairs.extend(alike)
         named = dict.fromkeys(record.chunk for pairs in scored for record, _ in pairs)
         chunks = self.chunks(list(named), filter)
-        results = []
+        results: list[list[Hit]] = []
         for texts, passage_hits, pairs in zip(searches, hits, scored, strict=True):
             current = [
                 (replace(record, source=chunk.source), cosine)
@@ -141,7 +142,7 @@ class QuestionSearch:
             shown = merged[options.offset : options.offset + k]
             if not cut.isdisjoint(text.text for text in texts):
                 shown = [replace(hit, query_cut=True) for hit in shown]
-            results.append(shown)
+            results.append(Hits(shown))
         watch.laps.lap("store")
         return results
 

@@ -7,6 +7,7 @@ from trivec.types.replies import ChatReply, Ending
 from trivec.types.searches import (
     ColbertMode,
     Hit,
+    Hits,
     MatchedTerm,
     QueryText,
     ScorePart,
@@ -35,6 +36,7 @@ __all__ = [
     "FloatArray",
     "Head",
     "Hit",
+    "Hits",
     "MatchedTerm",
     "Point",
     "PointId",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from trivec._showing.tables import figures, table
+from trivec._showing.texts import visible
 from trivec.errors import InputError
 from trivec.types.vectors import Vector
 
-__all__ = ["AddReport", "Chunk", "Point", "PointId", "Refusal", "StoredPoint"]
+__all__ = ["AddReport", "Chunk", "Point", "PointId", "Refusal", "StoredPoint", "refusals_table"]
+
+LISTED = 20
+"""Chunks that a table names; the rest is counted."""
 
 PointId: TypeAlias = int | str
 """What Qdrant takes: an unsigned integer, or a UUID in its canonical text form."""
@@ -104,3 +109,24 @@ class AddReport:
                 f"{len(self.refused)} passages were refused, the others are stored: {listing}. "
                 "Mend or leave out these; adding the rest again does no harm"
             )
+
+    def _repr_html_(self) -> str:
+        counts = [
+            (name, f"{getattr(self, name):,}")
+            for name in ("given", "added", "updated", "skipped", "deleted", "reused")
+        ]
+        counts.append(("refused", f"{len(self.refused):,}"))
+        cut = f"{len(self.truncated):,} {', '.join(self.truncated[:LISTED])}"
+        counts.append(("truncated", cut.strip() + (" …" if len(self.truncated) > LISTED else "")))
+        shown = figures(counts, "Chunks given, and what became of them")
+        return shown + refusals_table("Refused", self.refused)
+
+
+def refusals_table(title: str, refusals: Sequence[Refusal]) -> str:
+    """Return which chunks were refused and why, for a notebook; nothing where there are none."""
+    if not refusals:
+        return ""
+    rest = len(refusals) - LISTED
+    title = title if rest <= 0 else f"{title}, the first {LISTED} of {len(refusals):,}"
+    rows = [(visible(one.id), visible(one.reason)) for one in refusals[:LISTED]]
+    return table(("chunk", "reason"), rows, title)

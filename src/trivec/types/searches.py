@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, SupportsIndex, TypeAlias, TypedDict, overload
 
 from trivec._runtime.checks import check_choice, check_least, check_number
 from trivec._runtime.typed import check_fields
+from trivec._showing.passages import Row, passages_table
 from trivec.errors import InputError
 from trivec.fusion import FusionName
 from trivec.types.passages import Chunk
@@ -16,15 +17,21 @@ from trivec.types.vectors import Vector
 __all__ = [
     "ColbertMode",
     "Hit",
+    "Hits",
     "MatchedTerm",
     "QueryText",
     "ScorePart",
     "SearchOptions",
     "SearchOverrides",
+    "hits_table",
+    "row_of",
 ]
 
 ColbertMode: TypeAlias = Literal["rescore", "fuse"]
 """What ColBERT vectors do in a search; see :class:`SearchOptions`."""
+
+LEXICAL = ("sparse", "bm25")
+"""The arms whose matched terms stand in the passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,3 +238,55 @@ class Hit:
                 added = f", adds {part.score:.4f}{most}{rank}"
             lines.append(f"{arm} {score:.4f}{added}{': ' if words else ''}{words}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return passages_table([row_of(self, "")])
+
+
+class Hits(list[Hit]):
+    """Hits that a notebook shows as a table; in everything else a list.
+
+    A search returns one. Make one of hits from elsewhere, such as those that a reranker ordered:
+    ``Hits(hits)``.
+    """
+
+    __slots__ = ()
+
+    @overload
+    def __getitem__(self, at: SupportsIndex, /) -> Hit: ...
+    @overload
+    def __getitem__(self, at: slice, /) -> Hits: ...
+    def __getitem__(self, at: SupportsIndex | slice, /) -> Hit | Hits:
+        """Return a hit, or some of them as a table again."""
+        return Hits(super().__getitem__(at)) if isinstance(at, slice) else super().__getitem__(at)
+
+    def _repr_html_(self) -> str:
+        return hits_table(self)
+
+
+def hits_table(hits: Iterable[Hit], title: str = "") -> str:
+    """Return hits as a table for a notebook, numbered from 1."""
+    return passages_table([row_of(hit, str(at)) for at, hit in enumerate(hits, 1)], title)
+
+
+def row_of(hit: Hit, number: str, *notes: str) -> Row:
+    """Return a hit as a row of a table.
+
+    Args:
+        hit: the passage.
+        number: what it is called by.
+        *notes: lines below its text.
+    """
+    origin = " · ".join(filter(None, [hit.source or "", hit.id]))
+    others = [f"{one.arm}: {one.term}" for one in hit.matches if one.arm not in LEXICAL]
+    cut = ["the query was longer than the model reads"] if hit.query_cut else []
+    return Row(
+        number=number,
+        text=hit.text,
+        origin=origin,
+        score=hit.score,
+        words=tuple(one.term for one in hit.matches if one.arm in LEXICAL),
+        arms=tuple(hit.arms.items()),
+        parts=tuple((part.arm, part.score) for part in hit.parts),
+        notes=(*notes, *others, *cut),
+    )

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from html import escape
 from typing import TYPE_CHECKING
 
-from trivec._runtime.showing import STEERING
+from trivec._showing.texts import pieces
 from trivec.bm25 import Bm25Analyzer
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 __all__ = ["Marker", "visible"]
-
-HIDDEN = re.compile(
-    f"{STEERING.pattern}|"
-    "[\u00ad\u115f\u1160\u180e\u200b\u2060-\u2064\u3164\ufeff\uffa0\U000e0000-\U000e007f]"
-)
-"""Steers, or is drawn as nothing: soft hyphens, empty letters, tags that spell words unseen."""
 
 EXCERPT = 420
 BEFORE = 60
@@ -36,17 +28,11 @@ def visible(text: str) -> Markup:
     """Return a text as HTML in which hidden characters are shown by their escapes."""
     from markupsafe import Markup
 
-    return Markup("".join(_pieces(text)))  # noqa: S704  # every piece is escaped
-
-
-def _pieces(text: str) -> Iterator[str]:
-    end = 0
-    for match in HIDDEN.finditer(text):
-        yield escape(text[end : match.start()])
-        name = match[0].encode("unicode_escape", "surrogatepass").decode("ascii")
-        yield f'<span class="hidden-character">{escape(name)}</span>'
-        end = match.end()
-    yield escape(text[end:])
+    drawn = (
+        f'<span class="hidden-character">{piece}</span>' if hidden else piece
+        for piece, hidden in pieces(text)
+    )
+    return Markup("".join(drawn))  # noqa: S704  # every piece is escaped
 
 
 class Marker:
