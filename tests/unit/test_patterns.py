@@ -68,6 +68,7 @@ WHILE_RUNNING = {
     "analysis/numbers.py:named_date": "one class",
     "analysis/preparing.py:_table": "one class",
     "analysis/rules_2.py:add_time": "one class",
+    "_showing/texts.py:_spans": "the words that the index itself matched, escaped",
     "serving/explorer/words.py:said": "the library's own sentences",
     "analysis/user_words.py:_alternatives": "a character of the caller's own words",
     "analysis/user_words.py:compiled": "the caller's own words, each a plain text",

@@ -12,8 +12,8 @@ __all__ = ["bar", "figures", "note", "number", "table"]
 WIDTH = 120
 """Pixels of the longest bar."""
 
-COLOURS = {"dense": "#4a86e0", "sparse": "#2f9e6b", "bm25": "#d98a1f", "colbert": "#9a63d1"}
-OTHER = "#7b8494"
+COLOURS = {"dense": "#4a86e0", "sparse": "#2f9e6b", "colbert": "#9a63d1"}
+OTHER = "#d98a1f"
 
 CELL = "text-align:left;vertical-align:top;padding:4px 10px;color:inherit;background:transparent"
 SOFT = "opacity:.7;font-size:.9em"

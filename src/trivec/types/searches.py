@@ -30,8 +30,8 @@ __all__ = [
 ColbertMode: TypeAlias = Literal["rescore", "fuse"]
 """What ColBERT vectors do in a search; see :class:`SearchOptions`."""
 
-LEXICAL = ("sparse", "bm25")
-"""The arms whose matched terms stand in the passage."""
+STORED_TEXTS = ("question", "feedback")
+"""What matches as a whole text, beside the passage; the terms of arms stand in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,14 +278,14 @@ def row_of(hit: Hit, number: str, *notes: str) -> Row:
         *notes: lines below its text.
     """
     origin = " · ".join(filter(None, [hit.source or "", hit.id]))
-    others = [f"{one.arm}: {one.term}" for one in hit.matches if one.arm not in LEXICAL]
+    others = [f"{one.arm}: {one.term}" for one in hit.matches if one.arm in STORED_TEXTS]
     cut = ["the query was longer than the model reads"] if hit.query_cut else []
     return Row(
         number=number,
         text=hit.text,
         origin=origin,
         score=hit.score,
-        words=tuple(one.term for one in hit.matches if one.arm in LEXICAL),
+        words=tuple(one.term for one in hit.matches if one.arm not in STORED_TEXTS),
         arms=tuple(hit.arms.items()),
         parts=tuple((part.arm, part.score) for part in hit.parts),
         notes=(*notes, *others, *cut),
