@@ -47,7 +47,11 @@ WHOLE = (
 )
 """Patterns that a text must match as a whole: slow where they search, quick as they are used."""
 
-BEGINNING = ("trivec.chat.no_evidence._FIRST", "trivec.stores.server.versions._VERSION")
+BEGINNING = (
+    "trivec.chat.listening._DELIBERATION",
+    "trivec.chat.no_evidence._FIRST",
+    "trivec.stores.server.versions._VERSION",
+)
 """Those that are tried at the beginning of a text alone."""
 
 BOUNDED = {
@@ -122,12 +126,21 @@ def test_what_is_listed_is_there():
 
 
 def slowness(name: str) -> str | None:
-    """Return the mark on which a pattern is slow, three times in a row."""
+    """Return the mark on which a pattern is slow, and slower than twice the text explains."""
     for unit in UNITS:
         for length in LENGTHS:
-            if all(seconds(name, (unit * length)[:length]) > SECONDS for _ in range(3)):
+            whole = [seconds(name, (unit * length)[:length])]
+            while whole[-1] > SECONDS and len(whole) < 3:
+                whole.append(seconds(name, (unit * length)[:length]))
+            if whole[-1] > SECONDS and (length == LENGTHS[0] or _grows(name, unit, min(whole))):
                 return unit
     return None
+
+
+def _grows(name: str, unit: str, whole: float) -> bool:
+    """Say whether half the text takes less than a third of the time: a linear one takes half."""
+    half = LENGTHS[-1] // 2
+    return whole > 3 * min(seconds(name, (unit * half)[:half]) for _ in range(3))
 
 
 def seconds(name: str, text: str) -> float:
