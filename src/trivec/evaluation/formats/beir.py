@@ -63,12 +63,8 @@ def passages_of(path: Path) -> Iterator[Chunk]:
         )
 
 
-def json_lines(path: Path, needed: tuple[str, ...] = IDENTITY) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects of a file with one JSON object on each line.
-
-    Args:
-        path: the file; it may be compressed.
-        needed: every object has one of these names.
+def json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a file with one JSON object on each line, each with an id.
 
     Raises:
         InputError: the file is missing, or a line is not such an object.
@@ -82,8 +78,8 @@ def json_lines(path: Path, needed: tuple[str, ...] = IDENTITY) -> Iterator[Mappi
             record = json.loads(line)
         except (ValueError, RecursionError) as err:
             raise InputError(f"{path}, line {number}, is not JSON: {err}") from err
-        if not isinstance(record, dict) or not any(key in record for key in needed):
-            raise InputError(f"{path}, line {number}, is not an object with {needed[0]!r}")
+        if not isinstance(record, dict) or not any(key in record for key in IDENTITY):
+            raise InputError(f"{path}, line {number}, is not an object with '_id'")
         yield record
 
 
