@@ -14,6 +14,7 @@ from trivec.errors import ModelError
 __all__ = [
     "HubOptions",
     "locate_folder",
+    "optional_object",
     "positions",
     "read_config",
     "tokenizer_file",
@@ -96,19 +97,26 @@ def read_config(path: Path, *, expected: str) -> Mapping[str, Any]:
     Raises:
         ModelError: it is absent or damaged.
     """
+    if not (path / "config.json").exists():
+        raise ModelError(f"{path} is not a model's folder: it has no config.json; give {expected}")
+    return optional_object(path / "config.json")
+
+
+def optional_object(file: Path) -> dict[str, Any]:
+    """Return a JSON object of a model's folder; an empty one where there is no such file.
+
+    Raises:
+        ModelError: it cannot be read, or is no object.
+    """
     try:
-        config = json.loads((path / "config.json").read_text("utf-8"))
-    except FileNotFoundError as err:
-        raise ModelError(
-            f"{path} is not a model's folder: it has no config.json; give {expected}"
-        ) from err
+        content = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
     except (OSError, ValueError) as err:
-        raise ModelError(
-            f"{path / 'config.json'} cannot be read ({err}); download it again"
-        ) from err
-    if not isinstance(config, dict):
-        raise ModelError(f"{path / 'config.json'} is not a JSON object; download it again")
-    return config
+        raise ModelError(f"{file} cannot be read ({err}); download it again") from err
+    if not isinstance(content, dict):
+        raise ModelError(f"{file} is not a JSON object; download it again")
+    return content
 
 
 def positions(config: Mapping[str, Any]) -> int | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trivec._models.folder import read_config
+from trivec._models.folder import optional_object, read_config
 from trivec.errors import ModelError
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def read_tokenizer(folder: Path, *, expected: str) -> FolderTokenizer:
     config = read_config(folder, expected=expected)
     settings: dict[str, Any] = {}
     for name in _SETTINGS:
-        settings |= _json(folder / name)
+        settings |= optional_object(folder / name)
     if not (folder / _FILE).is_file():
         raise ModelError(
             f"{folder} has no {_FILE}; where transformers is installed, write one with: "
@@ -77,18 +76,6 @@ def read_tokenizer(folder: Path, *, expected: str) -> FolderTokenizer:
     names = {**_ROLES.get(family, {}), **_named(settings)}
     special = {role: backend.token_to_id(names[role]) if role in names else None for role in _NAMES}
     return FolderTokenizer(backend, special, _has_types(settings, config, family))
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as err:
-        raise ModelError(f"{file} cannot be read ({err}); download it again") from err
-    if not isinstance(content, dict):
-        raise ModelError(f"{file} is not a JSON object; download it again")
-    return content
 
 
 def _named(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from trivec._models.folder import optional_object
 from trivec.errors import ModelError
 
 __all__ = ["StatedUsage", "stated_usage"]
@@ -38,7 +36,7 @@ def stated_usage(path: Path) -> StatedUsage:
     Raises:
         ModelError: the files are damaged, or ask for a pooling that cannot be computed here.
     """
-    prompts = _json(path / PROMPTS).get("prompts") or {}
+    prompts = optional_object(path / PROMPTS).get("prompts") or {}
     if not isinstance(prompts, dict):
         raise ModelError(f"prompts in {path / PROMPTS} is not an object; download it again")
 
@@ -49,7 +47,7 @@ def stated_usage(path: Path) -> StatedUsage:
 
 
 def _pooling(path: Path) -> str:
-    stated = _json(path / POOLING)
+    stated = optional_object(path / POOLING)
     if not stated:
         return "cls"  # as BGE's models have it
     modes = {
@@ -61,16 +59,3 @@ def _pooling(path: Path) -> str:
         if modes == {pooling}:
             return pooling
     raise ModelError(f"{path / POOLING} asks for {sorted(modes)}; cls or mean can be computed")
-
-
-def _json(file: Path) -> Mapping[str, Any]:
-    """Return a JSON object; an empty one where there is no such file."""
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as err:
-        raise ModelError(f"{file} cannot be read ({err}); download it again") from err
-    if not isinstance(content, dict):
-        raise ModelError(f"{file} is not a JSON object; download it again")
-    return content
