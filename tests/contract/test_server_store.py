@@ -335,10 +335,15 @@ async def test_the_loop_goes_on_while_the_server_thinks(qdrant):
 
     qdrant.replies = replies
     client = connect(qdrant.port, AsyncQdrantClient, timeout=30)
-    store = AsyncServerStore(client, "kb", retry=FAST)
-    counts, _ = await asyncio.gather(asyncio.gather(*(store.count() for _ in range(20))), tick())
+    # Nothing is refused here, so a slow machine alone could reach a short deadline.
+    store = AsyncServerStore(client, "kb", retry=RetryPolicy(read_deadline=60.0))
+    try:
+        counts, _ = await asyncio.gather(
+            asyncio.gather(*(store.count() for _ in range(20))), tick()
+        )
+    finally:
+        await client.close()
     assert counts == [7] * 20
-    await client.close()
 
 
 @pytest.mark.asyncio
