@@ -129,7 +129,7 @@ class TestByName:
     def test_it_is_written_once(self, tiny_m3, tmp_path, monkeypatch):
         folder = OnnxEncoder(tiny_m3, options=INT8).folder
         assert folder.parent == tmp_path / "cache" / "onnx"
-        monkeypatch.setattr("trivec._graphs.cached.write_export", None)
+        monkeypatch.setattr("trivec._graphs.writing.write_export", None)
         assert OnnxEncoder(tiny_m3, options=INT8).folder == folder
 
     def test_other_weights_are_another_folder(self, tiny_m3, tmp_path):

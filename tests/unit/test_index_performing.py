@@ -12,8 +12,9 @@ import pytest
 
 from trivec import AsyncHybridIndex, Chunk, HybridIndex, IndexConfig
 from trivec.errors import StoreError
-from trivec.index import performing
-from trivec.index.performing import arun, run
+from trivec.index import performing_on_loop
+from trivec.index.performing import run
+from trivec.index.performing_on_loop import arun
 from trivec.index.steps import compute, in_background, join, read, write
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
@@ -436,7 +437,7 @@ async def test_a_write_that_waits_for_a_thread_does_not_begin_after_the_cancella
 
 
 async def test_a_call_in_a_thread_that_does_not_end_is_left_after_a_while(monkeypatch, caplog):
-    monkeypatch.setattr(performing, "LAST_SECONDS", 0.05)
+    monkeypatch.setattr(performing_on_loop, "LAST_SECONDS", 0.05)
     gate = Gate()
     task = asyncio.create_task(arun(written_behind(), Recorder(gate=gate), None))
     await gate.has_begun()
@@ -511,7 +512,7 @@ async def test_a_write_of_an_asynchronous_store_is_not_cut_off(operation, times)
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_a_write_that_does_not_end_is_cut_off_after_a_while(operation, monkeypatch):
-    monkeypatch.setattr(performing, "LAST_SECONDS", 0.05)
+    monkeypatch.setattr(performing_on_loop, "LAST_SECONDS", 0.05)
     store = Asynchronous()
     task = asyncio.create_task(arun(operation(), MemoryStore(), store))
     await store.begun.wait()

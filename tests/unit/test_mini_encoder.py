@@ -147,7 +147,7 @@ class TestSource:
     @pytest.mark.parametrize(
         ("kind", "writer"),
         [
-            (MiniEncoder, "trivec._graphs.cached.write_export"),
+            (MiniEncoder, "trivec._graphs.writing.write_export"),
             (MiniFlagEncoder, "trivec.mini.folder.write_mini_folder"),
         ],
     )

@@ -9,16 +9,22 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trivec._graphs.writing import WRITER, Source, write_export
 from trivec._models.onnx_folder import OnnxFolder, open_export
 from trivec._runtime.cache import cache_folder
 from trivec._runtime.making import made_once
 from trivec.errors import ModelError
 
-__all__ = ["cached_export", "named_place"]
+if TYPE_CHECKING:
+    from trivec._graphs.writing import Source
+
+__all__ = ["WRITER", "cached_export", "named_place"]
 
 logger = logging.getLogger(__name__)
+
+WRITER = 1
+"""Raise it whenever other graphs are written: what the cache folder holds is then made again."""
 
 
 def named_place(model: str, *deciding: object) -> str:
@@ -55,6 +61,8 @@ def cached_export(place: str, precision: str, source: Callable[[], Source]) -> O
             shutil.rmtree(folder, ignore_errors=True)
 
     def write(partial: Path) -> None:
+        from trivec._graphs.writing import write_export  # only the first use of a model needs it
+
         write_export(partial, source(), [precision])
 
     try:

@@ -8,12 +8,10 @@ import numpy as np
 
 from trivec._graphs.checkpoint import Checkpoint
 from trivec._graphs.graph import Graph
+from trivec._models.onnx_folder import WITH_COLBERT
 from trivec.types import FloatArray
 
-__all__ = ["WITH_COLBERT", "add_classifier", "add_dense_head", "add_m3_heads", "add_token_states"]
-
-WITH_COLBERT = "with_colbert"
-"""The input that switches the ColBERT head on; left out it is on."""
+__all__ = ["add_classifier", "add_dense_head", "add_m3_heads", "add_token_states"]
 
 
 def add_m3_heads(

@@ -15,12 +15,9 @@ from trivec._models.folder_tokenizer import FolderTokenizer
 from trivec._models.onnx_folder import TOKENIZER, Agreement, Manifest, write_manifest
 from trivec._runtime.cache import file_digest
 
-__all__ = ["WRITER", "Source", "write_export"]
+__all__ = ["Source", "write_export"]
 
 logger = logging.getLogger(__name__)
-
-WRITER = 1
-"""Raise it whenever other graphs are written: what the cache folder holds is then made again."""
 
 _WEIGHTS: dict[str, Callable[[], Weights]] = {"fp32": Float32, "int8": Int8}
 

@@ -18,6 +18,7 @@ from trivec.errors import ModelError
 
 __all__ = [
     "MANIFEST",
+    "WITH_COLBERT",
     "Agreement",
     "ExportKind",
     "Manifest",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+WITH_COLBERT = "with_colbert"
+"""The graph's input that switches the ColBERT head on; left out it is on."""
+
 FORMAT = "trivec-onnx"
 FORMAT_VERSION = 1
 TOKENIZER = "tokenizer.json"

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import sqrt
-from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -149,7 +148,7 @@ def _speeds(works: Mapping[str, _Work], count: int) -> dict[str, float]:
         work(count)
     rounds = [{name: _seconds(work, count) for name, work in works.items()} for _ in range(_ROUNDS)]
     return {
-        layout: median(times["float32"] / times[layout] for times in rounds)
+        layout: float(np.median([times["float32"] / times[layout] for times in rounds]))
         if layout in works
         else 0.0
         for layout in LAYOUTS

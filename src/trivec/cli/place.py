@@ -83,10 +83,12 @@ class Place:
         return HybridIndex.open(self.location, encoder, collection=self.collection, **settings)
 
     def _store(self) -> Store:
-        from trivec.stores import EdgeStore, ServerStore
-
         if isinstance(self.location, Path):
+            from trivec.stores.edge.store import EdgeStore
+
             return EdgeStore(self.location)
+        from trivec.stores.server.store import ServerStore
+
         return ServerStore(self.location, self.collection or "")
 
 

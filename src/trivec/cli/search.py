@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,7 @@ from trivec.cli.reranking import CANDIDATES, reranked
 from trivec.cli.terminal import complain, print_json, show
 
 if TYPE_CHECKING:
+    from trivec.encoders import FlagEncoder, OnnxEncoder
     from trivec.index import HybridIndex
     from trivec.protocols import Encoder
     from trivec.questions.index import QuestionIndex
@@ -60,7 +62,10 @@ def opened_for_search(
     with open_place(place, opening.collection) as where:
         schema = where.require_schema()
         encoder = chosen_encoder(schema, opening.model, opening.device, mixed_precision=mixed)
-        with where.open(encoder, create=False, mixed_precision=mixed) as index:
+        with (
+            _loading(encoder),
+            where.open(encoder, create=False, mixed_precision=mixed) as index,
+        ):
             if not searching.questions:
                 yield index, index.encoder
                 return
@@ -68,3 +73,19 @@ def opened_for_search(
 
             with QuestionIndex.open(index, create=False) as questions:
                 yield questions, index.encoder
+
+
+@contextmanager
+def _loading(encoder: FlagEncoder | OnnxEncoder) -> Iterator[None]:
+    """Load a model while the index is opened; what fails here fails again at the question."""
+
+    def load() -> None:
+        with suppress(Exception):
+            encoder.load_for_texts()
+
+    thread = Thread(target=load, name="trivec-load")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()

@@ -58,8 +58,8 @@ class LocalEncoder(ABC):
     def load(self) -> None:
         """Load the model now rather than at the first text."""
 
-    def _load_for_texts(self) -> None:
-        """Load what a first text needs."""
+    def load_for_texts(self) -> None:
+        """Load what short texts need: not every word of the tokenizer, where that is separate."""
         self.load()
 
     @abstractmethod
@@ -132,7 +132,7 @@ class LocalEncoder(ABC):
             ModelError: the model cannot be loaded.
         """
         check_arguments([document], heads)
-        self._load_for_texts()
+        self.load_for_texts()
         usage = self._usage()
         reading = LongReading(
             self._tokenizer(),
@@ -186,7 +186,7 @@ class LocalEncoder(ABC):
         texts = list(texts)  # an array's truth is another thing
         if not texts:
             return []
-        self._load_for_texts()
+        self.load_for_texts()
         usage = self._usage()
         read = self._tokenizer().read(
             texts,

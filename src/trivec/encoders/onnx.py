@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trivec._graphs.cached import cached_export
-from trivec._graphs.heads import WITH_COLBERT
 from trivec._models.batching import Batching
 from trivec._models.folder import HubOptions, locate_folder
 from trivec._models.onnx_choice import (
@@ -19,14 +18,20 @@ from trivec._models.onnx_choice import (
     choose_layout,
     choose_precision,
 )
-from trivec._models.onnx_folder import Agreement, Manifest, OnnxFolder, find_export, open_export
+from trivec._models.onnx_folder import (
+    WITH_COLBERT,
+    Agreement,
+    Manifest,
+    OnnxFolder,
+    find_export,
+    open_export,
+)
 from trivec._models.onnx_session import Session, SessionOptions, shared_session
 from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._models.vocabulary import open_vocabulary
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
 from trivec._runtime.typed import check_fields, checked
-from trivec.encoders.conversion import encoder_place, encoder_source
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, inspect_folder
 from trivec.encoders.postprocess import multivectors, sparse_vectors
@@ -195,7 +200,8 @@ class OnnxEncoder(LocalEncoder):
         self._session()
         self._tokenizer().load()
 
-    def _load_for_texts(self) -> None:
+    def load_for_texts(self) -> None:
+        """Load what short texts need; a long one needs the rest of the tokenizer, too."""
         self._session()
         self._tokenizer()
 
@@ -237,6 +243,8 @@ class OnnxEncoder(LocalEncoder):
             folder = open_export(path, "encoder")
             held, place = folder.manifest.precisions, folder.path
             return folder, choose_precision(options.precision, held, place, options.provider)
+        from trivec.encoders.conversion import encoder_place, encoder_source  # graphs need no such
+
         path, revision = locate_folder(self._given, options.hub, expected=EXPECTED)
         found = inspect_folder(path, revision, dense_will_do=True)
         place = found.path

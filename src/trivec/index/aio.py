@@ -18,7 +18,7 @@ from trivec.index.copying import copy_steps, page_steps
 from trivec.index.hybrid import HybridIndex, add_options, arm_steps, binding_of, known_of
 from trivec.index.opening import async_store
 from trivec.index.options import DEFAULT_SEARCH, Progress, merged_options
-from trivec.index.performing import arun
+from trivec.index.performing_on_loop import arun
 from trivec.index.pruning import delete_steps
 from trivec.index.searching import get_steps, search_steps, vector_steps
 from trivec.index.steps import Steps, compute, read

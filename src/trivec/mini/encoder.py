@@ -9,12 +9,12 @@ import numpy as np
 
 from trivec._models.batching import padded
 from trivec._models.onnx_choice import choose_precision
-from trivec._models.onnx_folder import OnnxFolder
+from trivec._models.onnx_folder import WITH_COLBERT, OnnxFolder
 from trivec._runtime.typed import checked
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.errors import InputError
 from trivec.mini.folder import ConversionProgress
-from trivec.mini.graphs import mini_graph
+from trivec.mini.graph_folder import mini_graph
 from trivec.mini.layers import LAYERS, layer_output
 from trivec.mini.usage import MINI_SETTINGS
 from trivec.types import FloatArray
@@ -71,7 +71,7 @@ class MiniEncoder(OnnxEncoder):
         inputs = {
             "input_ids": ids,
             "attention_mask": real.astype(np.int64),
-            "with_colbert": np.array(False),  # noqa: FBT003  # an input of the graph
+            WITH_COLBERT: np.array(False),  # noqa: FBT003  # an input of the graph
         }
         states = self._session().run([layer_output(layer) for layer in layers], inputs)
         chosen = np.stack(states, axis=1)

