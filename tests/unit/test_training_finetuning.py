@@ -308,6 +308,7 @@ def losses(guide, margin, scores, **changes):
         (0, 1),
         (10, 11, 12),
         (frozenset({10}), frozenset({11, 12})),
+        changes.pop("mined", (frozenset(), frozenset())),
         changes.pop("teacher", ({}, {})),
     )
     options = replace(
@@ -327,6 +328,14 @@ def test_a_false_negative_is_none():
     assert losses(guide, 0.0, wrong) == losses(guide, 0.0, other)
     assert losses(guide, None, wrong) > losses(guide, None, other)
     assert losses(guide, 0.45, wrong) < losses(guide, 0.0, wrong)  # 0.1 is too near to 0.5 - 0.45
+
+
+def test_a_hard_negative_counts_however_near_the_base_holds_it():
+    guide = [[0.5, 0.1, 0.9], [0.1, 0.5, 0.2]]
+    near, far = [[0.5, 0.1, 0.9], [0.1, 0.5, 0.2]], [[0.5, 0.1, -0.9], [0.1, 0.5, 0.2]]
+    assert losses(guide, 0.0, near) == losses(guide, 0.0, far)
+    mined = {"mined": (frozenset({2}), frozenset())}
+    assert losses(guide, 0.0, near, **mined) > losses(guide, 0.0, far, **mined)
 
 
 def test_a_teacher_is_followed():

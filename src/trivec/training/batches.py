@@ -39,12 +39,14 @@ class Batch:
         passages: numbers of texts, all distinct: first the own passage of each query in order,
             then hard negatives.
         known: for each query all its positives; never a negative of it.
+        mined: for each query the places in ``passages`` of its own hard negatives.
         scores: for each query the teacher's score by the place in ``passages``; empty without.
     """
 
     queries: tuple[int, ...]
     passages: tuple[int, ...]
     known: tuple[frozenset[int], ...]
+    mined: tuple[frozenset[int], ...]
     scores: tuple[dict[int, float], ...]
 
 
@@ -130,6 +132,7 @@ def _batch(taken: Sequence[_Drawn]) -> Batch:
         tuple(one.example.query for one in taken),
         passages,
         tuple(frozenset(one.example.positives) for one in taken),
+        tuple(frozenset(place[negative] for negative in one.negatives) for one in taken),
         tuple(_scores(one.example, place) for one in taken),
     )
 

@@ -101,7 +101,12 @@ def _negatives(batch: Batch, guide: Tensor, margin: float | None) -> Tensor:
     known = torch.tensor([[one in right for one in batch.passages] for right in batch.known])
     kept = ~known
     if margin is not None:  # Solatorio 2024, arXiv 2402.16829: GISTEmbed
-        kept &= guide <= guide[own][:, None] - margin
+        mined = torch.zeros_like(own)
+        for query, places in enumerate(batch.mined):
+            mined[query, list(places)] = True
+        # Mining has judged a query's own hard negatives. That the base ranks one of them above
+        # the answer is the very thing to learn.
+        kept &= mined | (guide <= guide[own][:, None] - margin)
     return kept | own
 
 

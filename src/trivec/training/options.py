@@ -42,8 +42,9 @@ class FinetuneOptions:
         temperature: scores of dense and ColBERT are divided by it.
         sparse_temperature: scores of the sparse head are divided by it.
         weights: of the losses of dense, sparse and ColBERT; 0 leaves a head alone.
-        false_negative_margin: what the base model scores higher than a query's own passage less
-            this margin is no negative of the query. None takes all as negatives.
+        false_negative_margin: a passage of another query that the base model scores higher than
+            the query's own passage less this margin is no negative. None takes all as negatives.
+            A query's own hard negatives always count.
         distillation: the share of the loss that follows a teacher's scores, where the data has
             some. Scores of a good cross-encoder help; those of the base's own vectors do not.
         teacher_temperature: a teacher's scores are divided by it: 1 for logits, less for
@@ -70,7 +71,7 @@ class FinetuneOptions:
     lora_rank: int = 16
     epochs: int = 2
     batch_size: int = 16
-    negatives: int = 1
+    negatives: int = 3
     learning_rate: float = 1e-4
     head_learning_rate: float = 2e-3
     temperature: float = 0.02
