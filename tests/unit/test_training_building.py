@@ -385,3 +385,20 @@ def test_a_pool_of_one_arm(index, tmp_path):
     )
     report = build_dataset(asked(index), index, tmp_path / "out", options)
     assert report.negatives > 0
+
+
+def test_long_paragraphs_become_passages_that_a_model_reads(tmp_path):
+    sentences = [f"Sentence {number} tells of town {number} and its river." for number in range(30)]
+    paper = " ".join(sentences)
+    answer = {"text": "town 17", "answer_start": paper.index("town 17")}
+    asked = {"id": "q", "question": "Which town is the seventeenth?", "answers": [answer]}
+    paragraph = {"context": paper, "qas": [asked]}
+    file = tmp_path / "papers.json"
+    file.write_text(json.dumps({"data": [{"title": "p", "paragraphs": [paragraph]}]}))
+    whole = gather(files=[file])
+    assert len(whole.passages) == 1
+    split = gather(files=[file], tokenizer=lambda text: len(text.split()), max_tokens=40)
+    assert len(split.passages) > 5
+    assert all(len(passage.text.split()) <= 40 for passage in split.passages.values())
+    (key,) = split.pairs[0].positives
+    assert "town 17" in split.passages[key].text

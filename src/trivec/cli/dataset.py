@@ -67,6 +67,10 @@ class GatheringArguments:
     beir_split: Annotated[
         str | None, typer.Option("--split", help="Of BEIR's qrels. Default: test.")
     ] = None
+    chunk_tokens: Annotated[
+        int,
+        typer.Option(min=16, help="Longest passage of a SQuAD-shaped file's own paragraphs."),
+    ] = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,8 +206,13 @@ def _gathered(
         return
     if not files:
         raise typer.BadParameter("name the passages: --index PLACE, or --from FILE")
-    found = gather(files=files, split=arguments.beir_split)
     encoder = chosen_encoder(None, arguments.model, arguments.device)
+    found = gather(
+        files=files,
+        split=arguments.beir_split,
+        tokenizer=encoder.tokenizer,
+        max_tokens=arguments.chunk_tokens,
+    )
     with counted(quiet=quiet, begin="passages", total=len(found.passages)) as progress:
         opened = ExitStack()
         made = indexed_passages(found, encoder, folder / "index", progress=progress)

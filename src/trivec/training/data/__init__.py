@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from trivec.training.data.building import DatasetOptions, build_dataset, gather, indexed_passages
+from trivec.training.data.building import DatasetOptions, build_dataset, indexed_passages
 from trivec.training.data.cleaning import CleaningOptions, CleaningRule
 from trivec.training.data.examples import TrainingExample, read_examples, write_examples
+from trivec.training.data.gathering import gather
 from trivec.training.data.keywords import KeywordOptions, KeywordReport, build_keyword_dataset
 from trivec.training.data.leaks import Leak, LeakKind, find_leaks, require_no_leaks
 from trivec.training.data.mining import FilterRule, MiningOptions

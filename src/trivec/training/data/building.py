@@ -19,11 +19,10 @@ import orjson
 from trivec._runtime.plain import fingerprint_name
 from trivec._runtime.typed import check_fields, checked
 from trivec.arms import ARMS, COLBERT
-from trivec.errors import CollectionNotFoundError, InputError
+from trivec.errors import InputError
 from trivec.index import HybridIndex, IndexConfig
 from trivec.index.options import Progress
 from trivec.protocols import Encoder, Reranker
-from trivec.questions import QuestionIndex
 from trivec.training.data.cleaning import CleaningOptions, Dropped, cleaned
 from trivec.training.data.examples import TrainingExample, write_examples
 from trivec.training.data.leaks import find_leaks, require_no_leaks
@@ -31,13 +30,12 @@ from trivec.training.data.likeness import Signatures, signatures_of
 from trivec.training.data.mining import Mined, Miner, MiningOptions
 from trivec.training.data.pairs import Corpus, CorpusPassage, Gathered, Pair
 from trivec.training.data.reports import DatasetReport, reported
-from trivec.training.data.sources import add_file, add_index_questions
 from trivec.training.data.splitting import Separated, SplitOptions, separated, splits_of
 from trivec.training.data.teaching import DenseTeacher
 from trivec.training.data.writing import ResumedLines, alone_in, written_whole
 from trivec.types import Chunk
 
-__all__ = ["DatasetOptions", "build_dataset", "gather", "indexed_passages"]
+__all__ = ["DatasetOptions", "build_dataset", "indexed_passages"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,61 +62,6 @@ class DatasetOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
-
-
-@checked
-def gather(
-    index: HybridIndex | None = None,
-    files: Iterable[str | Path] = (),
-    *,
-    questions: bool = True,
-    split: str | None = None,
-) -> Gathered:
-    """Gather passages, and pairs of a question with its passages.
-
-    Args:
-        index: its passages, and what its question index holds: questions that ``trivec questions``
-            wrote, and users' verdicts. Questions of ``files`` are about its passages.
-        files: datasets, FAQs and logs. Without an index the first one's own passages are gathered.
-        questions: False leaves the question index out.
-        split: of BEIR's qrels.
-
-    Raises:
-        InputError: a file cannot be read, or there are no pairs.
-
-    Example:
-        >>> gathered = gather(index, ["faq.csv"])  # doctest: +SKIP
-    """
-    gathered = Gathered()
-    if index is not None:
-        gathered.add_passages(index.chunks())
-        if questions:
-            _add_questions(gathered, index)
-    for path in files:
-        add_file(gathered, Path(path), split=split)
-    if not gathered.pairs:
-        raise InputError(
-            "there are no questions to train on: write them with 'trivec questions PLACE "
-            "--chat-model NAME', or give files of questions"
-        )
-    if gathered.colliding:
-        named = ", ".join(list(gathered.colliding)[:3])
-        gathered.notes.append(
-            f"{len(gathered.colliding)} ids stand for two passages each, of which the first one "
-            f"counts: {named}"
-        )
-    return gathered
-
-
-def _add_questions(gathered: Gathered, index: HybridIndex) -> None:
-    try:
-        opened = QuestionIndex.open(index, create=False)
-    except CollectionNotFoundError:
-        return
-    except InputError:  # a store without a place beside it has no questions
-        return
-    with opened:
-        add_index_questions(gathered, opened)
 
 
 @contextmanager

@@ -6,11 +6,11 @@ import csv
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trivec.errors import InputError
 from trivec.evaluation import Dataset, read_dataset
@@ -19,6 +19,9 @@ from trivec.text import clean, is_blank
 from trivec.training.data.likeness import normalised
 from trivec.training.data.pairs import Gathered, Pair, PairKind, key_of, of_dataset
 from trivec.types import Chunk
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 __all__ = ["ANSWERS_WARNING", "FORMS", "add_file", "add_index_questions"]
 
@@ -68,7 +71,14 @@ def _add_judged(gathered: Gathered, judged: Mapping[str, Mapping[str, str]], ori
         gathered.pairs.append(pair)
 
 
-def add_file(gathered: Gathered, path: Path, *, split: str | None = None) -> None:
+def add_file(
+    gathered: Gathered,
+    path: Path,
+    *,
+    split: str | None = None,
+    tokenizer: Tokenizer | Callable[[str], int] | None = None,
+    max_tokens: int = 256,
+) -> None:
     """Add the pairs of a file.
 
     Where passages were gathered before, from an index, the file's questions are about those: a
@@ -79,6 +89,8 @@ def add_file(gathered: Gathered, path: Path, *, split: str | None = None) -> Non
         gathered: with the passages of an index, or empty.
         path: in one of ``FORMS``.
         split: of BEIR's qrels.
+        tokenizer: splits the paragraphs of SQuAD's form where the file's own passages are added.
+        max_tokens: the most tokens of such a passage.
 
     Raises:
         InputError: the file cannot be read, or has no pair.
@@ -92,7 +104,9 @@ def add_file(gathered: Gathered, path: Path, *, split: str | None = None) -> Non
         return
     if not path.exists():
         raise InputError(f"{str(path)!r} does not exist; give {FORMS}")
-    dataset = read_dataset(path, split=split)
+    if gathered.passages:
+        tokenizer = None  # those of an index are looked for by their whole text
+    dataset = read_dataset(path, split=split, tokenizer=tokenizer, max_tokens=max_tokens)
     gathered.notes += [f"{origin}: {fault}" for fault in dataset.faults]
     _add_dataset(gathered, dataset, origin)
 
