@@ -121,7 +121,7 @@ def _encoded(
     for key, value in values:
         try:
             written.append((key, change.encode(value)))
-        except (TypeError, ValueError, UnicodeError) as err:
+        except (TypeError, ValueError, UnicodeError, StoreError) as err:
             refused[key] = f"it cannot be sent: {err}"
     return written
 
