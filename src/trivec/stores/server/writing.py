@@ -122,8 +122,14 @@ def _encoded(
         try:
             written.append((key, change.encode(value)))
         except (TypeError, ValueError, UnicodeError, StoreError) as err:
-            refused[key] = f"it cannot be sent: {err}"
+            refused[key] = f"it cannot be sent: {err}{_remedy(err)}"
     return written
+
+
+def _remedy(err: Exception) -> str:
+    if "Value out of range" not in str(err):
+        return ""
+    return "; gRPC has integers below 2**63: give it as text, or send it with a client by REST"
 
 
 def _concern_all(reasons: Iterable[str]) -> bool:
