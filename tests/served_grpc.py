@@ -129,7 +129,8 @@ def _written(result: Any) -> Any:
 
 
 def _records(result: Any) -> list[Any]:
-    return [RestToGrpc.convert_record(models.Record.model_validate(one)) for one in result]
+    records = [models.Record.model_validate({"payload": {}, **one}) for one in result]
+    return [RestToGrpc.convert_record(record) for record in records]
 
 
 def _page(result: Any) -> Any:

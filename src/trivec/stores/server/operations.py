@@ -147,7 +147,7 @@ class Operations:
         info = yield from self._calls.info()
         missing = collections.missing_indexes(types, info.payload_schema)
         try:
-            yield from self._terms.create_indexes(missing)
+            yield from self._terms.adapting(lambda: self._terms.create_indexes(missing), schema)
         except StoreError as err:
             if not is_forbidden(err.__cause__):
                 raise
@@ -336,17 +336,29 @@ class Operations:
                 filter,
             )
         for some in _slices(ids, _IDS_PER_REQUEST):
-            yield from self._gone(
-                partial(self._calls.delete, models.PointIdsList(points=[*some])),
-                partial(self._calls.seen, some, gone),
-            )
+            delete = partial(self._calls.delete, models.PointIdsList(points=[*some]))
+            verify = partial(self._calls.seen, some, gone)
+            yield from self._terms.adapting(partial(self._gone, delete, verify), schema)
 
     def count(self, filter: Filter | None) -> Operation[int]:
         """Read the exact number of points."""
         filter = _served(filter)
         schema = yield from self._existing_schema()
-        answer = yield from self._terms.adapting(lambda: self._calls.count(filter), schema, filter)
-        return answer.count
+        return (yield from self._terms.adapting(lambda: self._counted(filter), schema, filter))
+
+    def _counted(self, filter: Filter | None) -> Operation[int]:
+        """Count; page by page where strict mode takes an exact count for an exact search."""
+        if self._terms.limits.exact:
+            return (yield from self._calls.count(filter)).count
+        counted, offset = 0, None
+        most = self._terms.limits.page(_IDS_PER_REQUEST)
+        while True:
+            page, offset = yield from self._calls.scroll(
+                filter, most, offset, (), with_payload=False
+            )
+            counted += len(page)
+            if offset is None:
+                return counted
 
     def _gone(
         self, delete: Callable[[], Operation[None]], verify: Callable[[], Operation[None]]

@@ -17,7 +17,7 @@ from trivec.stores.server.failures import (
     is_too_large,
     server_words,
 )
-from trivec.stores.server.limits import required_index
+from trivec.stores.server.limits import is_full, required_index
 from trivec.stores.server.terms import Terms
 from trivec.types import PointId
 
@@ -102,7 +102,8 @@ class Writer:
             if isinstance(cause, NotAppliedError) and change.verify is not None:
                 yield from change.verify([key for key, _ in items])
                 return {}
-            if not is_refusal(cause) or required_index(server_words(cause)):
+            words = server_words(cause)
+            if not is_refusal(cause) or required_index(words) or is_full(words):
                 raise
             if len(items) == 1:
                 return {items[0][0]: str(err)}
