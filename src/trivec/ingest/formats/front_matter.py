@@ -65,7 +65,8 @@ def _yaml(source: str) -> Any:
         import yaml
     if _depth(source) > DEEPEST:
         raise InputError(
-            f"its front matter has brackets nested more than {DEEPEST} levels deep; write it flatter"
+            f"its front matter has brackets nested more than {DEEPEST} levels deep; "
+            "write it flatter"
         )
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source)):

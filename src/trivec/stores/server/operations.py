@@ -187,7 +187,7 @@ class Operations:
         schema = yield from self._unchanged_schema()
         schema.require_valid(points)
         payloads = {point.id: point.payload for point in points}
-        change = Change(
+        change: Change[Point] = Change(
             lambda point: self._wire.point(_asked(point)),
             self._wire.size,
             self._calls.upsert,
@@ -208,7 +208,7 @@ class Operations:
                 f"the server is Qdrant {shown(version)}, which writes vectors to points that the "
                 f"filter leaves out; update it to {shown(FEATURES['update_filter'].since)} or later"
             )
-        change = Change(
+        change: Change[Point] = Change(
             lambda point: self._wire.vectors(_asked(point)),
             self._wire.size,
             lambda some: self._calls.update_vectors(some, where),
