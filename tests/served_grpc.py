@@ -25,7 +25,7 @@ Method = tuple[Any, tuple[str, str], Callable[[Any], list[Any]], Callable[[Any],
 
 
 @contextmanager
-def over_grpc(served: ServedQdrant) -> Iterator[int]:
+def over_grpc(served: ServedQdrant, port: int = 0) -> Iterator[int]:
     """Serve on another port; yield it."""
 
     class Handler(grpc.GenericRpcHandler):
@@ -35,7 +35,7 @@ def over_grpc(served: ServedQdrant) -> Iterator[int]:
             )
 
     server = grpc.server(ThreadPoolExecutor(8), handlers=[Handler()], options=UNLIMITED)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:
         yield port
@@ -129,7 +129,8 @@ def _written(result: Any) -> Any:
 
 
 def _records(result: Any) -> list[Any]:
-    return [RestToGrpc.convert_record(models.Record.model_validate(one)) for one in result]
+    records = [models.Record.model_validate({"payload": {}, **one}) for one in result]
+    return [RestToGrpc.convert_record(record) for record in records]
 
 
 def _page(result: Any) -> Any:
@@ -140,16 +141,15 @@ def _page(result: Any) -> Any:
 
 def _found(result: Any) -> Any:
     return messages.QueryBatchResponse(
-        result=[
-            messages.BatchResult(
-                result=[
-                    RestToGrpc.convert_scored_point(models.ScoredPoint.model_validate(point))
-                    for point in one["points"]
-                ]
-            )
-            for one in result
-        ]
+        result=[messages.BatchResult(result=_scored(one["points"])) for one in result]
     )
+
+
+def _scored(points: Any) -> list[Any]:
+    return [
+        RestToGrpc.convert_scored_point(models.ScoredPoint.model_validate(point))
+        for point in points
+    ]
 
 
 def _points(request: Any) -> list[Any]:
@@ -253,6 +253,12 @@ METHODS: dict[str, Method] = {
         ("POST", "points/delete"),
         lambda request: [GrpcToRest.convert_points_selector(request.points)],
         _written,
+    ),
+    "Points/Query": (
+        messages.QueryPoints,
+        ("POST", "points/query"),
+        lambda request: [GrpcToRest.convert_query_points(request)],
+        lambda result: messages.QueryResponse(result=_scored(result["points"])),
     ),
     "Points/QueryBatch": (
         messages.QueryBatchPoints,

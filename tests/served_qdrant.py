@@ -1,6 +1,6 @@
 """qdrant-client's local mode behind HTTP: a server whose answers are real, where none is at hand.
 
-    python -m tests.served_qdrant [--port 6333]
+    python -m tests.served_qdrant [--port 6333] [--grpc-port 6334]
 
 It has what trivec asks for. Payload indexes are noted and do nothing. Points of equal score, points
 that are read by id and the keys of payloads come in another order than in local mode: a server
@@ -253,8 +253,12 @@ def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=6333)
-    with ServedQdrant(parser.parse_args().port) as served:
-        sys.stdout.write(f"http://127.0.0.1:{served.port}\n")
+    parser.add_argument("--grpc-port", type=int, default=6334)
+    ports = parser.parse_args()
+    from tests.served_grpc import over_grpc  # which imports this module
+
+    with ServedQdrant(ports.port) as served, over_grpc(served, ports.grpc_port) as grpc_port:
+        sys.stdout.write(f"http://127.0.0.1:{served.port} GRPC_PORT={grpc_port}\n")
         sys.stdout.flush()
         threading.Event().wait()
 

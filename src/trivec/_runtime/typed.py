@@ -26,6 +26,10 @@ __all__ = ["check_fields", "checked", "unchecked"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_Test = Callable[[Any], bool]
+
+_FEW = 4
+"""Values that are looked at one by one sooner than as columns."""
 _TEXT = frozenset({str})
 _SECRET = frozenset({"api_key"})
 """Arguments whose value no message shows."""
@@ -207,60 +211,96 @@ def _evaluated(annotations: Mapping[str, str], names: dict[str, Any]) -> dict[st
     return known
 
 
-def _fits(value: Any, expected: Any) -> bool:  # noqa: PLR0911  # each kind has one
+def _fits(value: Any, expected: Any) -> bool:
     """Say whether a value is of an annotated type."""
+    return _test(expected)(value)
+
+
+@cache
+def _test(expected: Any) -> _Test:  # noqa: PLR0911  # each kind has one
+    """Return what says whether a value is of an annotated type."""
     if expected is Any:
-        return True
-    plain = _PLAIN.get(expected) if isinstance(expected, type) else None
-    if plain is not None:
-        return plain(value)
-    origin = typing.get_origin(expected)
+        return _always
+    if isinstance(expected, type) and expected in _PLAIN:
+        return _PLAIN[expected]
+    origin, parts = typing.get_origin(expected), typing.get_args(expected)
     if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, part) for part in typing.get_args(expected))
+        return _any_of(tuple(map(_test, parts)))
     if origin is typing.Literal:
-        return isinstance(value, Hashable) and value in typing.get_args(expected)
+        return lambda value: isinstance(value, Hashable) and value in parts
     if origin is not None:
-        return _fits_generic(value, origin, typing.get_args(expected))
+        return _generic_test(origin, parts)
     if expected is None:
-        return value is None
+        return lambda value: value is None
     if not isinstance(expected, type):
-        return True  # a type variable
+        return _always  # a type variable
     if getattr(expected, "_is_protocol", False):
-        return _resembles(value, expected)
-    return isinstance(value, dict if typing.is_typeddict(expected) else expected)
+        return lambda value: _resembles(value, expected)
+    kind = dict if typing.is_typeddict(expected) else expected
+    return lambda value: isinstance(value, kind)
 
 
-def _fits_generic(  # noqa: PLR0911  # the same
-    value: Any, origin: Any, parts: tuple[Any, ...]
-) -> bool:
+def _always(_value: object) -> bool:
+    return True
+
+
+def _any_of(tests: tuple[_Test, ...]) -> _Test:
+    def test(value: Any) -> bool:
+        for each in tests:  # noqa: SIM110  # any() with a generator takes twice that
+            if each(value):
+                return True
+        return False
+
+    return test
+
+
+def _generic_test(origin: Any, parts: tuple[Any, ...]) -> _Test:
     if origin is Callable:
-        return callable(value)
+        return callable
     if origin is type:
-        return isinstance(value, type)
-    if isinstance(value, str | bytes | bytearray):
-        return False
-    if isinstance(value, np.ndarray):
-        return _is_row(value, parts[0]) if origin is Sequence else _may_be_listed(value, origin)
-    if origin is tuple and Ellipsis not in parts:
-        return (
-            isinstance(value, list | tuple)
-            and len(value) == len(parts)
-            and all(map(_fits, value, parts))
-        )
-    if origin is tuple:
-        return isinstance(value, list | tuple) and _all_fit(value, parts[0])
-    if not isinstance(value, origin):
-        return False
+        return lambda value: isinstance(value, type)
+
+    def test(value: Any) -> bool:
+        if isinstance(value, str | bytes | bytearray):
+            return False
+        if isinstance(value, np.ndarray):
+            return _is_row(value, parts[0]) if origin is Sequence else _may_be_listed(value, origin)
+        return of_many(value)
+
+    of_many = _tuple_test(parts) if origin is tuple else _container_test(origin, parts)
+    return test
+
+
+def _tuple_test(parts: tuple[Any, ...]) -> _Test:
+    if Ellipsis in parts:
+        return lambda value: isinstance(value, list | tuple) and _all_fit(value, parts[0])
+    tests = tuple(map(_test, parts))
+    return lambda value: (
+        isinstance(value, list | tuple)
+        and len(value) == len(tests)
+        and all(test(each) for test, each in zip(tests, value, strict=True))
+    )
+
+
+def _container_test(origin: type[Any], parts: tuple[Any, ...]) -> _Test:
     if issubclass(origin, Mapping):
-        return _all_fit(value, parts[0]) and _all_fit(value.values(), parts[1])
-    return not issubclass(origin, Sequence) or _all_fit(value, parts[0])
+        return lambda value: (
+            isinstance(value, origin)
+            and _all_fit(value, parts[0])
+            and _all_fit(value.values(), parts[1])
+        )
+    if issubclass(origin, Sequence):
+        return lambda value: isinstance(value, origin) and _all_fit(value, parts[0])
+    return lambda value: isinstance(value, origin)
 
 
 def _all_fit(values: Iterable[Any], expected: Any) -> bool:
     if expected is Any:
         return True
     listed = list(values)
-    return _surely_fit(listed, expected) or all(_fits(value, expected) for value in listed)
+    if len(listed) > _FEW and _surely_fit(listed, expected):
+        return True
+    return all(map(_test(expected), listed))
 
 
 def _surely_fit(values: list[Any], expected: Any) -> bool:

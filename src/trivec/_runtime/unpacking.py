@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from typing import Any
 
 __all__ = ["AnswerTooLargeError", "library_of", "limit_answer"]
@@ -41,10 +42,16 @@ def limit_answer(
     encoding = response.headers.get("content-encoding", "identity").lower()
     response.headers.pop("content-encoding", None)
     response.headers.pop("content-length", None)
+    stream = _bounded_stream(library_of(response), asynchronous=asynchronous)
+    response.stream = stream(response.stream, encoding, largest, look)
+
+
+@cache
+def _bounded_stream(library: Any, *, asynchronous: bool) -> type[Any]:
+    """Return a class of streams that a library takes for its own."""
     unpacked = _AsyncUnpacked if asynchronous else _Unpacked
     base = "AsyncByteStream" if asynchronous else "SyncByteStream"
-    stream = type("Bounded", (unpacked, getattr(library_of(response), base)), {})
-    response.stream = stream(response.stream, encoding, largest, look)
+    return type("Bounded", (unpacked, getattr(library, base)), {})
 
 
 def library_of(thing: Any) -> Any:

@@ -23,6 +23,7 @@ from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoi
 
 __all__ = ["AdaptiveSearch", "FusedList", "WeighedList", "fused"]
 
+_arm = unchecked(arm_named)
 OF_MEANING = Scale()
 OF_WORDS = Scale(floor=0.0, power=3.0)
 """No match counts 0. Chance words are spread evenly; the passage that was meant stands out."""
@@ -49,7 +50,7 @@ class FusedList:
     @property
     def lexical(self) -> bool:
         """Whether its weight depends on coverage."""
-        return arm_named(self.arm).lexical
+        return _arm(self.arm).lexical
 
     def accepted(self, ranking: Ranking) -> Ranking:
         """Return what was found, without what its threshold refuses."""
@@ -88,7 +89,7 @@ class FusedList:
         Args:
             believed: the coverage that it is believed by; None where it keeps its weight.
         """
-        weight = self.weight * arm_named(self.arm).adaptive_weight
+        weight = self.weight * _arm(self.arm).adaptive_weight
         return weight if believed is None else weight * belief(believed)
 
 
@@ -173,11 +174,11 @@ class AdaptiveSearch:
         learned = {
             source.text: share
             for source, share in zip(self.lists, covered, strict=True)
-            if share is not None and arm_named(source.arm).head is not None
+            if share is not None and _arm(source.arm).head is not None
         }
         return [
             evidence_of_words(share, learned.get(source.text))
-            if share is not None and arm_named(source.arm).head is None
+            if share is not None and _arm(source.arm).head is None
             else share
             for source, share in zip(self.lists, covered, strict=True)
         ]

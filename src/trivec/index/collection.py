@@ -23,6 +23,8 @@ from trivec.types import Chunk, Encoding, Head, PointId, StoredPoint, Vector
 
 __all__ = ["NO_HEADS", "Binding", "listed_ids"]
 
+_vectors_by_arm = unchecked(vectors_by_arm)
+
 NO_HEADS = Encoding()
 
 
@@ -165,14 +167,14 @@ class Binding:
     def document_vectors(self, text: str, encoding: Encoding = NO_HEADS) -> dict[str, Vector]:
         """Return a passage's vectors by their names in the collection; empty ones are left out."""
         analyzed = None if self.analyzer is None else self.analyzer.document(text)
-        vectors = unchecked(vectors_by_arm)(encoding, analyzed)
+        vectors = _vectors_by_arm(encoding, analyzed)
         written = self.schema.written
         return {written[arm].name: vectors[arm] for arm in written if arm in vectors}
 
     def query_vectors(self, text: str, encoding: Encoding = NO_HEADS) -> dict[str, Vector]:
         """Return a query's vectors by arm; empty ones are left out."""
         analyzed = None if self.analyzer is None else self.analyzer.query(text)
-        return unchecked(vectors_by_arm)(encoding, analyzed)
+        return _vectors_by_arm(encoding, analyzed)
 
 
 def listed_ids(ids: Iterable[str]) -> list[str]:

@@ -63,6 +63,8 @@ def merged_options(options: SearchOptions, overrides: Mapping[str, Any]) -> Sear
     Raises:
         InputError: a name that is not a field, or a field that both give, with different values.
     """
+    if not overrides:
+        return options
     allowed = [option.name for option in fields(SearchOptions)]
     if unknown := sorted(set(overrides) - set(allowed)):
         raise InputError(f"unknown arguments {unknown}; allowed: k, filter, options, {allowed}")
@@ -74,7 +76,7 @@ def merged_options(options: SearchOptions, overrides: Mapping[str, Any]) -> Sear
                 f"{name} is given twice: {name}={value!r}, and {name}={given!r} in options; "
                 "leave one of them out"
             )
-    return replace(options, **overrides) if overrides else options
+    return replace(options, **overrides)
 
 
 def _same(first: Any, second: Any) -> bool:

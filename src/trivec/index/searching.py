@@ -167,9 +167,13 @@ def _found(plans: Sequence[SearchPlan | AdaptiveSearch | None]) -> Steps[list[_F
             results.append(_Found([], lists=weighed))
     points = yield from _read_points(list(pages.values()))
     for at, page in pages.items():
-        scored = [replace(points[key], score=score) for key, score in page[1] if key in points]
+        scored = [_scored(points[key], score) for key, score in page[1] if key in points]
         results[at] = replace(results[at], points=scored)
     return results
+
+
+def _scored(point: StoredPoint, score: float) -> StoredPoint:
+    return StoredPoint(point.id, point.payload, point.vectors, score)  # replace() takes thrice that
 
 
 def _read_points(

@@ -65,9 +65,14 @@ class PassageSplitter:
 
     def _prefix(self, headings: Sequence[str]) -> str:
         """Return the line of headings; outer ones go where it would fill half of a passage."""
-        for first in range(len(headings)):
+        most = self.max_tokens // 2
+        start, length = len(headings), 0
+        while start and length <= LONGEST_TOKEN * most:  # more cannot fit: thousands stay unread
+            start -= 1
+            length += len(headings[start])
+        for first in range(start, len(headings)):
             prefix = PATH.join(headings[first:]) + BREAK
-            if self.count(prefix) <= self.max_tokens // 2:
+            if self.count(prefix) <= most:
                 return prefix
         return ""
 

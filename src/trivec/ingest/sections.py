@@ -55,7 +55,7 @@ class _Outline:
     """Where a document stands while its blocks go by."""
 
     def __init__(self, base: tuple[str, ...]) -> None:
-        self._base = base
+        self._base = list(base)
         self._path: list[Block] = []
         self._is_open = False  # the innermost heading has nothing below it yet
         self._bare: list[Block] = []  # headings without text that wait for a section
@@ -86,7 +86,7 @@ class _Outline:
         """Return the last section."""
         self._close(0)
         if self._section is None and self._bare:
-            self._section = Section(self._base)
+            self._section = Section(tuple(self._base))
         if self._section is not None:
             self._section.blocks.extend(self._waiting())
         return self._section
@@ -110,11 +110,14 @@ class _Outline:
             if heading.level >= level and heading.start not in self._told
         ]
         self._told.update(heading.start for heading in untold)
-        parents = self._headings(self._path.index(untold[0]))
-        if self._section is not None and self._section.headings[: len(parents)] == parents:
-            self._bare.extend(untold)  # those that wait lie within the outermost of these
+        if self._section is None and not self._bare and level == 1 == len(untold):
+            self._base.append(untold[0].title)
+            return
+        self._bare.extend(untold)
+        if self._section is not None and self._is_within(self._section, untold[0]):
+            # those that wait lie within the outermost of these
             self._section.blocks.extend(self._waiting())
-        elif self._section is None and not self._bare and level == 1 == len(untold):
-            self._base = (*self._base, untold[0].title)
-        else:
-            self._bare.extend(untold)
+
+    def _is_within(self, section: Section, heading: Block) -> bool:
+        parents = self._headings(self._path.index(heading))
+        return section.headings[: len(parents)] == parents

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -76,7 +76,8 @@ def plan_query(query: StoreQuery, most: int | None = None) -> Plan:
         using, vector = query.rescore
         return Plan(Lookup(using, vector, limit), plain)
     if query.fusion is None:
-        return Plan(replace(plain[0], limit=limit))
+        first = plain[0]
+        return Plan(Lookup(first.using, first.vector, limit, first.threshold, first.sources))
     if method_of(query.fusion).adds_scores:
         everything = sum(lookup.limit for lookup in plain)
         lists = tuple(_over(prefetch, plain, everything) for prefetch in query.prefetches)

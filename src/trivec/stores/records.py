@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
+from trivec._runtime.checks import shown
+from trivec.errors import StoreError
 from trivec.types import PointId, SparseVector, Vector
 
-__all__ = ["point_id_of", "vector_of"]
+__all__ = ["asked_id", "point_id_of", "vector_of"]
+
+_CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def asked_id(value: PointId) -> PointId:
+    """Return an id that a caller gave, as every client and engine takes it.
+
+    Raises:
+        StoreError: Qdrant has no such id.
+    """
+    if isinstance(value, str):
+        if type(value) is str and _CANONICAL.fullmatch(value):
+            return value
+        try:
+            return str(UUID(value))
+        except ValueError:
+            pass
+    elif 0 <= int(value) < 2**64:  # numpy's as well
+        return int(value)
+    raise StoreError(
+        f"the point id is {shown(value)}, allowed: unsigned integers of 64 bits and UUIDs"
+    )
 
 
 def point_id_of(value: Any) -> PointId:

@@ -23,6 +23,7 @@ from trivec.query import Filter, RankedList, Ranking, StoreQuery
 from trivec.schema import Schema, VectorSpec, require_shallow
 from trivec.stores.execution import Lookup, plan_query, require_page
 from trivec.stores.filters import require_storable_filter
+from trivec.stores.records import asked_id
 from trivec.types import FloatArray, Point, PointId, SparseVector, StoredPoint, Vector
 
 __all__ = ["MemoryStore"]
@@ -111,7 +112,7 @@ class MemoryStore:
         kinds = {spec.name: spec for spec in schema.written.values()}
         stored = [
             Point(
-                _canonical(point.id),
+                asked_id(point.id),
                 {name: _kept(vector, kinds[name]) for name, vector in point.vectors.items()},
                 _json(point.payload),
             )
@@ -134,7 +135,7 @@ class MemoryStore:
             StoreError: a point does not exist; the others were written.
         """
         schema = self._existing_schema()
-        points = [Point(_canonical(key), vector, {}) for key, vector in vectors.items()]
+        points = [Point(asked_id(key), vector, {}) for key, vector in vectors.items()]
         schema.require_valid(points)
         kinds = {spec.name: spec for spec in schema.written.values()}
         with self._lock:
@@ -161,7 +162,7 @@ class MemoryStore:
         require_shallow(payloads)
         with self._lock:
             for identity, payload in payloads.items():
-                point = self._points.get(_canonical(identity))
+                point = self._points.get(asked_id(identity))
                 if point is None:
                     raise StoreError(f"there is no point {identity!r} to give a payload to")
                 self._points[point.id] = Point(point.id, point.vectors, _json(payload))
@@ -204,7 +205,7 @@ class MemoryStore:
     ) -> list[StoredPoint]:
         """Return the points that exist, in the order asked for."""
         self._existing_schema()
-        wanted = dict.fromkeys(_canonical(identity) for identity in ids)
+        wanted = dict.fromkeys(asked_id(identity) for identity in ids)
         with self._lock:
             return [
                 _stored(self._points[identity], with_vectors)
@@ -224,7 +225,7 @@ class MemoryStore:
         """Return a page of points in id order, and the id that the next page starts at."""
         require_page(limit - 1)
         self._existing_schema()
-        start = None if offset is None else _order(_canonical(offset))
+        start = None if offset is None else _order(asked_id(offset))
         with self._lock:
             passing = sorted(self._passing(filter), key=_order)
             rest = [point_id for point_id in passing if start is None or _order(point_id) >= start]
@@ -238,7 +239,7 @@ class MemoryStore:
             raise InputError("delete takes ids or a filter, exactly one of them")
         self._existing_schema()
         with self._lock:
-            gone = self._passing(filter) if ids is None else map(_canonical, ids)
+            gone = self._passing(filter) if ids is None else map(asked_id, ids)
             for identity in list(gone):
                 self._points.pop(identity, None)
 
@@ -390,17 +391,6 @@ def _stored(point: Point, with_vectors: Sequence[str], score: float = 0.0) -> St
         },
         score,
     )
-
-
-def _canonical(identity: PointId) -> PointId:
-    if isinstance(identity, int):
-        return identity
-    try:
-        return str(UUID(identity))
-    except ValueError as err:
-        raise StoreError(
-            f"the point id is {identity!r}, allowed: unsigned integers and UUIDs"
-        ) from err
 
 
 def _order(identity: PointId) -> tuple[bool, int]:

@@ -13,6 +13,8 @@ from trivec.ingest.formats.packages import needs
 __all__ = ["front_matter"]
 
 LONGEST = 1 << 16
+DEEPEST = 100
+"""Brackets within each other: the time that PyYAML takes grows with their number's square."""
 CLOSINGS = {"---": ("---", "..."), "+++": ("+++",)}
 
 
@@ -61,6 +63,11 @@ def _toml(source: str) -> Any:
 def _yaml(source: str) -> Any:
     with needs("files"):
         import yaml
+    if _depth(source) > DEEPEST:
+        raise InputError(
+            f"its front matter has brackets nested more than {DEEPEST} levels deep; "
+            "write it flatter"
+        )
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source)):
             raise InputError("its front matter uses YAML aliases; write the values out")
@@ -70,6 +77,18 @@ def _yaml(source: str) -> Any:
             raise
         reason = " ".join(str(err).split())
         raise InputError(f"its front matter is not YAML ({reason}); mend it") from err
+
+
+def _depth(source: str) -> int:
+    """Return how many brackets are open at once, at most; one that is quoted counts too."""
+    depth = deepest = 0
+    for character in source:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth = max(depth - 1, 0)
+    return deepest
 
 
 def _json(value: Any) -> Any:

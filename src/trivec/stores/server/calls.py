@@ -210,14 +210,16 @@ class Calls:
         )
 
     def none_match(self, filter: Filter) -> Operation[None]:
-        """Count points until none matches, or the deadline of a write has passed."""
+        """Look for a point until none matches, or the deadline of a write has passed."""
 
-        def check(answer: models.CountResult) -> None:
-            if answer.count:
+        def check(page: tuple[list[models.Record], Any]) -> None:
+            if page[0]:
                 raise WaitTimeoutError
 
         yield Request(
-            lambda client: client.count(self._name, count_filter=filter, exact=True),
+            lambda client: client.scroll(
+                self._name, scroll_filter=filter, limit=1, with_payload=False
+            ),
             write=True,
             check=check,
         )
@@ -237,6 +239,8 @@ class Calls:
         limit: int,
         offset: PointId | None,
         with_vectors: Sequence[str],
+        *,
+        with_payload: bool = True,
     ) -> Operation[tuple[list[models.Record], Any]]:
         """Read a page of points, and where the next one begins."""
         return _read(
@@ -245,7 +249,7 @@ class Calls:
                 scroll_filter=filter,
                 limit=limit,
                 offset=offset,
-                with_payload=True,
+                with_payload=with_payload,
                 with_vectors=requests.vector_selector(with_vectors),
             )
         )

@@ -13,22 +13,31 @@ from trivec.query import StoreQuery
 if TYPE_CHECKING:
     from qdrant_client import models
 
-__all__ = ["Limits", "RequiredIndex", "advice", "limits_of", "required_index"]
+__all__ = ["Limits", "RequiredIndex", "advice", "is_full", "limits_of", "required_index"]
 
 _INDEX = re.compile(
     r'Index required but not found for "(.+)" of one of the following types: \[(.*?)\]'
 )
 _EXCEEDED = re.compile(r'Limit exceeded (\S+) > (\S+) for "(.*?)"')
 
+_REACHED = re.compile(r"(Filter condition|Condition size) limit reached \((\S+) > (\S+)\)")
+_NOT_EXACT = "Exact search disabled"
+_FULL = ("storage size limit of", "points count limit", "maximum number of points")
+
 _OPTIONS = {
-    "limit": "ask for a smaller k",
     "timeout": "give RetryPolicy a shorter write_deadline",
     "search batch size": "give search_batch fewer queries",
     "upsert limit": "set a smaller IndexConfig.batch_size",
+    "update limit": "set a smaller IndexConfig.batch_size",
+    "Filter condition": "use a filter with fewer conditions",
+    "Condition size": (
+        "use filters with shorter lists, give fewer ids at once, or set a smaller "
+        "IndexConfig.batch_size"
+    ),
     "filter": "use a filter with fewer conditions",
-    "condition": "use a filter with shorter lists",
+    "limit": "ask for a smaller k",
 }
-"""What to do, by a word of what the server calls the limit."""
+"""What to do, by what the server calls the limit, or by a word of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,8 @@ class Limits:
         if query.limit + query.offset > most:
             raise InputError(
                 f"{query.limit + query.offset} results are asked for, offset included; the "
-                f"collection's strict mode allows {most} (max_query_limit)"
+                f"collection's strict mode allows {most} (max_query_limit); ask for a smaller k, "
+                "offset or mmr_candidates"
             )
         plain = [prefetch for prefetch in query.prefetches if not prefetch.over_candidates]
         if query.fusion is not None and method_of(query.fusion).adds_scores:
@@ -132,10 +142,20 @@ def required_index(reason: str) -> RequiredIndex | None:
 
 def advice(reason: str) -> str | None:
     """Return what to do about a limit that the server names in its refusal."""
-    match = _EXCEEDED.search(reason)
-    if match is None:
+    if _NOT_EXACT in reason:
+        return "the collection's strict mode allows no exact search; allow it (search_allow_exact)"
+    if match := _EXCEEDED.search(reason):
+        _given, allowed, name = match.groups()
+    elif match := _REACHED.search(reason):
+        name, _given, allowed = match.groups()
+    else:
         return None
-    steps = [step for word, step in _OPTIONS.items() if match[3] == word]
-    steps += [step for word, step in _OPTIONS.items() if word in match[3]]
+    steps = [step for word, step in _OPTIONS.items() if name == word]
+    steps += [step for word, step in _OPTIONS.items() if word in name]
     todo = steps[0] if steps else "raise the limit"
-    return f"the collection's strict mode allows {match[2]} here; {todo}"
+    return f"the collection's strict mode allows {allowed} here; {todo}"
+
+
+def is_full(reason: str) -> bool:
+    """Say whether the collection holds as much as strict mode lets it: no other point passes."""
+    return any(words in reason for words in _FULL)

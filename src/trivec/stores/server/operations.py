@@ -25,7 +25,7 @@ from trivec.query import Filter, RankedList, StoreQuery
 from trivec.schema import Schema, VectorSpec, require_shallow
 from trivec.stores.execution import require_page
 from trivec.stores.filters import require_storable_filter
-from trivec.stores.records import point_id_of
+from trivec.stores.records import asked_id, point_id_of
 from trivec.stores.server import collections, requests
 from trivec.stores.server.calls import Calls, Operation
 from trivec.stores.server.failures import (
@@ -147,7 +147,7 @@ class Operations:
         info = yield from self._calls.info()
         missing = collections.missing_indexes(types, info.payload_schema)
         try:
-            yield from self._terms.create_indexes(missing)
+            yield from self._terms.adapting(lambda: self._terms.create_indexes(missing), schema)
         except StoreError as err:
             if not is_forbidden(err.__cause__):
                 raise
@@ -187,11 +187,11 @@ class Operations:
         schema = yield from self._unchanged_schema()
         schema.require_valid(points)
         payloads = {point.id: point.payload for point in points}
-        change = Change(
-            self._wire.point,
+        change: Change[Point] = Change(
+            lambda point: self._wire.point(_asked(point)),
             self._wire.size,
             self._calls.upsert,
-            lambda some: self._calls.seen(*stored({key: payloads[key] for key in some})),
+            lambda some: self._calls.seen(*stored({asked_id(key): payloads[key] for key in some})),
         )
         yield from self._writer.write(change, {point.id: point for point in points})
 
@@ -208,8 +208,8 @@ class Operations:
                 f"the server is Qdrant {shown(version)}, which writes vectors to points that the "
                 f"filter leaves out; update it to {shown(FEATURES['update_filter'].since)} or later"
             )
-        change = Change(
-            self._wire.vectors,
+        change: Change[Point] = Change(
+            lambda point: self._wire.vectors(_asked(point)),
             self._wire.size,
             lambda some: self._calls.update_vectors(some, where),
         )
@@ -221,10 +221,10 @@ class Operations:
         require_shallow(payloads)
         yield from self._unchanged_schema()
         change: Change[PointId] = Change(
-            lambda key: requests.overwrite_operation(key, payloads[key]),
+            lambda key: requests.overwrite_operation(asked_id(key), payloads[key]),
             requests.operation_bytes,
             self._calls.batch_update,
-            lambda some: self._calls.seen(*stored({key: payloads[key] for key in some})),
+            lambda some: self._calls.seen(*stored({asked_id(key): payloads[key] for key in some})),
         )
         yield from self._writer.write(change, {key: key for key in payloads})
 
@@ -259,6 +259,7 @@ class Operations:
         self, ids: Sequence[PointId], with_vectors: Sequence[str]
     ) -> Operation[list[StoredPoint]]:
         """Read points by their ids."""
+        ids = list(map(asked_id, ids))
         yield from self._existing_schema()
         points: list[StoredPoint] = []
         for some in _slices(ids, 256 if with_vectors else _IDS_PER_REQUEST):
@@ -287,6 +288,7 @@ class Operations:
     ) -> Operation[tuple[list[StoredPoint], PointId | None]]:
         """Read a page of points in id order; strict mode may make it a shorter one."""
         require_page(limit - 1)
+        offset = None if offset is None else asked_id(offset)
         filter = _served(filter)
         schema = yield from self._existing_schema()
         records, following = yield from self._terms.adapting(
@@ -321,6 +323,7 @@ class Operations:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
+        ids = list(map(asked_id, ids or ()))
         filter = _served(filter)
         schema = yield from self._existing_schema()
         if filter is not None:
@@ -332,18 +335,30 @@ class Operations:
                 schema,
                 filter,
             )
-        for some in _slices(ids or (), _IDS_PER_REQUEST):
-            yield from self._gone(
-                partial(self._calls.delete, models.PointIdsList(points=[*some])),
-                partial(self._calls.seen, some, gone),
-            )
+        for some in _slices(ids, _IDS_PER_REQUEST):
+            delete = partial(self._calls.delete, models.PointIdsList(points=[*some]))
+            verify = partial(self._calls.seen, some, gone)
+            yield from self._terms.adapting(partial(self._gone, delete, verify), schema)
 
     def count(self, filter: Filter | None) -> Operation[int]:
         """Read the exact number of points."""
         filter = _served(filter)
         schema = yield from self._existing_schema()
-        answer = yield from self._terms.adapting(lambda: self._calls.count(filter), schema, filter)
-        return answer.count
+        return (yield from self._terms.adapting(lambda: self._counted(filter), schema, filter))
+
+    def _counted(self, filter: Filter | None) -> Operation[int]:
+        """Count; page by page where strict mode takes an exact count for an exact search."""
+        if self._terms.limits.exact:
+            return (yield from self._calls.count(filter)).count
+        counted, offset = 0, None
+        most = self._terms.limits.page(_IDS_PER_REQUEST)
+        while True:
+            page, offset = yield from self._calls.scroll(
+                filter, most, offset, (), with_payload=False
+            )
+            counted += len(page)
+            if offset is None:
+                return counted
 
     def _gone(
         self, delete: Callable[[], Operation[None]], verify: Callable[[], Operation[None]]
@@ -408,6 +423,12 @@ def _served(filter: Filter | None) -> Filter | None:
     require_storable_filter(filter)
     served: Filter | None = for_client(filter)
     return served
+
+
+def _asked(point: Point) -> Point:
+    """Return a point with its id as every client takes it."""
+    key = asked_id(point.id)
+    return point if key is point.id else Point(key, point.vectors, point.payload)
 
 
 def _slices(ids: Sequence[PointId], size: int) -> list[list[PointId]]:

@@ -12,7 +12,12 @@ from trivec.query import Filter
 from trivec.schema import Schema
 from trivec.stores.server import collections
 from trivec.stores.server.calls import Calls, Operation
-from trivec.stores.server.failures import NotAppliedError, is_forbidden, server_words
+from trivec.stores.server.failures import (
+    NotAppliedError,
+    is_forbidden,
+    is_refusal,
+    server_words,
+)
 from trivec.stores.server.limits import Limits, RequiredIndex, advice, limits_of, required_index
 from trivec.stores.server.versions import (
     FEATURES,
@@ -160,6 +165,8 @@ class Terms:
         except StoreError as err:
             if is_forbidden(err.__cause__):
                 raise FilterError(f"{message}, with a key that may") from err
+            if is_refusal(err.__cause__):  # there are as many indexes as strict mode allows
+                raise FilterError(f"{message}; making it failed: {err}") from err
             raise
 
     def create_index(self, path: str, kind: str) -> Operation[None]:

@@ -17,7 +17,7 @@ from trivec.stores.server.failures import (
     is_too_large,
     server_words,
 )
-from trivec.stores.server.limits import required_index
+from trivec.stores.server.limits import is_full, required_index
 from trivec.stores.server.terms import Terms
 from trivec.types import PointId
 
@@ -102,7 +102,8 @@ class Writer:
             if isinstance(cause, NotAppliedError) and change.verify is not None:
                 yield from change.verify([key for key, _ in items])
                 return {}
-            if not is_refusal(cause) or required_index(server_words(cause)):
+            words = server_words(cause)
+            if not is_refusal(cause) or required_index(words) or is_full(words):
                 raise
             if len(items) == 1:
                 return {items[0][0]: str(err)}
@@ -121,9 +122,15 @@ def _encoded(
     for key, value in values:
         try:
             written.append((key, change.encode(value)))
-        except (TypeError, ValueError, UnicodeError) as err:
-            refused[key] = f"it cannot be sent: {err}"
+        except (TypeError, ValueError, UnicodeError, StoreError) as err:
+            refused[key] = f"it cannot be sent: {err}{_remedy(err)}"
     return written
+
+
+def _remedy(err: Exception) -> str:
+    if "Value out of range" not in str(err):
+        return ""
+    return "; gRPC has integers below 2**63: give it as text, or send it with a client by REST"
 
 
 def _concern_all(reasons: Iterable[str]) -> bool:

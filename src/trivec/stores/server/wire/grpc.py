@@ -103,7 +103,7 @@ class GrpcWire:
 
         def read(answer: messages.QueryBatchResponse) -> list[Any]:
             return [
-                [(point.id.uuid or point.id.num, point.score) for point in found.result]
+                [((key := point.id).uuid or key.num, point.score) for point in found.result]
                 if wanted is None
                 else [_stored(point, wanted) for point in found.result]
                 for found, wanted in zip(answer.result, names, strict=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import numpy as np
 
 from trivec.query import Filter
 from trivec.stores.records import point_id_of
 from trivec.stores.server import requests
+from trivec.stores.server.wire.building import built_request
 from trivec.stores.server.wire.exchange import Body, Exchange
 from trivec.types import Point, PointId, SparseVector, StoredPoint, Vector
 
@@ -83,16 +85,14 @@ def _update(collection: str, what: str, body: bytes, timeout: int) -> Exchange:
 
 
 def _sender(method: str, collection: str, what: str, body: bytes, options: dict[str, str]) -> Any:
+    path = f"collections/{quote(collection, safe='')}/{what}"
+    if options:
+        path += f"?{urlencode(options)}"
+    seconds = int(options["timeout"]) if "timeout" in options else None
+
     def send(client: Any) -> Any:
-        return client.http.client.request(
-            type_=dict,
-            method=method,
-            url="/collections/{collection_name}/" + what,
-            path_params={"collection_name": collection},
-            params=options,
-            headers={"Content-Type": "application/json"},
-            content=body,
-        )
+        api = client.http.client
+        return api.send(built_request(api, method, path, body, seconds), dict)
 
     return send
 
