@@ -15,7 +15,8 @@ The threshold of support is the highest that doubts at most 5 % of what is suppo
 
 The threshold of evidence between two languages is chosen likewise, on the German questions of XQuAD
 over its Spanish passages and the other way (``xquad.de.json``, ``xquad.es.json``): the lowest that
-refuses 85 %, and a standard error, of the unanswerable questions of each.
+refuses 85 %, and a standard error, of the unanswerable questions of each. So is the least lead of
+the best passage, which decides there where enough passages were found.
 Nothing is written: the numbers stand in ``trivec/answers/evidence.py``.
 """
 
@@ -26,7 +27,8 @@ import json
 import math
 import random
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,32 +110,55 @@ def english() -> list[Half]:
     )
 
 
-def evidence(
-    indexed: Half, other: Half, encoder: Encoder, least: float | None = None
-) -> Calibration:
+def evidence(indexed: Half, other: Half, encoder: Encoder) -> Calibration:
     """Return the threshold that one collection allows.
 
     Args:
         indexed: the half whose questions can be answered.
         other: the half whose questions cannot.
         encoder: what encodes both.
-        least: the share of unanswerable questions that must be refused; None: what keeps to the
-            share of answerable ones that may be.
     """
-    memo = MemoEncoder(encoder, heads=ALL_HEADS, size=4096)
+    error = math.sqrt(MOST_REFUSED * (1 - MOST_REFUSED) / len(indexed.questions))
+    labelled = labelled_questions(indexed, other)
+    with pipeline_over(indexed, encoder) as pipeline:
+        return calibrate(pipeline, labelled, refused_answerable=MOST_REFUSED - error)
+
+
+def crossed_evidence(
+    indexed: Half, other: Half, encoder: Encoder
+) -> tuple[Calibration, Calibration]:
+    """Return the threshold of the score and that of the lead between two languages."""
+    least = LEAST_CROSSED + math.sqrt(LEAST_CROSSED * (1 - LEAST_CROSSED) / len(other.questions))
+    labelled = labelled_questions(indexed, other)
+    with pipeline_over(indexed, encoder) as pipeline:
+        by_score = calibrate(pipeline, labelled, refused_unanswerable=least)
+        judge = Judge(MemoEncoder(encoder, heads=("colbert",), size=4096))
+        leads, labels = [], []
+        for asked in labelled:
+            texts = [hit.chunk.text for hit in pipeline.find(asked.text).hits]
+            lead = judge.lead(asked.text, texts)
+            if lead is not None:
+                leads.append(lead)
+                labels.append(asked.answerable)
+    return by_score, choose_threshold(leads, labels, refused_unanswerable=least)
+
+
+def labelled_questions(indexed: Half, other: Half) -> list[LabelledQuestion]:
+    """Return the questions of both halves."""
     labelled = [LabelledQuestion(asked.text, answerable=True) for asked in indexed.questions]
-    labelled += [LabelledQuestion(asked.text, answerable=False) for asked in other.questions]
+    return labelled + [LabelledQuestion(asked.text, answerable=False) for asked in other.questions]
+
+
+@contextmanager
+def pipeline_over(half: Half, encoder: Encoder) -> Iterator[RagPipeline]:
+    """Index the paragraphs of a half, and close the index in the end."""
+    memo = MemoEncoder(encoder, heads=ALL_HEADS, size=4096)
     with (
         tempfile.TemporaryDirectory() as folder,
         HybridIndex.open(Path(folder) / "kb", memo) as index,
     ):
-        index.add(Chunk(text, id=str(number)) for number, text in enumerate(indexed.paragraphs))
-        pipeline = RagPipeline(index, None, options=RagOptions(max_context_tokens=100_000))
-        if least is not None:
-            error = math.sqrt(least * (1 - least) / len(other.questions))
-            return calibrate(pipeline, labelled, refused_unanswerable=least + error)
-        error = math.sqrt(MOST_REFUSED * (1 - MOST_REFUSED) / len(indexed.questions))
-        return calibrate(pipeline, labelled, refused_answerable=MOST_REFUSED - error)
+        index.add(Chunk(text, id=str(number)) for number, text in enumerate(half.paragraphs))
+        yield RagPipeline(index, None, options=RagOptions(max_context_tokens=100_000))
 
 
 def support(half: Half, encoder: Encoder) -> dict[str, Calibration]:
@@ -174,20 +199,23 @@ def line(name: str, found: Calibration) -> str:
 
 
 def main() -> None:
-    """Print the two thresholds and what they do."""
+    """Print the thresholds and what they do."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of CMRC and DRCD")
-    parser.add_argument("--only", choices=("evidence", "support"), help="one of the two")
+    parser.add_argument(
+        "--only", choices=("evidence", "crossed", "support"), help="one of the three"
+    )
     options = parser.parse_args()
     encoder = load_encoder("mini")
     names = ("cmrc_trial", "drcd_dev")
     chinese = {name: squad(options.data / f"{name}.json") for name in names}
-    if options.only != "support":
+    if options.only in (None, "evidence"):
         choose_evidence({**chinese, "our English questions": english()}, encoder)
+    if options.only in (None, "crossed"):
         choose_crossed(
             *(squad(options.data / f"xquad.{name}.json") for name in ("de", "es")), encoder
         )
-    if options.only != "evidence":
+    if options.only in (None, "support"):
         choose_support(chinese, encoder)
 
 
@@ -202,16 +230,20 @@ def choose_evidence(collections: Mapping[str, Sequence[Half]], encoder: Encoder)
 
 def choose_crossed(german: Sequence[Half], spanish: Sequence[Half], encoder: Encoder) -> None:
     """Print what questions in one language over passages in the other allow."""
-    allowed = []
+    scores, leads = [], []
     pairs = (("de over es", german, spanish), ("es over de", spanish, german))
     for name, asked, told in pairs:
         first, second = (
             Half(passages.paragraphs, questions.questions)
             for questions, passages in zip(asked, told, strict=True)
         )
-        allowed.append(evidence(first, second, encoder, LEAST_CROSSED))
-        print(line(f"evidence, {name}", allowed[-1]), flush=True)
-    print(f"evidence between two languages: {max(one.threshold for one in allowed):.3f}")
+        score, lead = crossed_evidence(first, second, encoder)
+        print(line(f"evidence, {name}", score), flush=True)
+        print(line(f"lead, {name}", lead), flush=True)
+        scores.append(score.threshold)
+        leads.append(lead.threshold)
+    print(f"evidence between two languages: {max(scores):.3f}")
+    print(f"lead between two languages: {max(leads):.4f}", flush=True)
 
 
 def choose_support(collections: Mapping[str, Sequence[Half]], encoder: Encoder) -> None:

@@ -46,6 +46,7 @@ class Arm:
         default: whether a new collection has it, and a search uses it, where nobody names arms.
         linear_weight: its weight in linear fusion where nobody gives one.
         adaptive_weight: its weight in adaptive fusion.
+        wordless_weight: its weight there where no arm of words is believed; None: the same.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Arm:
     default: bool = True
     linear_weight: float = 1.0
     adaptive_weight: float = 1.0
+    wordless_weight: float | None = None
 
     @checked
     def is_made_by(self, info: EncoderInfo) -> bool:
@@ -110,7 +112,7 @@ COLBERT = Arm(
     head="colbert",
     lexical=False,
     default=False,
-    adaptive_weight=2.0,
+    wordless_weight=10.0,
 )
 """A vector for each token, compared one by one."""
 

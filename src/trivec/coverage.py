@@ -1,4 +1,4 @@
-"""How much of a query a lexical arm can match: the evidence that adaptive fusion weighs it by.
+"""The evidence that adaptive fusion weighs a list by: coverage of the query, and prominence.
 
 A lexical arm answers every query, if by nothing but chance words. What tells a find from chance is
 how much of the query its best passages hold. The coverage of a passage is the weight of the query's
@@ -11,6 +11,9 @@ the shared terms of query weight, IDF and the passage's weight, and only the IDF
 passages give as many equations, which are solved by ridge regression. So the evidence needs nothing
 but the best passages of the search itself: no statistics, no second index, and nothing of passages
 that a filter or a tenant shuts out.
+
+The prominence of a list is how far its best score stands out from the others. Where it does, the
+arm knows which passage was meant; where all score alike, it guesses.
 """
 
 from __future__ import annotations
@@ -26,7 +29,15 @@ from trivec.types import SparseVector
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PASSAGES", "UNSEEN_IDF", "belief", "coverage", "evidence_of_words", "unseen_idf"]
+__all__ = [
+    "PASSAGES",
+    "UNSEEN_IDF",
+    "belief",
+    "coverage",
+    "evidence_of_words",
+    "prominence",
+    "unseen_idf",
+]
 
 PASSAGES = 3
 """How many of an arm's best passages are looked at."""
@@ -34,9 +45,10 @@ PASSAGES = 3
 UNSEEN_IDF = 8.0
 """At least what a term weighs that none of them holds: Qdrant's IDF among 1,500 passages."""
 
-SILENT_TO, WHOLE_FROM = 0.25, 0.7
+SILENT_TO, WHOLE_FROM = 0.3, 0.7
 """Up to the first coverage an arm has no say, from the second on it counts whole."""
 
+_EVEN, _SPREADS = 0.5, 6.0
 _LEAST_IDF = 0.05
 _RIDGE = 0.05
 _OWN, _MOST_OF_OWN, _WORDS_ALONE = 0.2, 3.0, 1.5
@@ -99,6 +111,27 @@ def evidence_of_words(own: float, learned: float | None) -> float:
     if learned is None:
         return min(_WORDS_ALONE * own, 1.0)
     return min((1 - _OWN) * learned + _OWN * own, _MOST_OF_OWN * own)
+
+
+def prominence(scores: Sequence[float], count: int) -> float:
+    """Return how far the best score of a list stands out from the others.
+
+    It is what distribution-based fusion makes of the best score:
+    ``(score - mean + 3 sigma) / (6 sigma)``.
+
+    Args:
+        scores: of the list.
+        count: of how many passages; those that the list lacks score 0.
+
+    Returns:
+        At least .5, which is what a list of equal scores has; 2.15 for one match among a hundred.
+    """
+    values = np.zeros(max(count, len(scores)))
+    values[: len(scores)] = scores
+    spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    if spread <= 0:
+        return _EVEN
+    return _EVEN + float(values.max() - values.mean()) / (_SPREADS * spread)
 
 
 def unseen_idf(passages: int | None) -> float:

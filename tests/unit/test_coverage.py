@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivec.arms import BM25, SPARSE
-from trivec.coverage import UNSEEN_IDF, belief, coverage, evidence_of_words
+from trivec.arms import BM25, COLBERT, SPARSE
+from trivec.coverage import UNSEEN_IDF, belief, coverage, evidence_of_words, prominence
 from trivec.index.adaptive import AdaptiveSearch, FusedList, fused
 from trivec.query import Prefetch, RankedList
 from trivec.types import ScorePart, SparseVector, StoredPoint
@@ -83,6 +83,9 @@ def points(scores, vectors=None):
 
 MEANING = {1: 0.9, 2: 0.8, 3: 0.7}
 
+STANDS_OUT = (prominence([2.0], 3) / prominence(list(MEANING.values()), 3)) ** 3
+"""What one match among three passages counts for standing out, beside the list of meaning."""
+
 
 @given(
     st.dictionaries(st.integers(1, 9), st.floats(0.1, 5.0), max_size=3),
@@ -101,17 +104,50 @@ def test_a_query_whose_words_nobody_has_keeps_the_dense_order(chance, order):
 def test_the_weight_grows_with_the_cube_of_coverage_between_two_bounds():
     half = points({3: 2.0}, {"sparse": sparse(t1=1.0)})
     dense, words = search(sparse=0).weighed([points(MEANING), half])
-    assert words.weight / dense.weight == pytest.approx((0.25 / 0.45) ** 3)  # from .25 to .7
+    assert words.weight / dense.weight == pytest.approx(STANDS_OUT / 8)  # .5 lies halfway
     assert words.covered == pytest.approx(0.5)
     whole = points({3: 2.0}, {"sparse": sparse(t1=1.0, t2=1.0)})
     dense, words = search(sparse=0).weighed([points(MEANING), whole])
-    assert words.weight / dense.weight == pytest.approx(SPARSE.adaptive_weight)
+    assert words.weight / dense.weight == pytest.approx(STANDS_OUT * SPARSE.adaptive_weight)
     assert {key for key, _ in fused([dense, words])[:2]} == {1, 3}
 
 
 def test_between_which_coverages_an_arm_comes_to_its_say():
-    assert [belief(covered) for covered in (0.0, 0.25, 0.7, 1.0)] == [0, 0, 1, 1]
-    assert belief(0.475) == pytest.approx(1 / 8)
+    assert [belief(covered) for covered in (0.0, 0.3, 0.7, 1.0)] == [0, 0, 1, 1]
+    assert belief(0.5) == pytest.approx(1 / 8)
+
+
+def test_how_far_the_best_of_a_list_stands_out():
+    assert prominence([], 0) == prominence([], 5) == prominence([3.0, 3.0], 2) == 0.5
+    assert prominence([1.0], 100) == pytest.approx(0.5 + (1 - 0.01) / (6 * 0.1))
+    assert prominence([9.0, 1.0, 1.0], 3) == prominence([9.0, 1.0, 1.0], 0)  # none is missing
+    assert prominence([9.0, 1.0, 1.0], 9) > prominence([9.0, 8.0, 8.0], 9)
+    assert prominence([0.9, 0.8, 0.7], 3) == pytest.approx(prominence([9.0, 8.0, 7.0], 3))
+
+
+def test_a_list_of_even_scores_counts_less_than_one_whose_best_stands_out():
+    held = {"sparse": sparse(t1=1.0, t2=1.0)}
+    weights = [
+        search(sparse=0).weighed([points(MEANING), points(scores, held)])[1].weight
+        for scores in ({3: 2.0, 2: 1.9, 1: 1.8}, {3: 2.0, 2: 0.2, 1: 0.1})
+    ]
+    assert weights[0] < weights[1]
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        (sparse(t7=1.0), COLBERT.wordless_weight),
+        (sparse(t1=1.0, t2=1.0), COLBERT.adaptive_weight),
+    ],
+)
+def test_token_vectors_count_more_where_no_words_are_believed(held, expected):
+    plain = search(sparse=0)
+    rows = FusedList("colbert", "q", Prefetch("colbert", np.ones((2, 2), np.float32), 3), 1.0)
+    words = points({3: 2.0}, {"sparse": held})
+    answers = [points(MEANING), words, points(MEANING)]
+    dense, _, tokens = replace(plain, lists=(*plain.lists, rows)).weighed(answers)
+    assert tokens.weight / dense.weight == pytest.approx(expected)
 
 
 def test_plain_words_are_believed_by_the_models_coverage_too():
@@ -129,7 +165,7 @@ def test_bm25_counts_more_where_the_sparse_arm_covers_the_query(covered):
     held = points({3: 2.0}, {"sparse": SparseVector.from_mapping(terms), "bm25": sparse(t1=1.0)})
     dense, _, words = search(sparse=0, bm25=0).weighed([points(MEANING), held, held])
     expected = BM25.adaptive_weight * belief(evidence_of_words(0.5, covered))
-    assert words.weight / dense.weight == pytest.approx(expected)
+    assert words.weight / dense.weight == pytest.approx(STANDS_OUT * expected)
     assert words.covered == pytest.approx(0.5)  # what it says of itself is its own
 
 
@@ -145,7 +181,7 @@ def test_the_text_that_is_covered_lends_no_belief_to_another():
     held = points({3: 2.0}, {"sparse": sparse(t1=1.0, t2=1.0), "bm25": sparse(t1=1.0)})
     found = AdaptiveSearch(lists, limit=5).weighed([points(MEANING), held, held])
     expected = BM25.adaptive_weight * belief(evidence_of_words(0.5, None))
-    assert found[2].weight / found[0].weight == pytest.approx(expected)
+    assert found[2].weight / found[0].weight == pytest.approx(STANDS_OUT * expected)
 
 
 @given(st.lists(st.floats(0.01, 9.0), min_size=2, max_size=9, unique=True))

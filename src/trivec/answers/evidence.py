@@ -40,6 +40,9 @@ READ_FOR_EVIDENCE = 3
 """Passages that are compared with a question: with 1, 2, 3, 5 or 8 of them the same questions were
 refused, within a hundredth, on CMRC and DRCD."""
 
+LEAST_OTHERS = 3
+"""Later passages that the first three must be compared with before their lead says something."""
+
 REMEMBERED = 256
 """Texts whose token vectors are kept for one answer: what is judged as evidence is cited later."""
 
@@ -67,17 +70,20 @@ class Measured:
         evidence: the least that the best passage must bear on a question.
         crossed: the same where the passages are in another language than the question.
         support: the least that a cited passage must bear on a sentence.
+        lead: the least lead of the best passage where they are in another language; it decides
+            there in place of ``crossed`` where enough passages were found. None: not measured.
     """
 
     evidence: float
     crossed: float
     support: float
+    lead: float | None = None
 
 
 MEASURED: Mapping[str, Measured] = {
     # mini, exported or not
     "4ab36a7b5ddf3bde69abe94b56d9c8da036eb424850ce1ee5fe257b3c3a7bd46": Measured(
-        evidence=0.351, crossed=0.26, support=0.36
+        evidence=0.351, crossed=0.26, support=0.36, lead=0.0325
     ),
 }
 """By ``EncoderInfo.weights``; chosen by ``scripts/calibrate_mini.py``, see docs/answering.md."""
@@ -171,6 +177,28 @@ class Judge:
             _above(self._floor(asked, _language(text)), asked, rows)
             for text, rows in zip(read, token_rows, strict=True)
         )
+
+    @checked
+    def lead(self, question: str, passages: Sequence[str]) -> float | None:
+        """Return how far the best of the first three passages lies above the later ones.
+
+        What any passage scores depends on the pair of languages. The later passages of the same
+        question are of that pair too, so that the difference travels where the score does not.
+
+        Args:
+            question: what was asked.
+            passages: what was found, best first.
+
+        Returns:
+            The difference in mean MaxSim; None where fewer than three passages come later.
+        """
+        later = len(passages) - READ_FOR_EVIDENCE
+        if later < LEAST_OTHERS:
+            return None
+        asked = _rows(self._encoder.encode_queries([question], heads=("colbert",)))[0]
+        rows = _rows(self._encoder.encode_documents(list(passages), heads=("colbert",)))
+        scores = _mean_max_sim(asked, rows)
+        return float(scores[:READ_FOR_EVIDENCE].max() - scores[READ_FOR_EVIDENCE:].mean())
 
     @checked
     def support(self, cited: Sequence[tuple[str, Sequence[str]]]) -> list[float]:

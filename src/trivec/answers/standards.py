@@ -21,6 +21,7 @@ class Standards:
         judge: measures evidence and support; None where nothing can, or nothing is to.
         evidence: the least evidence; None takes any.
         crossed: the same where the passages are in another language than the question.
+        lead: the least lead there; None where it does not decide.
         support: the least support; None judges none.
         supports_measured: whether the support of claims is measured.
     """
@@ -28,6 +29,7 @@ class Standards:
     judge: Judge | None = None
     evidence: float | None = None
     crossed: float | None = None
+    lead: float | None = None
     support: float | None = None
     supports_measured: bool = False
 
@@ -55,6 +57,7 @@ class Standards:
             Judge(encoder),
             _threshold(options.min_evidence, None if measured is None else measured.evidence),
             _threshold(options.min_evidence, None if measured is None else measured.crossed),
+            None if measured is None or options.min_evidence != "measured" else measured.lead,
             _threshold(options.min_support, None if measured is None else measured.support),
             options.min_support is not None,
         )
@@ -64,6 +67,10 @@ class Standards:
         if self.evidence == self.crossed:
             return self.evidence
         return self.crossed if is_crossed(question, passages) else self.evidence
+
+    def least_lead(self, question: str, passages: Sequence[str]) -> float | None:
+        """Return the least lead of the best passage; None where the lead does not decide."""
+        return self.lead if self.lead is not None and is_crossed(question, passages) else None
 
     def for_one_answer(self) -> Standards:
         """Return the same with a judge that encodes no passage twice."""

@@ -261,7 +261,7 @@ def begin_steps(
     evidence: Evidence | None = None,
     *,
     always_weigh: bool = False,
-) -> Generator[Compute[Draft] | Compute[float], Any, Turn]:
+) -> Generator[Compute[Any], Any, Turn]:
     """Begin a turn; see ``Answerer.begin``.
 
     Args:
@@ -278,13 +278,24 @@ def begin_steps(
             lambda: Draft(question, texts, answerer.options, answerer.count_tokens)
         )
     if evidence is None:
-        score, judge = None, standards.judge
-        threshold = standards.least_evidence(question, draft.passages)
-        if judge is not None and draft.packed and (always_weigh or threshold is not None):
-            with timed(timings, "evidence"):
-                score = yield Compute(lambda: judge.evidence(question, draft.passages))
-        evidence = Evidence(score, threshold)
+        evidence = yield from _weigh(standards, draft, timings, always=always_weigh)
     return Turn(draft, standards, evidence, timings)
+
+
+def _weigh(
+    standards: Standards, draft: Draft, timings: dict[str, float], *, always: bool
+) -> Generator[Compute[Any], Any, Evidence]:
+    """Measure how well the passages bear on the question, as far as a threshold needs it."""
+    question, passages, judge = draft.question, draft.passages, standards.judge
+    threshold = standards.least_evidence(question, passages)
+    if judge is None or not passages or not (always or threshold is not None):
+        return Evidence(None, threshold)
+    least, lead = standards.least_lead(question, passages), None
+    with timed(timings, "evidence"):
+        score = yield Compute(lambda: judge.evidence(question, passages))
+        if least is not None:
+            lead = yield Compute(lambda: judge.lead(question, passages))
+    return Evidence(score, threshold, lead, None if lead is None else least)
 
 
 def listen_steps(turn: Turn, reader: AnswerReader) -> Generator[NextReply | AnswerPiece, Any, None]:

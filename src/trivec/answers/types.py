@@ -99,14 +99,21 @@ class Evidence:
     Attributes:
         score: None where it was not measured: nothing was found, or no threshold needs it.
         threshold: the least that is enough; None where anything is.
+        lead: how far the best passage lies above the later ones; measured where it decides, which
+            is between two languages. None elsewhere.
+        least_lead: the least lead that is enough; None where the score decides.
     """
 
     score: float | None = None
     threshold: float | None = None
+    lead: float | None = None
+    least_lead: float | None = None
 
     @property
     def is_weak(self) -> bool:
-        """Whether there is a threshold that the score does not reach."""
+        """Whether there is a threshold that the lead, or else the score, does not reach."""
+        if self.lead is not None and self.least_lead is not None:
+            return not self.lead >= self.least_lead
         return (
             self.score is not None
             and self.threshold is not None
@@ -220,6 +227,10 @@ class Answer:
             least = self.evidence.threshold
             of = "" if least is None else f", at least {number(least)} is needed"
             rows.append(("evidence", f"{number(self.evidence.score)}{of}"))
+        if self.evidence.lead is not None:
+            least = self.evidence.least_lead
+            of = "" if least is None else f", at least {number(least)} is needed"
+            rows.append(("lead", f"{number(self.evidence.lead)}{of}"))
         rows += [("note", visible(text)) for text in self.notes]
         said = table((), rows)
         claims = [

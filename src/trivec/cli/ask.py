@@ -188,6 +188,8 @@ def _weak(evidence: Evidence) -> str:
     """Return how far evidence is from enough; nothing where it suffices."""
     if not evidence.is_weak:
         return ""
+    if evidence.lead is not None:
+        return f" (lead {evidence.lead:.3f}, at least {evidence.least_lead:.3f} is wanted)"
     return f" ({evidence.score:.3f}, at least {evidence.threshold:.3f} is wanted)"
 
 

@@ -1,9 +1,11 @@
 """Adaptive fusion: every list is weighed by what its arm could match of this query.
 
-An arm that matches meaning keeps its weight, and its list is scaled from its last to its best. An
-arm that matches words is believed as far as its coverage goes, and its list counts by the cube of
-what each passage reaches of the best score: the passage that was asked for stands out, chance words
-are spread evenly. The scaled lists are added up by weight.
+An arm that matches meaning has its list scaled from its last to its best. An arm that matches words
+is believed as far as its coverage goes, and its list counts by the cube of what each passage
+reaches of the best score: the passage that was asked for stands out, chance words are spread
+evenly. Every list weighs by the cube of its prominence, too: one whose best stands out knows what
+was meant. The less words are believed, the more token vectors count. The scaled lists are added up
+by weight.
 Why these numbers, and what was tried: docs/fusion.md and benchmarks/README.md.
 """
 
@@ -16,7 +18,14 @@ from typing import cast
 from trivec._runtime.checks import MOST
 from trivec._runtime.typed import unchecked
 from trivec.arms import arm_named
-from trivec.coverage import PASSAGES, belief, coverage, evidence_of_words, unseen_idf
+from trivec.coverage import (
+    PASSAGES,
+    belief,
+    coverage,
+    evidence_of_words,
+    prominence,
+    unseen_idf,
+)
 from trivec.fusion import Scale, share_fusion, shares_of_best
 from trivec.query import Filter, Prefetch, RankedList, Ranking, StoreQuery
 from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoint
@@ -83,14 +92,18 @@ class FusedList:
             unseen=unseen,
         )
 
-    def weight_at(self, believed: float | None) -> float:
-        """Return what the list counts.
+    def weight_at(self, believed: float | None, words: float) -> float:
+        """Return what the list counts, whatever it found.
 
         Args:
-            believed: the coverage that it is believed by; None where it keeps its weight.
+            believed: which part of its weight it keeps; None where coverage says nothing of it.
+            words: the most that any list of words of the search keeps.
         """
-        weight = self.weight * _arm(self.arm).adaptive_weight
-        return weight if believed is None else weight * belief(believed)
+        arm = _arm(self.arm)
+        if believed is not None:
+            return self.weight * arm.adaptive_weight * believed
+        wordless = arm.adaptive_weight if arm.wordless_weight is None else arm.wordless_weight
+        return self.weight * (words * arm.adaptive_weight + (1 - words) * wordless)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +168,33 @@ class AdaptiveSearch:
             for source, answer in found
         ]
         rankings = [source.accepted(answer.ranking) for source, answer in found]
-        # words alone keep their weights: there is no arm of meaning that chance could outvote
-        outvoted = any(not source.lexical for source in self.lists)
-        weights = [
-            source.weight_at(share if outvoted else None)
-            for source, share in zip(self.lists, self._believed(covered), strict=True)
-        ]
+        weights = self._weights(covered, answers)
         total = sum(weights) or 1.0
         return [
             WeighedList(source, ranking, weight / total, share)
             for source, ranking, weight, share in zip(
                 self.lists, rankings, weights, covered, strict=True
             )
+        ]
+
+    def _weights(
+        self, covered: Sequence[float | None], answers: Sequence[RankedList]
+    ) -> list[float]:
+        """Return what every list counts: by its arm, what it is believed, and its prominence."""
+        if all(source.lexical for source in self.lists):
+            # words alone keep their weights: there is no arm of meaning that chance could outvote
+            return [source.weight_at(1.0, 1.0) for source in self.lists]
+        beliefs = [None if share is None else belief(share) for share in self._believed(covered)]
+        words = max((part for part in beliefs if part is not None), default=0.0)
+        count = max(
+            len(answer.ranking)
+            for source, answer in zip(self.lists, answers, strict=True)
+            if not source.lexical
+        )
+        return [
+            source.weight_at(believed, words)
+            * prominence([score for _, score in answer.ranking], count) ** 3
+            for source, believed, answer in zip(self.lists, beliefs, answers, strict=True)
         ]
 
     def _believed(self, covered: Sequence[float | None]) -> list[float | None]:
