@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, cast
 
 from trivec._runtime.typed import unchecked
+from trivec.bm25 import Bm25Analyzer
 from trivec.coverage import PASSAGES
 from trivec.evaluation.rows import Rescoring, Rows
 from trivec.fusion import Linear, Rrf, fuse
@@ -27,6 +29,8 @@ from trivec.types import Chunk, FloatArray, PointId, SparseVector, StoredPoint, 
 __all__ = ["SharedStore", "sharing"]
 
 MOST_PAYLOADS = 20_000
+MOST_QUERIES = 4096
+"""A few blocks of questions, rewritten ones too."""
 
 
 def sharing(index: HybridIndex, depth: int) -> tuple[HybridIndex, SharedStore]:
@@ -37,9 +41,23 @@ def sharing(index: HybridIndex, depth: int) -> tuple[HybridIndex, SharedStore]:
         depth: the most candidates that a search asks of an arm.
     """
     store = SharedStore(index.store, index.schema, depth)
+    binding, analyzer = binding_of(index), None
+    if binding.analyzer is not None:
+        analyzer = cast("Bm25Analyzer", _RememberingAnalyzer(binding.analyzer))
     codec = cast("Codec", _RememberingCodec(index.codec))
-    binding = replace(binding_of(index), store=cast("Store", store), codec=codec)
+    binding = replace(binding, store=cast("Store", store), codec=codec, analyzer=analyzer)
     return HybridIndex(binding, IndexConfig()), store
+
+
+class _RememberingAnalyzer:
+    """An analyser that reads each query once; every system asks the same."""
+
+    def __init__(self, analyzer: Bm25Analyzer) -> None:
+        self._analyzer = analyzer
+        self.query = lru_cache(MOST_QUERIES)(analyzer.query)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._analyzer, name)
 
 
 class _RememberingCodec:
@@ -88,6 +106,10 @@ class _Wanted:
     def whole(self) -> bool:
         """Whether the store's answer is the result as it is."""
         return not self.derived and self.parts[0][1] is self.query
+
+    def candidates(self) -> list[PointId]:
+        """Return what the lookups found, each point once."""
+        return list(dict.fromkeys(key for found in self.lists.values() for key, _ in found))
 
 
 class SharedStore:
@@ -234,13 +256,12 @@ class SharedStore:
         for one in wanted.query.prefetches:
             if not self._is_of_rows(one.using):
                 wanted.lists[id(one)] = self._lists[next(keys)].ranking[: one.limit]
-        union = list(dict.fromkeys(key for found in wanted.lists.values() for key, _ in found))
         if wanted.query.rescore is not None:
             using, vector = wanted.query.rescore
-            wanted.rescoring = Rescoring(using, vector, union)
+            wanted.rescoring = Rescoring(using, vector, wanted.candidates())
         for one in wanted.query.prefetches:
             if self._is_of_rows(one.using):
-                among = union if one.over_candidates else self._rows.ids
+                among = wanted.candidates() if one.over_candidates else self._rows.ids
                 wanted.rescoring = Rescoring(one.using, cast("FloatArray", one.vector), among)
 
     def _derived(self, wanted: _Wanted) -> Ranking:

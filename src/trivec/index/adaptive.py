@@ -15,7 +15,7 @@ from typing import cast
 
 from trivec._runtime.checks import MOST
 from trivec._runtime.typed import unchecked
-from trivec.arms import arm_named
+from trivec.arms import LEXICAL, arm_named
 from trivec.coverage import PASSAGES, belief, coverage, evidence_of_words, unseen_idf
 from trivec.fusion import Scale, share_fusion, shares_of_best
 from trivec.query import Filter, Prefetch, RankedList, Ranking, StoreQuery
@@ -49,7 +49,7 @@ class FusedList:
     @property
     def lexical(self) -> bool:
         """Whether its weight depends on coverage."""
-        return arm_named(self.arm).lexical
+        return self.arm in LEXICAL
 
     def accepted(self, ranking: Ranking) -> Ranking:
         """Return what was found, without what its threshold refuses."""

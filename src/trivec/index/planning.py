@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from trivec._runtime.checks import MOST
-from trivec.arms import COLBERT, DENSE, arm_named, heads_of
+from trivec.arms import COLBERT, DENSE, ENCODED, arm_named
 from trivec.errors import InputError, InvalidVectorError
 from trivec.fusion import FUSIONS, Fusion
 from trivec.index.adaptive import AdaptiveSearch, FusedList
@@ -120,8 +120,8 @@ def required_arms(arms: Iterable[str], options: SearchOptions) -> list[str]:
 
 def lacks_encoding(text: QueryText, arms: Iterable[str]) -> bool:
     """Say whether the encoder must read a text, because the caller gave too few vectors with it."""
-    missing = set(arms) - set(text.vectors)
-    return bool(text.text.strip() and heads_of(missing))
+    lacking = any(arm in ENCODED for arm in arms if arm not in text.vectors)
+    return lacking and bool(text.text.strip())
 
 
 def require_vectors(text: QueryText, schema: Schema) -> dict[str, Vector]:
