@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice, zip_longest
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from trivec._runtime.checks import check_least
@@ -147,10 +147,11 @@ class CorpusVocabulary:
             searches += [QueryText(question, arms=self._lexical) for question in questions]
         depth = max(self._passages, checked)
         found = self._index.search_batch(searches, depth, filter=self._filter)
-        by_meaning, by_words = found[: len(questions)], found[len(questions) :]
+        by_meaning = found[: len(questions)]
+        by_words = found[len(questions) :] if checked else [[] for _ in questions]
         return [
             self._read(question, hits, words[:checked])
-            for question, hits, words in zip_longest(questions, by_meaning, by_words, fillvalue=())
+            for question, hits, words in zip(questions, by_meaning, by_words, strict=True)
         ]
 
     @checked
