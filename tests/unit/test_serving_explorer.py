@@ -261,6 +261,7 @@ async def test_both_languages(index):
         "it is a candidate, but not among the first 100 of the fused list",
         "dense scores it 0.1, below the threshold of 2; bm25 scores it 1, below the threshold of 2",
         "no arm has it among its first 5: bm25 does not match it; raise prefetch_k to reach it",
+        "no arm has it among its first 5: bm25 does not match it",
         "the reranker puts it from 1 to 8, and scores it 0, below the threshold of 1",
         "the reranker puts it from 1 to 8, and 3 are kept",
         "the reranker reads the first 3, and it is number 8",

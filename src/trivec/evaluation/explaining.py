@@ -360,7 +360,9 @@ class _Explaining:
         if below:
             return "; ".join(below)
         ranks = ", ".join(f"{one.arm} {_rank_text(one)}" for one in arms)
-        return f"no arm has it among its first {self.depth}: {ranks}; raise prefetch_k to reach it"
+        missed = f"no arm has it among its first {self.depth}: {ranks}"
+        reachable = any(one.score is not None for one in arms)
+        return f"{missed}; raise prefetch_k to reach it" if reachable else missed
 
     def _reranked_reason(self, at: int, reranking: Reranking | None) -> str:
         if reranking is None:
