@@ -274,6 +274,29 @@ def test_reasons_are_said_in_chinese(reason):
     assert said(reason, "en") == reason
 
 
+@pytest.mark.parametrize("arm", ["dense", "sparse", "bm25"])
+async def test_an_index_of_a_single_arm(arm):
+    with HybridIndex.open(MemoryStore(), FakeEncoder(), config=IndexConfig(arms=(arm,))) as index:
+        index.add([Chunk("green tea", id="tea"), Chunk("black coffee", id="coffee")])
+        html = await page(index, {"q": "green tea", "open": "tea"})
+        assert lists(html)["fused"][0] == "tea|"
+        assert "it is number 1 of" in html
+        assert ('value="corpus"' in html) is (arm == "dense")  # its words are found by meaning
+        html = await page(index, {"q": "green tea", "rewrite": "corpus"})
+        assert ("<code>rewrite=corpus</code>" in html) is (arm != "dense")
+        assert lists(html)["fused"][0] == "tea|"
+
+
+async def test_an_explanation_that_fails_leaves_the_lists():
+    with HybridIndex.open(MemoryStore(), FakeEncoder()) as index:
+        index.add([Chunk("green tea", id="tea", source=source) for source in ("a.md", "b.md")])
+        html = await page(index, {"q": "green tea", "open": "tea"})
+        assert "that of 2 passages" in html
+        assert set(lists(html)["fused"]) == {"tea|a.md", "tea|b.md"}
+        html = await page(index, {"q": "green tea", "open": "tea", "arm": "colbert"})
+        assert not lists(html)
+
+
 # Text from outside
 
 
