@@ -111,7 +111,7 @@ def test_fresh_asks_again(run, monkeypatch):
     search = HybridIndex.search
 
     def counting(self, query, *arguments, **settings):
-        asked.append(query)
+        asked.append(query.text)
         return search(self, query, *arguments, **settings)
 
     monkeypatch.setattr(HybridIndex, "search", counting)
