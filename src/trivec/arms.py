@@ -125,9 +125,6 @@ held-out text (benchmarks/README.md), and so were the adaptive weights (docs/fus
 LEXICAL: tuple[str, ...] = tuple(arm.name for arm in ARMS if arm.lexical)
 """The names of the arms that match words."""
 
-ENCODED: frozenset[str] = frozenset(arm.name for arm in ARMS if arm.head is not None)
-"""The names of the arms whose vectors an encoder computes."""
-
 SEMANTIC: tuple[str, ...] = tuple(arm.name for arm in ARMS if not arm.lexical)
 """The names of the arms that match meaning."""
 

@@ -15,7 +15,7 @@ from typing import cast
 
 from trivec._runtime.checks import MOST
 from trivec._runtime.typed import unchecked
-from trivec.arms import LEXICAL, arm_named
+from trivec.arms import arm_named
 from trivec.coverage import PASSAGES, belief, coverage, evidence_of_words, unseen_idf
 from trivec.fusion import Scale, share_fusion, shares_of_best
 from trivec.query import Filter, Prefetch, RankedList, Ranking, StoreQuery
@@ -23,6 +23,7 @@ from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoi
 
 __all__ = ["AdaptiveSearch", "FusedList", "WeighedList", "fused"]
 
+_arm = unchecked(arm_named)  # asked many times for every search
 OF_MEANING = Scale()
 OF_WORDS = Scale(floor=0.0, power=3.0)
 """No match counts 0. Chance words are spread evenly; the passage that was meant stands out."""
@@ -49,7 +50,7 @@ class FusedList:
     @property
     def lexical(self) -> bool:
         """Whether its weight depends on coverage."""
-        return self.arm in LEXICAL
+        return _arm(self.arm).lexical
 
     def accepted(self, ranking: Ranking) -> Ranking:
         """Return what was found, without what its threshold refuses."""
