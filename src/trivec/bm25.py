@@ -19,6 +19,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -35,6 +36,10 @@ HASH = "blake2b-32"
 
 MAX_REMEMBERED = 250_000
 """Words whose index is kept at hand, and distinct terms among which collisions are counted."""
+
+
+MAX_STEMS = 65_536
+"""Words whose stem is kept at hand: a stemmer takes longer for one than all else together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +279,7 @@ class _Tools:
     @classmethod
     def of(cls, config: AnalyzerConfig) -> _Tools:
         rules = splitter(config.rules, config.user_words)
-        stem = None if config.stemmer is None else _stemmer(config.stemmer)
+        stem = None if config.stemmer is None else lru_cache(MAX_STEMS)(_stemmer(config.stemmer))
         return cls(rules, stem, frozenset(map(rules.normalize, config.stop_words)))
 
 

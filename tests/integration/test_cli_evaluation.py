@@ -73,6 +73,7 @@ def test_an_index_that_is_there(run):
     outcome = run("eval", "ids.tsv", "--index", "kb", "--system", "bm25", "--json")
     (dataset,) = json.loads(outcome.out)["datasets"]
     assert dataset["missing"] == ["nobody"]
+    assert "in ids: judged passage that is not there (1): nobody" in outcome.err
     assert dataset["systems"][0]["failures"] == {"not in the index": 1}
     twice = run("eval", "ids.tsv", "--index", "kb", "--model", "a", "--model", "b")
     assert (twice.code, "--index has one model" in twice.err) == (2, True)
@@ -110,7 +111,7 @@ def test_fresh_asks_again(run, monkeypatch):
     search = HybridIndex.search
 
     def counting(self, query, *arguments, **settings):
-        asked.append(query)
+        asked.append(query.text)
         return search(self, query, *arguments, **settings)
 
     monkeypatch.setattr(HybridIndex, "search", counting)

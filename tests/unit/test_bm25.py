@@ -168,6 +168,19 @@ def test_what_is_remembered_is_bounded(monkeypatch):
     assert analyzer.document("w0 w1") == before
 
 
+def test_a_word_is_stemmed_once(monkeypatch):
+    stemmed = []
+
+    def counting(_name):
+        return lambda word: stemmed.append(word) or word[:3]
+
+    monkeypatch.setattr(bm25, "_stemmer", counting)
+    analyzer = Bm25Analyzer()
+    assert analyzer.named_terms("running runner") == [("run", "running"), ("run", "runner")]
+    analyzer.terms("runner, running")
+    assert sorted(stemmed) == ["runner", "running"]
+
+
 def test_several_threads_get_what_one_gets():
     texts = [f"中国科学院的第{number}个 vectors were running {number}" for number in range(200)]
     alone = [Bm25Analyzer().document(text) for text in texts[:5]]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from trivec import Chunk, HybridIndex, IndexConfig, QueryText, SearchOptions
 from trivec.errors import InputError
 from trivec.evaluation import ExplainOptions, explain_passage
+from trivec.index import searching
 from trivec.rerankers import RankingOptions
 from trivec.stores import EdgeStore
 from trivec.testing import FakeEncoder, MemoryStore
@@ -125,7 +126,7 @@ def test_the_best_is_explained_where_none_is_named():
         ),
         (
             ExplainOptions(search=SearchOptions(arms=("bm25",))),
-            "no arm has it among its first 100: bm25 does not match it",
+            r"^no arm has it among its first 100: bm25 does not match it$",
         ),
         (
             ExplainOptions(search=SearchOptions(arms=("dense",), prefetch_k=1), k=1),
@@ -141,6 +142,34 @@ def test_why_one_is_missing(options, said):
         assert explanation.rank is None
         assert explanation.text
         assert re.search(said, explanation.reason), explanation.reason
+
+
+@pytest.mark.parametrize("fusion", ["adaptive", "rrf", "dbsf", "linear"])
+def test_one_of_many_is_explained_without_the_others(monkeypatch, fusion):
+    with opened([f"alpha {one} {other}" for one in WORDS for other in WORDS]) as index:
+        index.search("warm up")
+        read = []
+        decode = type(index.codec).decode
+
+        def counting(self, point):
+            read.append(point.id)
+            return decode(self, point)
+
+        explained = []
+        steps = searching.explained_steps
+
+        def watching(binding, hits, texts, arms):
+            explained.extend(hits)
+            return (yield from steps(binding, hits, texts, arms))
+
+        monkeypatch.setattr(type(index.codec), "decode", counting)
+        monkeypatch.setattr(searching, "explained_steps", watching)
+        search = SearchOptions(fusion=fusion, prefetch_k=10)
+        explanation = explain_passage(index, "alpha beta", "p9", ExplainOptions(search=search, k=5))
+    check_sums(explanation)
+    assert explanation.rank == 1
+    assert len(explained) == 1
+    assert len(read) < 20  # the page, the candidates and the passage: no list of an arm
 
 
 def test_an_id_that_is_not_there():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import ir_measures
 import pytest
 import pytrec_eval
 from hypothesis import given
@@ -50,6 +51,21 @@ def test_figures_equal_those_of_pytrec_eval(run):
         for at, question in enumerate(questions):
             theirs = expected.get(question.id, {}).get(name, 0.0)
             assert scored[measure][at] == pytest.approx(theirs, abs=1e-9)
+
+
+def test_questions_that_are_alike_are_scored_once(monkeypatch):
+    asked = []
+    calculate = ir_measures.iter_calc
+
+    def counting(measures, judgements, run):
+        asked.extend(judgements)
+        return calculate(measures, judgements, run)
+
+    monkeypatch.setattr(ir_measures, "iter_calc", counting)
+    questions = [Question(f"q{at}", "?", {f"d{at}": 1}) for at in range(20)]
+    ranked = {one.id: ["x", one.id.replace("q", "d")][at % 2 :] for at, one in enumerate(questions)}
+    assert figures(questions, ranked)["RR@10"].tolist() == [0.5, 1.0] * 10
+    assert len(asked) == 2
 
 
 def test_an_id_that_several_sources_have_counts_where_it_stands_first():

@@ -110,7 +110,7 @@ def test_one_failure_is_one_question(index, monkeypatch):
     search = HybridIndex.search
 
     def failing(self, query, *arguments, **settings):
-        if query == dataset().questions[3].text:
+        if query.text == dataset().questions[3].text:
             raise ModelError("no memory")
         return search(self, query, *arguments, **settings)
 

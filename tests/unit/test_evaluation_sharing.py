@@ -16,6 +16,7 @@ from trivec.evaluation import (
     System,
     default_systems,
     evaluate,
+    rows,
     sharing,
 )
 from trivec.evaluation.asking import Asking
@@ -133,8 +134,27 @@ def test_colbert_scores_are_no_work_of_the_engine(index, monkeypatch):
         assert [hit.score for hit in hits] == pytest.approx(scores, abs=1e-4)
 
 
+def test_each_pair_is_scored_once_by_colbert(index, monkeypatch):
+    scored = []
+    multiply = rows.sums_of_best
+
+    def counting(asked, starts, passage):
+        scored.extend(starts)
+        return multiply(asked, starts, passage)
+
+    monkeypatch.setattr(rows, "sums_of_best", counting)
+    shared, store = sharing.sharing(index, 100)
+    texts = [one.text for one in dataset().questions[:5]]
+    for text in ("colbert", "hybrid, colbert=rescore", "hybrid, colbert=fuse"):
+        shared.search_batch(texts, 20, options=System.from_text(text).search)
+    assert len(scored) == len(texts) * len(dataset().passages)
+    store.forget()
+    shared.search_batch(texts, 20, options=System.from_text("colbert").search)
+    assert len(scored) == 2 * len(texts) * len(dataset().passages)
+
+
 def test_vectors_that_do_not_fit_stay_with_the_engine(index, monkeypatch):
-    monkeypatch.setattr(sharing, "MOST_ROWS", 10)
+    monkeypatch.setattr(rows, "MOST_ROWS", 10)
     agrees(index, System.from_text("hybrid, colbert=rescore"))
 
 

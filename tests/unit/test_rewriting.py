@@ -595,6 +595,34 @@ def test_lay_words_find_what_they_mean_by_its_words(index):
     assert index.search(rewrite.query_texts(), 1, options=lexical)[0].id == "lactose"
 
 
+def test_several_questions_are_looked_up_in_one_request(index, monkeypatch):
+    questions = ["milk", "milk: undigested lactose", "milk upsets me, I eat gluten with joy"]
+    rewriter = FeedbackRewriter(CorpusVocabulary(index, passages=1, agreement=1))
+    alone = [rewriter.rewrite(question) for question in questions]
+    requests = []
+    search = HybridIndex.search_batch
+
+    def counting(self, *args, **options):
+        requests.append(args)
+        return search(self, *args, **options)
+
+    monkeypatch.setattr(HybridIndex, "search_batch", counting)
+    assert rewriter.rewrite_batch(questions) == alone
+    assert len(requests) == 1
+    assert rewriter.rewrite_batch([]) == []
+    with pytest.raises(InputError, match="blank"):
+        rewriter.rewrite_batch(["milk", " "])
+
+
+def test_a_vocabulary_over_another_index_keeps_its_sample(index, monkeypatch):
+    rewriter = FeedbackRewriter(CorpusVocabulary(index, passages=1), max_keywords=2)
+    expected = rewriter.rewrite("milk")
+    with opened_index(Meaning()) as other:
+        monkeypatch.setattr(HybridIndex, "chunks", lambda *_: pytest.fail("the sample is read"))
+        index.close()
+        assert rewriter.over(other).rewrite("milk") == expected
+
+
 def test_feedback_without_passages_leaves_the_question(index):
     empty = CorpusVocabulary(index, filter={"open": True})
     assert FeedbackRewriter(empty).rewrite("milk") == Rewrite("milk")

@@ -261,6 +261,7 @@ async def test_both_languages(index):
         "it is a candidate, but not among the first 100 of the fused list",
         "dense scores it 0.1, below the threshold of 2; bm25 scores it 1, below the threshold of 2",
         "no arm has it among its first 5: bm25 does not match it; raise prefetch_k to reach it",
+        "no arm has it among its first 5: bm25 does not match it",
         "the reranker puts it from 1 to 8, and scores it 0, below the threshold of 1",
         "the reranker puts it from 1 to 8, and 3 are kept",
         "the reranker reads the first 3, and it is number 8",
@@ -271,6 +272,29 @@ def test_reasons_are_said_in_chinese(reason):
     assert not re.search(r"\b(the|it|of|and|is|not)\b", told), told
     assert sorted(re.findall(r"\d+", told)) == sorted(re.findall(r"\d+", reason))
     assert said(reason, "en") == reason
+
+
+@pytest.mark.parametrize("arm", ["dense", "sparse", "bm25"])
+async def test_an_index_of_a_single_arm(arm):
+    with HybridIndex.open(MemoryStore(), FakeEncoder(), config=IndexConfig(arms=(arm,))) as index:
+        index.add([Chunk("green tea", id="tea"), Chunk("black coffee", id="coffee")])
+        html = await page(index, {"q": "green tea", "open": "tea"})
+        assert lists(html)["fused"][0] == "tea|"
+        assert "it is number 1 of" in html
+        assert ('value="corpus"' in html) is (arm == "dense")  # its words are found by meaning
+        html = await page(index, {"q": "green tea", "rewrite": "corpus"})
+        assert ("<code>rewrite=corpus</code>" in html) is (arm != "dense")
+        assert lists(html)["fused"][0] == "tea|"
+
+
+async def test_an_explanation_that_fails_leaves_the_lists():
+    with HybridIndex.open(MemoryStore(), FakeEncoder()) as index:
+        index.add([Chunk("green tea", id="tea", source=source) for source in ("a.md", "b.md")])
+        html = await page(index, {"q": "green tea", "open": "tea"})
+        assert "that of 2 passages" in html
+        assert set(lists(html)["fused"]) == {"tea|a.md", "tea|b.md"}
+        html = await page(index, {"q": "green tea", "open": "tea", "arm": "colbert"})
+        assert not lists(html)
 
 
 # Text from outside

@@ -158,6 +158,7 @@ def eval(  # noqa: A001  # the command's name
             encoder = next(iter(encoders.values()))
             read.append(sampled(sample, path, place, encoder, chat, fresh=evaluating.fresh))
         evaluations = [run.evaluation(dataset, encoders) for dataset in read]
+    _tell_missing(evaluations)
     paths = _written(evaluations, expanded(evaluating.to))
     if as_json:
         from trivec.evaluation import as_json as json_of
@@ -376,6 +377,17 @@ def _failures_written(evaluations: Sequence[Evaluation], folder: Path) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+def _tell_missing(evaluations: Sequence[Evaluation]) -> None:
+    """Say which judged passages an index does not hold; of own passages the dataset said so."""
+    from trivec.evaluation import DatasetFault
+
+    for evaluation in evaluations:
+        if evaluation.missing and not evaluation.dataset.passages:
+            missing = tuple(sorted(evaluation.missing))
+            fault = DatasetFault("judged passage that is not there", missing)
+            complain(f"in {evaluation.dataset.name}", str(fault))
 
 
 def tell_failures(evaluations: Sequence[Evaluation]) -> bool:

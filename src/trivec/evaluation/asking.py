@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from time import perf_counter
 from typing import Self
 
@@ -22,9 +23,15 @@ from trivec.rewriting import CorpusVocabulary, FeedbackRewriter, Rewriter
 from trivec.schema import Schema
 from trivec.types import Hit, QueryText
 
-__all__ = ["Asking", "Parts", "Search", "told"]
+__all__ = ["BLOCK", "Asking", "Parts", "Search", "told"]
 
 logger = logging.getLogger(__name__)
+
+BLOCK = 128
+"""Questions that are asked at once."""
+
+CORPUS = "corpus"
+"""The rewriter that is made of the index itself."""
 
 CLOSE = 1e-4
 """Scores that differ by less, for 1 and more by this share, are the same."""
@@ -59,7 +66,11 @@ class Parts:
     def shared(self, depth: int) -> tuple[Self, SharedStore]:
         """Return the same over an index that looks every list up once, and its store."""
         index, store = sharing(self.index, depth)
-        return type(self)(index, self._given, self._rerankers), store
+        rewriters = dict(self._given)
+        own = self._rewriters.get(CORPUS)
+        if CORPUS not in rewriters and isinstance(own, FeedbackRewriter):
+            rewriters[CORPUS] = own.over(index)
+        return type(self)(index, rewriters, self._rerankers), store
 
     def search_of(self, system: System, depth: int) -> Search:
         """Return a system's search, with what it needs.
@@ -87,7 +98,7 @@ class Parts:
 
     def _rewriter(self, name: str) -> Rewriter:
         if name not in self._rewriters:
-            if name != "corpus":
+            if name != CORPUS:
                 raise InputError(f"rewrite={name} needs a chat model; name one, or leave it out")
             self._rewriters[name] = FeedbackRewriter(CorpusVocabulary(self.index))
         return self._rewriters[name]
@@ -122,7 +133,7 @@ class Search:
         """Search for one question, and measure each stage."""
         times: dict[str, float] = {}
         start = perf_counter()
-        query = self._query(question)
+        (query,) = self._queries([question])
         if self._rewriter is not None:
             start = _lap(times, "rewrite", start)
         hits = self.index.search(query, self._wanted, options=self._system.search)
@@ -137,7 +148,7 @@ class Search:
         """Search for some questions at once; no time of any of them can be told."""
         if isinstance(self.index, QuestionIndex):
             return [self.ask(question) for question in questions]
-        queries = [self._query(question) for question in questions]
+        queries = self._queries(questions)
         found = self.index.search_batch(queries, self._wanted, options=self._system.search)
         results = []
         for question, hits in zip(questions, found, strict=True):
@@ -147,10 +158,13 @@ class Search:
             results.append(self._result(question, ordered, scores, {}))
         return results
 
-    def _query(self, question: Question) -> str | Sequence[QueryText]:
+    def _queries(self, questions: Sequence[Question]) -> list[QueryText | Sequence[QueryText]]:
+        texts = [question.text for question in questions]
         if self._rewriter is None:
-            return question.text
-        return self._rewriter.rewrite(question.text).query_texts()
+            return [_as_text(text) for text in texts]
+        if isinstance(self._rewriter, FeedbackRewriter):
+            return [one.query_texts() for one in self._rewriter.rewrite_batch(texts)]
+        return [self._rewriter.rewrite(text).query_texts() for text in texts]
 
     def _result(
         self,
@@ -283,6 +297,12 @@ class Asking:
             for one in questions
         )
         return SystemResult(self._name, self.system, results, self._error)
+
+
+@lru_cache(BLOCK)
+def _as_text(question: str) -> QueryText:
+    """Return a question as searches take it; all systems ask the same."""
+    return QueryText(question)
 
 
 def _alike(first: QuestionResult, second: QuestionResult) -> bool:

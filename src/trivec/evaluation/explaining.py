@@ -16,11 +16,21 @@ from trivec.events.watching import as_one_search
 from trivec.fusion import FUSIONS
 from trivec.index import DEFAULT_SEARCH, HybridIndex
 from trivec.index.hybrid import binding_of
+from trivec.index.performing import run
 from trivec.index.planning import as_texts
+from trivec.index.searching import ranking_steps, search_steps
 from trivec.protocols import Encoder, Reranker
-from trivec.query import Filter
+from trivec.query import Filter, Ranking
 from trivec.rerankers import RankingOptions, rank
-from trivec.types import Chunk, FloatArray, Hit, MatchedTerm, QueryText, SearchOptions
+from trivec.types import (
+    Chunk,
+    FloatArray,
+    Hit,
+    MatchedTerm,
+    PointId,
+    QueryText,
+    SearchOptions,
+)
 
 __all__ = [
     "ArmAccount",
@@ -184,6 +194,7 @@ class _Explaining:
     ) -> None:
         memo = MemoEncoder(index.encoder, heads=index.encoder.info.heads, size=64)
         self.index = index.with_encoder(memo)
+        self.binding = binding_of(self.index)
         self.texts = as_texts(query)
         self.question = self.texts[0].text
         self.options = options
@@ -191,16 +202,16 @@ class _Explaining:
         self.depth = max(options.search.prefetch_k, options.k)
 
     def of(self, identity: str | None) -> Explanation:
-        found = self._search(self.depth, replace(self.options.search, explain=True))
-        chunk = self._chunk(identity, found)
+        # the search itself: of equal scores the engine may choose others where fewer are asked for
+        given = self._search(self.options.k, self.options.search)
+        chunk = self._chunk(identity, given)
         if chunk is None:
             named = "nothing was found" if identity is None else "the index has no such passage"
             return Explanation(self.question, identity or "", "", None, None, named)
+        shown = _place(chunk, given)
+        found = self._explaining(chunk)
         at = _place(chunk, found)
-        # the search itself: of equal scores the engine may choose others where fewer are asked for
-        shown = _place(chunk, self._search(self.options.k, self.options.search))
-        exact = self._exact(chunk)
-        lists = self._lists()
+        exact, lists = self._exact(chunk) if at is None else found[at], self._lists()
         parts = {} if at is None else _parts(found[at])
         arms = tuple(
             self._account(arm, chunk, ranking, exact, parts) for arm, ranking in lists.items()
@@ -225,10 +236,27 @@ class _Explaining:
             return None if shown is None else shown + 1
         return reranking.after if reranking is not None and reranking.kept else None
 
-    def _search(self, k: int, options: SearchOptions, scope: Filter | None = None) -> list[Hit]:
-        binding = binding_of(self.index)
-        joined = binding.scope(self.options.filter, scope)
-        return self.index.search(self.texts, k, filter=joined, options=options)
+    def _search(self, k: int, options: SearchOptions) -> list[Hit]:
+        scope = self.binding.scope(self.options.filter)
+        return self.index.search(self.texts, k, filter=scope, options=options)
+
+    def _explaining(self, chunk: Chunk) -> list[Hit]:
+        """Return all candidates in order; the passage alone with the parts of its score."""
+        steps = search_steps(
+            self.binding,
+            [self.texts],
+            self.depth,
+            self.options.filter,
+            replace(self.options.search, explain=True),
+            explains=lambda hit: _key(hit.chunk) == _key(chunk),
+        )
+        return run(steps, self.binding.store)[0]
+
+    def _ranking(self, k: int, options: SearchOptions, scope: Filter | None = None) -> Ranking:
+        """Return a list of points; their passages are not read."""
+        joined = self.binding.scope(self.options.filter, scope)
+        steps = ranking_steps(self.binding, self.texts, k, joined, options)
+        return run(steps, self.binding.store)
 
     def _chunk(self, identity: str | None, found: Sequence[Hit]) -> Chunk | None:
         if identity is None:
@@ -243,8 +271,7 @@ class _Explaining:
         return chunks[0] if chunks else None
 
     def _only(self, chunk: Chunk) -> Filter:
-        binding = binding_of(self.index)
-        return binding.of_points([binding.point_of(chunk)])
+        return self.binding.of_points([self.binding.point_of(chunk)])
 
     def _exact(self, chunk: Chunk) -> Hit | None:
         """Return the passage with every arm's exact score, whatever the filter and thresholds."""
@@ -252,48 +279,48 @@ class _Explaining:
         hits = self.index.search(self.texts, 1, filter=self._only(chunk), options=options)
         return hits[0] if hits else None
 
-    def _lists(self) -> dict[str, list[Hit]]:
+    def _lists(self) -> dict[str, Ranking]:
         """Return each arm's list; that of a ColBERT which is fused is over the candidates."""
         search = self.options.search
         lists = {arm: self._list(arm, self.depth) for arm in self.weights}
         if search.colbert is not None and COLBERT.name not in lists:
-            candidates = [hit for ranking in lists.values() for hit in ranking[: self.depth]]
-            points = {binding_of(self.index).point_of(hit.chunk) for hit in candidates}
+            points = {key for ranking in lists.values() for key, _ in ranking[: self.depth]}
             if points:
-                over = binding_of(self.index).of_points(sorted(points, key=str))
+                over = self.binding.of_points(sorted(points, key=str))
                 options = SearchOptions(arms=(COLBERT.name,), prefetch_k=len(points))
-                lists[COLBERT.name] = self._search(len(points), options, over)
+                lists[COLBERT.name] = self._ranking(len(points), options, over)
         return lists
 
-    def _list(self, arm: str, depth: int) -> list[Hit]:
-        return self._search(depth, SearchOptions(arms=(arm,), prefetch_k=depth))
+    def _list(self, arm: str, depth: int) -> Ranking:
+        return self._ranking(depth, SearchOptions(arms=(arm,), prefetch_k=depth))
 
-    def _candidates(self, arm: str, ranking: Sequence[Hit]) -> list[Hit]:
+    def _candidates(self, arm: str, ranking: Ranking) -> Ranking:
         """Return the part of an arm's list that is fused."""
         over_candidates = arm == COLBERT.name and arm not in self.weights
         least = self.options.search.thresholds.get(arm)
         taken = ranking if over_candidates else ranking[: self.depth]
-        return [hit for hit in taken if least is None or hit.score >= least]
+        return [(key, score) for key, score in taken if least is None or score >= least]
 
     def _account(
         self,
         arm: str,
         chunk: Chunk,
-        ranking: Sequence[Hit],
+        ranking: Ranking,
         exact: Hit | None,
         parts: Mapping[str, tuple[float, float | None]],
     ) -> ArmAccount:
-        at = _place(chunk, ranking)
+        point = self.binding.point_of(chunk)
+        at = _rank(point, ranking)
         if at is None and arm in self.weights and self.depth < DEEP:
-            at = _place(chunk, self._list(arm, DEEP))
+            at = _rank(point, self._list(arm, DEEP))
         score = None if exact is None else exact.arms.get(arm)
         terms = tuple(one for one in (exact.matches if exact else ()) if one.arm == arm)
         part, weight = parts.get(arm, (None, None))
         return ArmAccount(
             arm,
-            None if at is None else at + 1,
+            at,
             score,
-            _place(chunk, self._candidates(arm, ranking)) is not None,
+            _rank(point, self._candidates(arm, ranking)) is not None,
             part,
             weight,
             terms,
@@ -319,8 +346,7 @@ class _Explaining:
         return self._why_no_candidate(chunk, arms)
 
     def _why_no_candidate(self, chunk: Chunk, arms: Sequence[ArmAccount]) -> str:
-        binding = binding_of(self.index)
-        if not self.index.count(binding.scope(self.options.filter, self._only(chunk))):
+        if not self.index.count(self.binding.scope(self.options.filter, self._only(chunk))):
             return "the filter leaves it out"
         if any(one.taken for one in arms):
             return f"it is a candidate, but not among the first {self.depth} of the fused list"
@@ -334,7 +360,9 @@ class _Explaining:
         if below:
             return "; ".join(below)
         ranks = ", ".join(f"{one.arm} {_rank_text(one)}" for one in arms)
-        return f"no arm has it among its first {self.depth}: {ranks}; raise prefetch_k to reach it"
+        missed = f"no arm has it among its first {self.depth}: {ranks}"
+        reachable = any(one.score is not None for one in arms)
+        return f"{missed}; raise prefetch_k to reach it" if reachable else missed
 
     def _reranked_reason(self, at: int, reranking: Reranking | None) -> str:
         if reranking is None:
@@ -361,8 +389,8 @@ class _Explaining:
         schema = self.index.schema
         if COLBERT.name not in schema.vectors:
             return ()
-        name, binding = schema.vectors[COLBERT.name].name, binding_of(self.index)
-        stored = self.index.store.retrieve([binding.point_of(chunk)], with_vectors=[name])
+        name = schema.vectors[COLBERT.name].name
+        stored = self.index.store.retrieve([self.binding.point_of(chunk)], with_vectors=[name])
         asked = self.index.encoder.encode_queries([self.question])[0].colbert
         if not stored or asked is None or name not in stored[0].vectors:
             return ()
@@ -415,6 +443,10 @@ def _key(chunk: Chunk) -> tuple[str, str | None]:
 
 def _place(chunk: Chunk, hits: Sequence[Hit]) -> int | None:
     return next((at for at, hit in enumerate(hits) if _key(hit.chunk) == _key(chunk)), None)
+
+
+def _rank(point: PointId, ranking: Ranking) -> int | None:
+    return next((at for at, (key, _) in enumerate(ranking, start=1) if key == point), None)
 
 
 def _rank_text(account: ArmAccount) -> str:

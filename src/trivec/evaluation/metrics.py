@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,8 +43,10 @@ def figures(
         MissingDependencyError: the extra ``evaluation`` is not installed.
     """
     wanted = _parsed(measures)
-    judgements = {one.id: dict(one.relevant) for one in questions}
-    run = {one.id: _by_rank(ranked.get(one.id, ())) for one in questions}
+    patterns = [_pattern(one, ranked.get(one.id, ())) for one in questions]
+    first = {pattern: str(at) for at, pattern in reversed(list(enumerate(patterns)))}
+    judgements = {key: dict(questions[int(key)].relevant) for key in first.values()}
+    run = {key: _by_rank(ranked.get(questions[int(key)].id, ())) for key in first.values()}
     scored: dict[str, dict[str, float]] = {name: {} for name in measures}
     names = dict(zip(wanted, measures, strict=True))
     if judgements:
@@ -53,9 +55,19 @@ def figures(
         for metric in ir_measures.iter_calc(wanted, judgements, run):
             scored[names[metric.measure]][metric.query_id] = float(metric.value)
     return {
-        name: np.array([values.get(one.id, 0.0) for one in questions], dtype=np.float64)
+        name: np.array([values.get(first[one], 0.0) for one in patterns], dtype=np.float64)
         for name, values in scored.items()
     }
+
+
+def _pattern(question: Question, ids: Sequence[str]) -> Hashable:
+    """Return all that a figure depends on: judgements by rank, and all of them.
+
+    Most questions of a dataset share a few patterns, such as one relevant passage at rank 2. Each
+    is scored once.
+    """
+    judged = question.relevant
+    return tuple(map(judged.get, dict.fromkeys(ids))), tuple(sorted(judged.values()))
 
 
 def _by_rank(ids: Sequence[str]) -> dict[str, float]:

@@ -144,6 +144,10 @@ class Evaluation:
         return {}
 
     @cached_property
+    def _first_relevant(self) -> dict[str, list[int | None]]:
+        return {}
+
+    @cached_property
     def _units(self) -> tuple[NDArray[np.intp], DrawnBy]:
         return units_of([question.document for question in self.dataset.questions])
 
@@ -166,12 +170,13 @@ class Evaluation:
 
     def first_relevant(self, name: str) -> list[int | None]:
         """Return, for each question, the rank from 0 of its first relevant passage, if found."""
-        return [
-            next((rank for rank, key in enumerate(found.ids) if key in question.relevant), None)
-            for question, found in zip(
-                self.dataset.questions, self.system(name).results, strict=True
-            )
-        ]
+        if name not in self._first_relevant:
+            results = self.system(name).results
+            self._first_relevant[name] = [
+                next((rank for rank, key in enumerate(found.ids) if key in question.relevant), None)
+                for question, found in zip(self.dataset.questions, results, strict=True)
+            ]
+        return self._first_relevant[name]
 
     def _repr_html_(self) -> str:
         estimates = self.estimates()

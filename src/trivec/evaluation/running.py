@@ -14,7 +14,7 @@ from trivec._runtime.checks import check_least
 from trivec.arms import heads_of
 from trivec.encoders import MemoEncoder
 from trivec.errors import InputError, TrivecError
-from trivec.evaluation.asking import Asking, Parts, told
+from trivec.evaluation.asking import BLOCK, Asking, Parts, told
 from trivec.evaluation.costs import Costs, measured_costs
 from trivec.evaluation.dataset import Dataset, Question
 from trivec.evaluation.records import Records, records_file
@@ -34,9 +34,6 @@ SHOWN = 10
 
 MEMO = 20_000
 """Query texts whose vectors are kept for the systems after the first."""
-
-BLOCK = 128
-"""Questions that are asked at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,15 @@ Whatever this module does not know how to derive goes to the store as it is.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, cast
 
-import numpy as np
-
 from trivec._runtime.typed import unchecked
+from trivec.bm25 import Bm25Analyzer
 from trivec.coverage import PASSAGES
+from trivec.evaluation.rows import Rescoring, Rows
 from trivec.fusion import Linear, Rrf, fuse
 from trivec.index import HybridIndex, IndexConfig
 from trivec.index.hybrid import binding_of
@@ -28,11 +28,9 @@ from trivec.types import Chunk, FloatArray, PointId, SparseVector, StoredPoint, 
 
 __all__ = ["SharedStore", "sharing"]
 
-MOST_ROWS = 600_000
-"""Rows of ColBERT vectors that are kept; of 384 numbers they take 0.9 GB."""
-
 MOST_PAYLOADS = 20_000
-PAGE = 64
+MOST_QUERIES = 4096
+"""A few blocks of questions, rewritten ones too."""
 
 
 def sharing(index: HybridIndex, depth: int) -> tuple[HybridIndex, SharedStore]:
@@ -43,9 +41,23 @@ def sharing(index: HybridIndex, depth: int) -> tuple[HybridIndex, SharedStore]:
         depth: the most candidates that a search asks of an arm.
     """
     store = SharedStore(index.store, index.schema, depth)
+    binding, analyzer = binding_of(index), None
+    if binding.analyzer is not None:
+        analyzer = cast("Bm25Analyzer", _RememberingAnalyzer(binding.analyzer))
     codec = cast("Codec", _RememberingCodec(index.codec))
-    binding = replace(binding_of(index), store=cast("Store", store), codec=codec)
+    binding = replace(binding, store=cast("Store", store), codec=codec, analyzer=analyzer)
     return HybridIndex(binding, IndexConfig()), store
+
+
+class _RememberingAnalyzer:
+    """An analyser that reads each query once; every system asks the same."""
+
+    def __init__(self, analyzer: Bm25Analyzer) -> None:
+        self._analyzer = analyzer
+        self.query = lru_cache(MOST_QUERIES)(analyzer.query)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._analyzer, name)
 
 
 class _RememberingCodec:
@@ -69,16 +81,6 @@ class _RememberingCodec:
 
 
 @dataclass(slots=True)
-class _Rescoring:
-    """A multivector's scores of candidates: ``(rows, dim)``, and whom they are wanted of."""
-
-    using: str
-    vector: FloatArray
-    candidates: Sequence[PointId]
-    ranking: Ranking = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Wanted:
     """A search, and what it is made of.
 
@@ -97,13 +99,17 @@ class _Wanted:
     derived: bool
     parts: list[tuple[Hashable, StoreQuery]]
     lists: dict[int, Ranking] = field(default_factory=dict)
-    rescoring: _Rescoring | None = None
+    rescoring: Rescoring | None = None
     ranking: Ranking = field(default_factory=list)
 
     @property
     def whole(self) -> bool:
         """Whether the store's answer is the result as it is."""
         return not self.derived and self.parts[0][1] is self.query
+
+    def candidates(self) -> list[PointId]:
+        """Return what the lookups found, each point once."""
+        return list(dict.fromkeys(key for found in self.lists.values() for key, _ in found))
 
 
 class SharedStore:
@@ -123,7 +129,7 @@ class SharedStore:
         self._lists: dict[Hashable, RankedList] = {}
         self._answers: dict[Hashable, list[StoredPoint]] = {}
         self._payloads: dict[PointId, Mapping[str, Any]] = {}
-        self._rows = _Rows(store)
+        self._rows = Rows(store)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -132,6 +138,7 @@ class SharedStore:
         """Forget the lists of the questions so far; passages are kept, as far as they fit."""
         self._lists.clear()
         self._answers.clear()
+        self._rows.forget()
         if len(self._payloads) > MOST_PAYLOADS:
             self._payloads.clear()
 
@@ -249,14 +256,13 @@ class SharedStore:
         for one in wanted.query.prefetches:
             if not self._is_of_rows(one.using):
                 wanted.lists[id(one)] = self._lists[next(keys)].ranking[: one.limit]
-        union = list(dict.fromkeys(key for found in wanted.lists.values() for key, _ in found))
         if wanted.query.rescore is not None:
             using, vector = wanted.query.rescore
-            wanted.rescoring = _Rescoring(using, vector, union)
+            wanted.rescoring = Rescoring(using, vector, wanted.candidates())
         for one in wanted.query.prefetches:
             if self._is_of_rows(one.using):
-                among = union if one.over_candidates else self._rows.ids
-                wanted.rescoring = _Rescoring(one.using, cast("FloatArray", one.vector), among)
+                among = wanted.candidates() if one.over_candidates else self._rows.ids
+                wanted.rescoring = Rescoring(one.using, cast("FloatArray", one.vector), among)
 
     def _derived(self, wanted: _Wanted) -> Ranking:
         query, rescoring = wanted.query, wanted.rescoring
@@ -286,66 +292,6 @@ class SharedStore:
         if missing:
             for point in self._store.retrieve(missing):
                 self._payloads[point.id] = point.payload
-
-
-class _Rows:
-    """The ColBERT vectors of all points, where they fit."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._by_name: dict[str, dict[PointId, FloatArray] | None] = {}
-        self.ids: list[PointId] = []
-
-    def hold(self, name: str) -> bool:
-        """Say whether the vectors of a name are here; the first call reads them."""
-        if name not in self._by_name:
-            self._by_name[name] = self._all(name)
-        return self._by_name[name] is not None
-
-    def _all(self, name: str) -> dict[PointId, FloatArray] | None:
-        found: dict[PointId, FloatArray] = {}
-        offset: PointId | None = None
-        rows, count = 0, self._store.count()
-        while True:
-            points, offset = self._store.scroll(limit=PAGE, offset=offset, with_vectors=[name])
-            for point in points:
-                if name in point.vectors:
-                    found[point.id] = cast("FloatArray", point.vectors[name])
-                    rows += len(found[point.id])
-            if points and rows * count >= MOST_ROWS * max(len(found), 1):
-                return None  # of the first pages one can tell that all would not fit
-            if offset is None:
-                self.ids = list(found)
-                return found
-
-    def score(self, wanted: Sequence[_Rescoring]) -> None:
-        """Score all candidates of some searches, a passage at a time for all that want it."""
-        if not wanted:
-            return
-        queries = [_unit(one.vector) for one in wanted]
-        starts = np.cumsum([0, *map(len, queries)])
-        stacked = np.concatenate(queries)
-        by_passage: dict[PointId, list[int]] = defaultdict(list)
-        for at, one in enumerate(wanted):
-            for key in one.candidates:
-                by_passage[key].append(at)
-        scores: list[Ranking] = [[] for _ in wanted]
-        for key, users in by_passage.items():
-            rows = (self._by_name[wanted[users[0]].using] or {}).get(key)
-            if rows is None:
-                continue
-            ranges = [np.arange(starts[at], starts[at + 1]) for at in users]
-            best = (stacked[np.concatenate(ranges)] @ rows.T).max(axis=1)
-            sums = np.add.reduceat(best, np.cumsum([0, *map(len, ranges[:-1])]))
-            for at, total in zip(users, sums.tolist(), strict=True):
-                scores[at].append((key, total))
-        for one, ranking in zip(wanted, scores, strict=True):
-            one.ranking = sorted(ranking, key=lambda item: item[1], reverse=True)
-
-
-def _unit(rows: FloatArray) -> FloatArray:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
 
 
 def _key(query: StoreQuery) -> Hashable:

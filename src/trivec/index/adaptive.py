@@ -32,7 +32,7 @@ from trivec.types import FloatArray, PointId, ScorePart, SparseVector, StoredPoi
 
 __all__ = ["AdaptiveSearch", "FusedList", "WeighedList", "fused"]
 
-_arm = unchecked(arm_named)
+_arm = unchecked(arm_named)  # asked many times for every search
 OF_MEANING = Scale()
 OF_WORDS = Scale(floor=0.0, power=3.0)
 """No match counts 0. Chance words are spread evenly; the passage that was meant stands out."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from trivec._runtime.checks import MOST
-from trivec.arms import COLBERT, DENSE, arm_named, heads_of
+from trivec._runtime.typed import unchecked
+from trivec.arms import COLBERT, DENSE, arm_named
 from trivec.errors import InputError, InvalidVectorError
 from trivec.fusion import FUSIONS, Fusion
 from trivec.index.adaptive import AdaptiveSearch, FusedList
@@ -26,6 +27,8 @@ __all__ = [
     "required_arms",
     "rows_of",
 ]
+
+_arm = unchecked(arm_named)  # asked for every text of every search
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,8 @@ def required_arms(arms: Iterable[str], options: SearchOptions) -> list[str]:
 
 def lacks_encoding(text: QueryText, arms: Iterable[str]) -> bool:
     """Say whether the encoder must read a text, because the caller gave too few vectors with it."""
-    missing = set(arms) - set(text.vectors)
-    return bool(text.text.strip() and heads_of(missing))
+    missing = [arm for arm in arms if arm not in text.vectors]
+    return any(_arm(name).head is not None for name in missing) and bool(text.text.strip())
 
 
 def require_vectors(text: QueryText, schema: Schema) -> dict[str, Vector]:

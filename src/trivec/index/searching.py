@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
 from trivec._runtime.checks import check_least, shown
-from trivec.arms import BM25, COLBERT, DENSE, Arm, arms_among, heads_of
-from trivec.encoders.similarity import shows
+from trivec.arms import BM25, COLBERT, DENSE, heads_of
 from trivec.errors import InputError, InvalidVectorError
 from trivec.events.watching import SearchWatch
 from trivec.fusion import maximal_marginal_relevance
 from trivec.index.adaptive import AdaptiveSearch, WeighedList, fused
 from trivec.index.collection import NO_HEADS, Binding, listed_ids
+from trivec.index.explaining import explained_steps
 from trivec.index.parts import engine_parts_steps
 from trivec.index.planning import (
     EncodedText,
@@ -28,13 +28,12 @@ from trivec.index.planning import (
     plan_search,
     require_vectors,
     required_arms,
-    rows_of,
 )
 from trivec.index.pruning import page_steps
 from trivec.index.steps import Steps, compute, read
 from trivec.index.tenant_words import Rarity, rarity_steps
 from trivec.index.unindexed import warn_of_unindexed
-from trivec.query import Filter, Prefetch, Ranking, StoreQuery
+from trivec.query import Filter, Ranking
 from trivec.text import clean
 from trivec.types import (
     Chunk,
@@ -42,16 +41,14 @@ from trivec.types import (
     FloatArray,
     Hit,
     Hits,
-    MatchedTerm,
     PointId,
     QueryText,
     SearchOptions,
-    SparseVector,
     StoredPoint,
     Vector,
 )
 
-__all__ = ["get_steps", "search_steps", "vector_steps", "warn_of_cut_queries"]
+__all__ = ["get_steps", "ranking_steps", "search_steps", "vector_steps", "warn_of_cut_queries"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,11 +62,24 @@ def search_steps(
     k: int,
     filter: Filter | Mapping[str, Any] | None,
     options: SearchOptions,
+    *,
+    explains: Callable[[Hit], bool] | None = None,
 ) -> Steps[list[list[Hit]]]:
-    """Run several searches, and tell of them; see :meth:`trivec.HybridIndex.search_batch`."""
+    """Run several searches, and tell of them; see :meth:`trivec.HybridIndex.search_batch`.
+
+    Args:
+        binding: what is searched.
+        queries: what is asked.
+        k: how many hits each gets.
+        filter: what they must match.
+        options: how it is done.
+        explains: which hits ``options.explain`` explains; None: all.
+    """
     watch = SearchWatch(binding.store, queries, k, options.fusion)
     try:
-        results = yield from _searched(binding, queries, k, filter, options, watch=watch)
+        results = yield from _searched(
+            binding, queries, k, filter, options, explains=explains, watch=watch
+        )
     except BaseException as err:
         watch.failed(err)
         raise
@@ -84,6 +94,7 @@ def _searched(
     filter: Filter | Mapping[str, Any] | None,
     options: SearchOptions,
     *,
+    explains: Callable[[Hit], bool] | None,
     watch: SearchWatch,
 ) -> Steps[list[list[Hit]]]:
     """Run several searches."""
@@ -97,18 +108,7 @@ def _searched(
         warn_of_unindexed(binding, scope)
     if k == 0 or not searches:
         return [Hits() for _ in searches]
-    rarity = (
-        (
-            yield from rarity_steps(
-                binding.schema.vectors.get(BM25.name),
-                binding.rarity,
-                binding.tenant,
-                binding.scope(),
-            )
-        )
-        if BM25.name in arms
-        else None
-    )
+    rarity = yield from _rarity_steps(binding, arms)
     watch.laps.lap("words")
     encoded = yield from compute(lambda: _encode(binding, searches, arms, options, rarity))
     watch.laps.lap("encode")
@@ -125,18 +125,46 @@ def _searched(
             Hit(binding.codec.decode(point), point.score / found.scale, query_cut=cut)
             for point in points
         ]
-        if options.explain and hits:
-            ids = [point.id for point in points]
-            hits = yield from _explained(hits, ids, texts, explained, binding)
-            if isinstance(plan, SearchPlan):
-                scores = {key: hit.score for key, hit in zip(ids, hits, strict=True)}
-                parts = yield from engine_parts_steps(plan, options.fusion, scores)
-                hits = [replace(hit, parts=own) for hit, own in zip(hits, parts, strict=True)]
-            else:
-                hits = _with_parts(hits, ids, found.lists)
+        if options.explain:
+            chosen = [at for at, hit in enumerate(hits) if explains is None or explains(hit)]
+            own = {points[at].id: hits[at] for at in chosen}
+            said = yield from explained_steps(binding, own, texts, explained)
+            said = yield from _with_parts(said, plan, found, options)
+            for at, hit in zip(chosen, said.values(), strict=True):
+                hits[at] = hit
         results.append(Hits(hits))
     watch.laps.lap("explain" if options.explain else "store")
     return results
+
+
+def ranking_steps(
+    binding: Binding,
+    query: str | QueryText | Sequence[QueryText],
+    k: int,
+    filter: Filter | Mapping[str, Any] | None,
+    options: SearchOptions,
+) -> Steps[Ranking]:
+    """Return the points that a search finds, with their scores; no passage is read."""
+    searches, arms = [as_texts(query)], choose_arms(options, binding.schema)
+    rarity = yield from _rarity_steps(binding, arms)
+    (texts,) = yield from compute(lambda: _encode(binding, searches, arms, options, rarity))
+    scope = binding.scope(filter)
+    plan = plan_search(texts, arms, options, binding.schema, k=k, filter=scope)
+    if plan is None:
+        return []
+    requests = plan.requests if isinstance(plan, AdaptiveSearch) else [plan.query]
+    answers = yield from read(lambda store: store.rank(requests))
+    if isinstance(plan, AdaptiveSearch):
+        return fused(plan.weighed(answers))[:k]
+    return [(key, score / plan.score_scale) for key, score in answers[0].ranking[:k]]
+
+
+def _rarity_steps(binding: Binding, arms: Collection[str]) -> Steps[Rarity | None]:
+    """Return how rare words are, where a search needs to know and the engine does not say."""
+    if BM25.name not in arms:
+        return None
+    spec = binding.schema.vectors.get(BM25.name)
+    return (yield from rarity_steps(spec, binding.rarity, binding.tenant, binding.scope()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +217,23 @@ def _read_points(
 
 
 def _with_parts(
-    hits: Sequence[Hit], ids: Sequence[PointId], lists: Sequence[WeighedList]
-) -> list[Hit]:
-    parts = [each.parts(ids) for each in lists]
-    return [
-        replace(hit, parts=tuple(part[key] for part in parts))
-        for key, hit in zip(ids, hits, strict=True)
-    ]
+    hits: Mapping[PointId, Hit],
+    plan: SearchPlan | AdaptiveSearch | None,
+    found: _Found,
+    options: SearchOptions,
+) -> Steps[dict[PointId, Hit]]:
+    """Give every hit the parts of its score."""
+    if not hits:
+        return {}
+    if isinstance(plan, SearchPlan):
+        scores = {key: hit.score for key, hit in hits.items()}
+        parts = yield from engine_parts_steps(plan, options.fusion, scores)
+    else:
+        added = [one.parts(list(hits)) for one in found.lists]
+        parts = [tuple(part[key] for part in added) for key in hits]
+    return {
+        key: replace(hit, parts=own) for (key, hit), own in zip(hits.items(), parts, strict=True)
+    }
 
 
 def vector_steps(
@@ -328,118 +366,3 @@ def _diversified(
         k=k + options.offset,
     )
     return [points[at] for at in chosen[options.offset :]]
-
-
-def _explained(
-    hits: Sequence[Hit],
-    ids: Sequence[PointId],
-    texts: Sequence[EncodedText],
-    arms: Sequence[str],
-    binding: Binding,
-) -> Steps[list[Hit]]:
-    """Give every hit the exact score of each arm for its first text, and the terms they share."""
-    asked = {arm: text for arm in arms if (text := _first_for(arm, texts)) is not None}
-    scope = binding.scope(binding.of_points(ids))
-    requests = [
-        _exact(binding, arm, text.vectors[arm], len(ids), scope) for arm, text in asked.items()
-    ]
-    answers = yield from read(lambda store: store.query(requests))
-    scores: dict[PointId, dict[str, float]] = {key: {} for key in ids}
-    for (arm, text), points in zip(asked.items(), answers, strict=True):
-        for point in points:
-            scores[point.id][arm] = point.score / rows_of(text.vectors[arm])
-    matches = yield from _matches(ids, asked, binding)
-    return [
-        replace(hit, arms=scores[key], matches=matches[key])
-        for key, hit in zip(ids, hits, strict=True)
-    ]
-
-
-def _first_for(arm: str, texts: Sequence[EncodedText]) -> EncodedText | None:
-    """Return the first text that an arm looks for."""
-    return next(
-        (
-            text
-            for text in texts
-            if arm in text.vectors and (text.text.arms is None or arm in text.text.arms)
-        ),
-        None,
-    )
-
-
-def _exact(binding: Binding, arm: str, vector: Any, limit: int, scope: Filter | None) -> StoreQuery:
-    prefetch = Prefetch(binding.schema.vectors[arm].name, vector, limit)
-    return StoreQuery((prefetch,), limit, filter=scope, exact=True)
-
-
-def _matches(
-    ids: Sequence[PointId], asked: Mapping[str, EncodedText], binding: Binding
-) -> Steps[dict[PointId, tuple[MatchedTerm, ...]]]:
-    """Return the tokens and words that the query shares with each point, by the lexical arms."""
-    lexical = [arm for arm in arms_among(list(asked)) if arm.lexical]
-    names = [binding.schema.vectors[arm.name].name for arm in lexical]
-    stored = yield from read(lambda store: store.retrieve(ids, with_vectors=names))
-    matched: dict[PointId, list[MatchedTerm]] = {key: [] for key in ids}
-    for arm, name in zip(lexical, names, strict=True):
-        text = asked[arm.name]
-        query = cast("SparseVector", text.vectors[arm.name])
-        shared = {
-            point.id: _products(query, cast("SparseVector", point.vectors[name]))
-            for point in stored
-            if name in point.vectors
-        }
-        factors: dict[int, float] = {}
-        if binding.schema.vectors[arm.name].idf:
-            factors = yield from _inverse_frequencies(binding, shared, stored, name)
-        terms = _names(arm, query, text.text.text, binding)
-        for key, products in shared.items():
-            for index, product in products.items():
-                if not shows(terms[index]):
-                    continue
-                score = product * factors.get(index, 1.0)
-                matched[key].append(MatchedTerm(arm.name, terms[index], score))
-    return {
-        key: tuple(sorted(terms, key=lambda term: term.score, reverse=True))
-        for key, terms in matched.items()
-    }
-
-
-def _products(query: SparseVector, passage: SparseVector) -> dict[int, float]:
-    shared, mine, theirs = np.intersect1d(
-        query.indices, passage.indices, assume_unique=True, return_indices=True
-    )
-    products = query.values[mine] * passage.values[theirs]
-    return dict(zip(shared.tolist(), products.tolist(), strict=True))
-
-
-def _names(arm: Arm, query: SparseVector, text: str, binding: Binding) -> dict[int, str]:
-    if arm.head is None and binding.analyzer is not None:
-        return binding.analyzer.decode(text)
-    indices = query.indices.tolist()
-    return dict(zip(indices, binding.encoder.decode_tokens(indices), strict=True))
-
-
-def _inverse_frequencies(
-    binding: Binding,
-    shared: Mapping[PointId, Mapping[int, float]],
-    stored: Sequence[StoredPoint],
-    name: str,
-) -> Steps[dict[int, float]]:
-    """Ask the engine for the IDF of each shared term, by a query of that term alone."""
-    weights = {point.id: point.vectors.get(name) for point in stored}
-    witness = {index: key for key, products in shared.items() for index in products}
-    queries = [
-        StoreQuery(
-            (Prefetch(name, SparseVector.from_mapping({index: 1.0}), 1),),
-            1,
-            filter=binding.scope(binding.of_points([key])),
-            exact=True,
-        )
-        for index, key in witness.items()
-    ]
-    answers = (yield from read(lambda store: store.query(queries))) if queries else []
-    factors = {}
-    for (index, key), points in zip(witness.items(), answers, strict=True):
-        weight = cast("SparseVector", weights[key]).to_mapping()[index]
-        factors[index] = points[0].score / weight if points else 1.0
-    return factors

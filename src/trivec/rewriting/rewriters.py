@@ -19,6 +19,7 @@ from trivec.arms import LEXICAL, SEMANTIC
 from trivec.chat.languages import Language, language_of, missing_texts
 from trivec.chat.replies import parse_keywords, parse_reply, said_in
 from trivec.errors import InputError, ModelError
+from trivec.index import HybridIndex
 from trivec.protocols import AsyncChatModel, ChatModel
 from trivec.rewriting.prompts import (
     KEYWORD_EXAMPLES,
@@ -342,8 +343,27 @@ class FeedbackRewriter:
         Raises:
             InputError: the question is blank.
         """
-        _require_words(question)
-        entries = self._vocabulary.look_up(question)
+        return self.rewrite_batch([question])[0]
+
+    @checked
+    def rewrite_batch(self, questions: Sequence[str]) -> list[Rewrite]:
+        """Return several questions with words of the passages that they find; one request for all.
+
+        Raises:
+            InputError: a question is blank.
+        """
+        for question in questions:
+            _require_words(question)
+        looked_up = self._vocabulary.look_up_batch(questions)
+        return list(map(self._rewritten, questions, looked_up))
+
+    @checked
+    def over(self, index: HybridIndex) -> FeedbackRewriter:
+        """Return the same over another index of the same passages."""
+        vocabulary = self._vocabulary.over(index)
+        return type(self)(vocabulary, max_keywords=self._max_keywords, weights=self._weights)
+
+    def _rewritten(self, question: str, entries: CorpusTerms) -> Rewrite:
         words = entries.words[: self._max_keywords]
         source: KeywordSource = "corpus" if words else "question"
         return Rewrite(

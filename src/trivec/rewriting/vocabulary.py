@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -131,20 +132,41 @@ class CorpusVocabulary:
         Raises:
             InputError: the question is blank.
         """
-        hits, covered = self._found(question)
-        return CorpusTerms(covered=True) if covered else CorpusTerms(self._terms(question, hits))
+        return self.look_up_batch([question])[0]
 
-    def _found(self, question: str) -> tuple[Sequence[Hit], bool]:
-        """Search by meaning and by words in one request; say whether the two agree."""
-        by_meaning = QueryText(question, arms=(DENSE.name,))
-        searches = [by_meaning, QueryText(question, arms=self._lexical)]
+    @checked
+    def look_up_batch(self, questions: Sequence[str]) -> list[CorpusTerms]:
+        """Look the words of several questions up, with one request for all.
+
+        Raises:
+            InputError: a question is blank.
+        """
         checked = self._agreement if self._lexical else 0
+        searches = [QueryText(question, arms=(DENSE.name,)) for question in questions]
+        if checked:
+            searches += [QueryText(question, arms=self._lexical) for question in questions]
         depth = max(self._passages, checked)
-        hits, *others = self._index.search_batch(
-            searches if checked else searches[:1], depth, filter=self._filter
-        )
-        by_words = {hit.id for other in others for hit in other[:checked]}
-        return hits[: self._passages], any(hit.id in by_words for hit in hits[:checked])
+        found = self._index.search_batch(searches, depth, filter=self._filter)
+        by_meaning = found[: len(questions)]
+        by_words = found[len(questions) :] if checked else [[] for _ in questions]
+        return [
+            self._read(question, hits, words[:checked])
+            for question, hits, words in zip(questions, by_meaning, by_words, strict=True)
+        ]
+
+    @checked
+    def over(self, index: HybridIndex) -> CorpusVocabulary:
+        """Return the same over another index of the same passages; the sample is not read again."""
+        other = copy(self)
+        other._index = index  # noqa: SLF001  # this class's own
+        return other
+
+    def _read(self, question: str, hits: Sequence[Hit], by_words: Sequence[Hit]) -> CorpusTerms:
+        """Return a question's words, none where the two searches agree."""
+        agreeing = {hit.id for hit in by_words}
+        if any(hit.id in agreeing for hit in hits[: self._agreement]):
+            return CorpusTerms(covered=True)
+        return CorpusTerms(self._terms(question, hits[: self._passages]))
 
     def _terms(self, question: str, hits: Sequence[Hit]) -> tuple[CorpusTerm, ...]:
         asked = {term for term, _ in self._analyzer.named_terms(question)}

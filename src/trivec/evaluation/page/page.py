@@ -253,7 +253,7 @@ def _scores(evaluation: Evaluation) -> str:
         curve = refusal_curve(parted.right, parted.wrong)
         curves.append(f'<div class="card">{name}<br>{words}{curve}</div>')
     legend = (
-        "refused of the wrong, by the right ones that are refused too",
+        "Up: how many of the wrong ones a threshold refuses. Across: how many of the right ones.",
         "Fused scores bear no threshold: what they mean changes with the question.",
     )
     scores = both("Scores of relevant and irrelevant passages among the first ten")
@@ -261,7 +261,7 @@ def _scores(evaluation: Evaluation) -> str:
     return (
         f'<h3>{scores}</h3><p>{marks}</p><div class="cards">{"".join(cards)}</div>'
         f"<h3>{both('When to refuse')}</h3>"
-        f"<p>{both(legend[0])}. {both(legend[1])}</p>"
+        f"<p>{both(legend[0])} {both(legend[1])}</p>"
         f'<div class="cards">{"".join(curves)}</div>'
     )
 

@@ -76,8 +76,8 @@ CHINESE: dict[str, str] = {
         "上：第一条正确的问题的最高分；下：错误的。"
     ),
     "A right one scores above a wrong one in": "正确的分数高于错误的概率",
-    "refused of the wrong, by the right ones that are refused too": (
-        "错误中被拒的比例，对应正确中被误拒的比例"
+    "Up: how many of the wrong ones a threshold refuses. Across: how many of the right ones.": (
+        "纵轴：错误中被阈值拒绝的比例。横轴：正确中被误拒的比例。"
     ),
     "Fused scores bear no threshold: what they mean changes with the question.": (
         "融合分数不能设阈值：其含义随问题而变。"

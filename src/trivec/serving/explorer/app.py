@@ -159,7 +159,11 @@ class _Page:
         try:
             return self._finder.find(state, conditions)
         except TrivecError as err:
-            return _Outcome(problem="failed", details=str(err))
+            unexplained = _Outcome()
+            if state.opened:  # the lists can be shown without the explanation
+                closed = self._outcome(replace(state, opened="", answer=False), may_ask=False)
+                unexplained = closed if not closed.problem else unexplained
+            return replace(unexplained, problem="failed", details=str(err))
         except Exception as err:
             logger.exception("a search of the explorer failed unexpectedly")
             return _Outcome(problem="failed", details=type(err).__name__)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trivec.arms import DENSE
 from trivec.encoders import MemoEncoder
 from trivec.evaluation import ExplainOptions, Explanation, explain_passage
 from trivec.events.watching import Laps
@@ -77,9 +78,9 @@ class Finder:
         memo = MemoEncoder(encoder, heads=encoder.info.heads, size=REMEMBERED)
         self.index = index.with_encoder(memo)
         self._options = options
-        self._rewriters: dict[str, Rewriter] = {
-            "corpus": FeedbackRewriter(CorpusVocabulary(self.index))
-        }
+        self._rewriters: dict[str, Rewriter] = {}
+        if DENSE.name in index.schema.vectors:  # its words are found by meaning
+            self._rewriters["corpus"] = FeedbackRewriter(CorpusVocabulary(self.index))
         if options.chat is not None:
             self._rewriters["chat"] = KeywordRewriter(options.chat)
 

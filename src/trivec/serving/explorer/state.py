@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
-from trivec.arms import COLBERT, arm_named
+from trivec.arms import COLBERT, DENSE, arm_named
 from trivec.fusion import FUSIONS, FusionName
 from trivec.schema import Schema
 from trivec.serving.explorer.options import MOST_HITS, ExplorerOptions
@@ -182,7 +182,8 @@ def read_state(pairs: Iterable[tuple[str, str]], initial: State, options: Explor
         chosen = [value for name, value in given if name == "arm"]
         reader.faults += [f"arm={one}" for one in chosen if one not in stored]
         on = tuple(arm for arm in stored if arm in chosen)
-    rewriters = get_args(Writing) if options.chat is not None else ("", "corpus")
+    possible = {"": True, "corpus": DENSE.name in stored, "chat": options.chat is not None}
+    rewriters = [name for name in get_args(Writing) if possible[name]]
     colberts = ("", *get_args(ColbertMode)) if COLBERT.name in stored else ("",)
     language = reader.choice("lang", LANGUAGES, initial.language)
     return State(

@@ -120,6 +120,7 @@ _CHINESE: tuple[tuple[str, str], ...] = (
         r"no arm has it among its first (\d+): (.*); raise prefetch_k to reach it",
         r"各路检索的前 \1 条中都没有它：\2；可以增大候选数",
     ),
+    (r"no arm has it among its first (\d+): (.*)", r"各路检索的前 \1 条中都没有它：\2"),
     (r"does not match it", "不匹配"),
     (r"beyond (\d+)", r"超过 \1"),
     (
