@@ -26,7 +26,7 @@ def notebook(text: Path) -> nbformat.NotebookNode:
 
 def test_there_is_one_for_each_framework_and_one_for_the_core():
     stems = {path.stem for path in TEXTS}
-    assert stems >= {"core_answers", "langchain_answers", "llama_index_answers"}
+    assert stems >= {"00_core", "02_langchain", "03_llama_index"}
     assert stems == {path.stem for path in COOKBOOKS.glob("*.ipynb")}
 
 
