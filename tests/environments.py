@@ -85,15 +85,15 @@ def extras_of(text: str) -> frozenset[str]:
     return frozenset(extras)
 
 
-def required(extras: Iterable[str]) -> frozenset[str]:
-    """Return the names of all distributions that trivec needs with these extras.
+def required(extras: Iterable[str], others: Iterable[str] = ()) -> frozenset[str]:
+    """Return the names of all distributions that trivec needs with these extras, and others need.
 
     Raises:
         KeyError: an extra that pyproject.toml does not have.
     """
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
-    waiting = [Requirement(line) for line in project["dependencies"]]
+    waiting = [Requirement(line) for line in (*project["dependencies"], *others)]
     for extra in extras:
         waiting += [Requirement(line) for line in project["optional-dependencies"][extra]]
     seen: set[tuple[str, frozenset[str]]] = set()
