@@ -121,7 +121,7 @@ dist: $(INSTALLED) ## wheel and source archive into dist/, checked as PyPI check
 
 cookbooks: $(INSTALLED) ## write the notebooks from their text, and run them
 	$(BIN)/python scripts/pair_cookbooks.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_cookbooks.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations 10 tests/test_cookbooks.py
 
 train-mini-heads: $(INSTALLED) ## train the sparse head of mini again: make train-mini-heads DATA=folder
 	@test -n '$(DATA)' || { echo "name the folder of the training files: make train-mini-heads DATA=folder"; exit 2; }
