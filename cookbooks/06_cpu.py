@@ -185,7 +185,6 @@ figure, (costs, found) = plt.subplots(1, 2, figsize=(10, 3.4))
 shares = {
     "room": megabytes["int8"] / megabytes["fp32"],
     "memory": processes["int8"]["megabytes"] / processes["fp32"]["megabytes"],
-    "start": processes["int8"]["seconds"] / processes["fp32"]["seconds"],
     "question": times["int8", "one question"] / times["fp32", "one question"],
     "passages": times["int8", "10 passages"] / times["fp32", "10 passages"],
 }
