@@ -13,6 +13,7 @@ LLM_INSTALLED := $(LLM_VENV)/.installed
 LLM_CMAKE := $(if $(filter x86_64,$(shell uname -m)),-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON)
 DATA ?=
 SAMPLE ?=
+LIGHT ?=
 URL ?=
 GRPC_PORT ?=
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -23,7 +24,7 @@ SERVER_SUITES := $(addprefix tests/contract/,test_store.py test_store_filters.py
   llama_index/test_interop.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser fresh fresh-light test-damage test-server test-llm properties trial mutants lint format bench docs dist cookbooks train-mini-heads train-mini-reranker constraints clean
+.PHONY: help install demo test test-browser fresh fresh-light first-page pages test-damage test-server test-llm properties trial mutants lint format bench docs dist cookbooks train-mini-heads train-mini-reranker constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -58,6 +59,12 @@ fresh: $(INSTALLED) ## install each extra as users do, newest and lowest version
 
 fresh-light: $(INSTALLED) ## the same without PyTorch, in one environment of each kind: three minutes
 	$(BIN)/python -m scripts.fresh --light --seconds 180
+
+first-page: $(INSTALLED) ## follow the first page of docs/ to the letter in a new environment, in both languages, and time it
+	$(BIN)/python -m scripts.first_page
+
+pages: $(INSTALLED) ## install what each page of docs/ names, and run its blocks there; LIGHT=1 leaves PyTorch out
+	$(BIN)/python -m scripts.pages $(if $(LIGHT),--light)
 
 test-damage: $(INSTALLED) ## every kind of damage to every file of an index; prints the table of docs/durability.md
 	TRIVEC_DAMAGE=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/integration/test_damage.py
@@ -121,7 +128,7 @@ dist: $(INSTALLED) ## wheel and source archive into dist/, checked as PyPI check
 
 cookbooks: $(INSTALLED) ## write the notebooks from their text, and run them
 	$(BIN)/python scripts/pair_cookbooks.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_cookbooks.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations 10 tests/test_cookbooks.py
 
 train-mini-heads: $(INSTALLED) ## train the sparse head of mini again: make train-mini-heads DATA=folder
 	@test -n '$(DATA)' || { echo "name the folder of the training files: make train-mini-heads DATA=folder"; exit 2; }

@@ -21,11 +21,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-__all__ = ["Environment", "build", "extras_of", "modules_of", "required"]
+__all__ = ["Environment", "Install", "build", "extras_of", "installs", "modules_of", "required"]
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("src", "integrations/langchain", "integrations/llama_index")
 INSTALL_LINE = re.compile(r"^(?:%)?pip install (.+?)(?:\s+#.*)?$", flags=re.MULTILINE)
+NAMED = re.compile(r"pip install ('trivec\[[a-z,-]+\]'|trivec)((?: [a-z][a-z-]*)*)")
 
 # what pytest-socket does for the tests themselves
 OFFLINE = """
@@ -70,6 +71,30 @@ class Environment:
         )
 
 
+@dataclass(frozen=True)
+class Install:
+    """What is installed: trivec with some extras, and other packages."""
+
+    extras: frozenset[str]
+    others: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return " ".join([f"trivec[{','.join(sorted(self.extras))}]", *sorted(self.others)])
+
+
+def installs(text: str) -> list[tuple[int, Install]]:
+    """Return what a text names, in blocks of code and in sentences, with where it does."""
+    return [
+        (
+            match.start(),
+            Install(
+                frozenset(Requirement(match[1].strip("'")).extras), frozenset(match[2].split())
+            ),
+        )
+        for match in NAMED.finditer(text)
+    ]
+
+
 def extras_of(text: str) -> frozenset[str]:
     """Return the extras of trivec in the ``pip install`` lines of a text.
 
@@ -85,15 +110,15 @@ def extras_of(text: str) -> frozenset[str]:
     return frozenset(extras)
 
 
-def required(extras: Iterable[str]) -> frozenset[str]:
-    """Return the names of all distributions that trivec needs with these extras.
+def required(extras: Iterable[str], others: Iterable[str] = ()) -> frozenset[str]:
+    """Return the names of all distributions that trivec needs with these extras, and others need.
 
     Raises:
         KeyError: an extra that pyproject.toml does not have.
     """
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
-    waiting = [Requirement(line) for line in project["dependencies"]]
+    waiting = [Requirement(line) for line in (*project["dependencies"], *others)]
     for extra in extras:
         waiting += [Requirement(line) for line in project["optional-dependencies"][extra]]
     seen: set[tuple[str, frozenset[str]]] = set()
@@ -116,11 +141,11 @@ def modules_of(names: Iterable[str]) -> set[str]:
     return {entry.split("/")[0].removesuffix(".py") for name in names for entry in _entries(name)}
 
 
-def build(folder: Path, extras: Iterable[str]) -> Environment:
-    """Build an environment with trivec, these extras and what they need."""
+def build(folder: Path, extras: Iterable[str], others: Iterable[str] = ()) -> Environment:
+    """Build an environment with trivec, these extras, other packages, and what they all need."""
     venv.create(folder, symlinks=True, with_pip=False)
     site = next(folder.glob("lib/python*/site-packages"))
-    for name in (*required(extras), "trivec"):
+    for name in (*required(extras, others), "trivec"):
         for entry in _entries(name):
             target = site / entry
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 from tests import scenes
+from tests.environments import Environment, Install, build, installs
+from tests.openai_server import OpenAIServer
 
 from trivec._runtime.cache import cache_folder
 
@@ -66,7 +67,60 @@ def told(code: str) -> bool:
     return any(code.startswith(start) for start in scenes.SKIPPED)
 
 
-WITH_BLOCKS = [page for page in PAGES if any(not told(b.code) for b in blocks_of(page))]
+def runs(block: Block) -> bool:
+    return bool(block.code) and not told(block.code)
+
+
+def needs(page: Path) -> Install:
+    """Return what a page names before its last block that runs, and ``mini``.
+
+    ``mini`` stands for BGE-M3, so that a page which names ``onnx`` or ``flag`` gets it too.
+    """
+    text = page.read_text(encoding="utf-8")
+    blocks = [
+        match.end()
+        for match in BLOCK.finditer(text)
+        if runs(Block(match[1], INSTALLS.sub("", match[2])))
+    ]
+    named = [install for place, install in installs(text) if place < max(blocks)]
+    return Install(
+        frozenset({"mini"}).union(*(install.extras for install in named)),
+        frozenset().union(*(install.others for install in named)),
+    )
+
+
+def fault(page: Path, environment: Environment, place: Path, server: OpenAIServer) -> str:
+    """Run the blocks of a page in a folder; return what went wrong, or nothing."""
+    server.otherwise = scenes.reply
+    blocks = [block for block in blocks_of(page) if runs(block)]
+    scene = Block("python", scenes.SCENES.get(page.stem, ""))
+    lines = [
+        (block.language, scenes.offline(block.code, server.base_url)) for block in [scene, *blocks]
+    ]
+    (place / "blocks.json").write_text(json.dumps(lines), encoding="utf-8")
+    variables = {
+        "TRIVEC_CACHE_DIR": str(cache_folder()),
+        "HOME": str(place),
+        "OPENAI_BASE_URL": server.base_url,
+        "OPENAI_API_KEY": "none",
+    }
+    run = environment.run(["python", "-c", DRIVER], place, variables)
+    printed = run.stdout.split("\x1e\n")[1:]
+    if run.returncode:
+        return f"block {len(printed)}: {run.stderr[-2000:]}"
+    for block, output in zip(blocks, printed, strict=False):
+        if block.language == "python":
+            shown = output.splitlines()
+            # a print with end="" may stand before it in its line
+            missing = [
+                said for said in block.said if not any(line.endswith(said) for line in shown)
+            ]
+            if missing:
+                return f"{missing} is not in {output}"
+    return ""
+
+
+WITH_BLOCKS = [page for page in PAGES if any(runs(block) for block in blocks_of(page))]
 
 
 def test_few_blocks_are_skipped_and_each_skip_is_used():
@@ -81,32 +135,29 @@ def test_a_scene_belongs_to_a_page():
     assert set(scenes.SCENES) <= {page.stem for page in WITH_BLOCKS}
 
 
+@pytest.mark.parametrize("page", WITH_BLOCKS, ids=lambda page: page.stem)
+def test_a_page_with_blocks_says_what_to_install(page):
+    first = min(place for place, _ in installs(page.read_text(encoding="utf-8")))
+    block = BLOCK.search(page.read_text(encoding="utf-8"))
+    assert block
+    assert first < block.end()
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory):
+    """Return a function from what is installed to the environment that holds it and no more."""
+
+    @cache
+    def environment(install: Install) -> Environment:
+        place = tmp_path_factory.mktemp("environment") / "venv"
+        return build(place, install.extras, install.others)
+
+    return environment
+
+
 @pytest.mark.model
 @pytest.mark.parametrize("page", WITH_BLOCKS, ids=lambda page: page.stem)
-def test_the_blocks_of_a_page_run_in_order(page, tmp_path, openai_server, monkeypatch):
-    openai_server.otherwise = scenes.reply
-    blocks = [block for block in blocks_of(page) if block.code and not told(block.code)]
-    scene = Block("python", scenes.SCENES.get(page.stem, ""))
-    lines = [
-        (block.language, scenes.offline(block.code, openai_server.base_url))
-        for block in [scene, *blocks]
-    ]
-    (tmp_path / "blocks.json").write_text(json.dumps(lines), encoding="utf-8")
-    monkeypatch.setenv("TRIVEC_CACHE_DIR", str(cache_folder()))  # before HOME moves
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("OPENAI_BASE_URL", openai_server.base_url)
-    monkeypatch.setenv("OPENAI_API_KEY", "none")
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
-    run = subprocess.run(
-        [sys.executable, "-c", DRIVER], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    printed = run.stdout.split("\x1e\n")[1:]
-    assert run.returncode == 0, f"block {len(printed)}: {run.stderr[-2000:]}"
-    for block, output in zip(blocks, printed, strict=False):
-        if block.language == "python":
-            shown = output.splitlines()
-            # a print with end="" may stand before it in its line
-            missing = [
-                said for said in block.said if not any(line.endswith(said) for line in shown)
-            ]
-            assert missing == [], output
+def test_the_blocks_of_a_page_run_in_order_with_what_it_names(
+    page, environments, tmp_path, openai_server
+):
+    assert fault(page, environments(needs(page)), tmp_path, openai_server) == ""

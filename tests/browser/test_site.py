@@ -111,6 +111,19 @@ def test_search_finds_a_word(page, address, start, word, found):
         page.picture(Path(PICTURES) / f"search-{word}.png")
 
 
+def test_the_search_of_the_chinese_site_speaks_chinese(page, address):
+    page.go(address + "zh/index.html")
+    page.click(".md-search__button")
+    page.until(f"{DIALOG}?.querySelector('[role=status]')")
+    page.type("租户")
+    page.until(f"/条结果/.test({DIALOG}.querySelector('[role=status]').innerText)")
+    assert page.run(f"{DIALOG}.querySelector('input').placeholder") == "搜索"
+    labels = f"[...{DIALOG}.querySelectorAll('[aria-label]')].map(e => e.ariaLabel)"
+    assert [label for label in page.run(labels) if label.isascii()] == []
+    page.type("qqxx")
+    page.until(f"/没有结果/.test({DIALOG}.querySelector('[role=status]').innerText)")
+
+
 @pytest.mark.parametrize("start", ["index.html", "zh/index.html"])
 def test_the_button_copies_the_code(page, address, start):
     page.go(address + start)

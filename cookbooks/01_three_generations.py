@@ -174,7 +174,7 @@ Hits(found[one.position] for one in order)[:3]
 # ## What each finds, counted
 #
 # Four kinds of questions, each with the article that it is about. A way has found it if the article stands first.
-# So few questions show a kind's nature, not a rate. [evaluate_and_tune](evaluate_and_tune.ipynb) measures with intervals.
+# So few questions show a kind's nature, not a rate. [evaluate_and_tune](08_evaluate_and_tune.ipynb) measures with intervals.
 
 # %%
 QUESTIONS = {
