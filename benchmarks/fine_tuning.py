@@ -3,20 +3,19 @@
     python -m benchmarks.fine_tuning --data FOLDER [--seeds 3] [--config FILE] [--to FOLDER]
 
 FOLDER holds ``covidqa_60.json`` (COVID-QA), ``drcd_dev.json`` (DRCD) and XQuAD's
-``xquad.zh.json`` and ``xquad.en.json``. For each seed the papers are parted: six tenths are
-trained on, a tenth chooses the mix, the rest is reported. DRCD is the general field that ``mix``
-keeps; XQuAD is reported alone, and chooses nothing. Intervals are drawn by document. Negatives are
-the first passages of the base's hybrid, of training papers alone.
+``xquad.zh.json`` and ``xquad.en.json``. For each seed the papers are parted, cleaned and given
+negatives as ``trivec dataset`` does: six tenths are trained on, a tenth chooses the mix, the rest
+is reported. DRCD is the general field that ``mix`` keeps; XQuAD is reported alone, and chooses
+nothing. Intervals are drawn by document.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from time import perf_counter
 
 from rich.console import Console
@@ -33,49 +32,35 @@ from trivec.evaluation import (
     joined,
     read_dataset,
 )
-from trivec.training import FinetuneData, FinetuneOptions, TunedModel, finetune
-from trivec.training.data import TrainingExample
+from trivec.training import FinetuneData, FinetuneOptions, finetune
+from trivec.training.data import (
+    DatasetOptions,
+    SplitOptions,
+    TrainingExample,
+    build_dataset,
+    gather,
+    indexed_passages,
+    read_examples,
+)
 
-__all__ = ["main", "parted", "training_examples"]
+__all__ = ["dataset_of", "main"]
 
 COVID, GENERAL = "covidqa_60.json", "drcd_dev.json"
 REPORTED = ("xquad.zh.json", "xquad.en.json")
 SYSTEMS = tuple(System.from_text(text) for text in ("dense", "sparse", "hybrid"))
 TOKENS = 256
-TRAINED, CHOOSING = 0.6, 0.1
-MINED, NEGATIVES = 40, 8
+CHOOSING, REPORTED_SHARE = 0.1, 0.3
 GENERAL_PASSAGES = 150
 
 
-def parted(dataset: Dataset, seed: int) -> tuple[Dataset, Dataset, Dataset]:
-    """Return the questions to train on, to choose with and to report, parted by document."""
-    documents = sorted({one.document for one in dataset.questions})
-    Random(seed).shuffle(documents)  # noqa: S311  # no secret
-    first = round(TRAINED * len(documents))
-    second = first + round(CHOOSING * len(documents))
-    spans = (documents[:first], documents[first:second], documents[second:])
-    train, choose, report = (dataset.of_documents(span) for span in spans)
-    return train, choose, report
-
-
-def training_examples(
-    part: Dataset, found: Mapping[str, Sequence[str]], documents: set[str]
-) -> list[TrainingExample]:
-    """Return a part's questions with their passages, and negatives from some documents alone."""
-    passages = {str(one.id): one for one in part.passages}
-    return [
-        TrainingExample(
-            query=one.text,
-            pos=tuple(passages[key].text for key in one.relevant),
-            neg=tuple(
-                passages[key].text
-                for key in found.get(one.id, ())
-                if key not in one.relevant and passages[key].source in documents
-            )[:NEGATIVES],
-            source=one.document,
-        )
-        for one in part.questions
-    ]
+def dataset_of(papers: Path, base: OnnxEncoder, seed: int, to: Path) -> Path:
+    """Make training data of the papers as ``trivec dataset`` does; its folder is a dataset."""
+    folder = to / f"data-{seed}"
+    gathered = gather(files=[papers], tokenizer=base.tokenizer, max_tokens=TOKENS)
+    split = SplitOptions(dev=CHOOSING, test=REPORTED_SHARE, seed=seed)
+    with indexed_passages(gathered, base, to / "papers") as index:
+        build_dataset(gathered, index, folder, DatasetOptions(split=split))
+    return folder
 
 
 def general_examples(path: Path) -> list[TrainingExample]:
@@ -111,35 +96,6 @@ def gains(base: Evaluation, tuned: Evaluation) -> Iterator[str]:
         )
 
 
-def tuned_with(
-    data: tuple[Dataset, Dataset],
-    general: list[TrainingExample],
-    options: FinetuneOptions,
-    base: OnnxEncoder,
-    to: Path,
-) -> TunedModel:
-    """Mine negatives with the base and tune it."""
-    train, choose = data
-    documents = {one.document for one in train.questions}
-    with indexed(train, base, to / "indexes") as index:
-        hits = index.search_batch([one.text for one in train.questions], k=MINED)
-    found = {
-        one.id: [str(hit.chunk.id) for hit in own]
-        for one, own in zip(train.questions, hits, strict=True)
-    }
-    return finetune(
-        FinetuneData(
-            train=training_examples(train, found, documents),
-            development=training_examples(choose, {}, set()),
-            general=general,
-        ),
-        "mini",
-        to / f"tuned-{options.seed}",
-        options=options,
-        force=True,
-    )
-
-
 def main() -> None:
     """Tune with every seed, and print what is gained and lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -152,15 +108,20 @@ def main() -> None:
     stored = {} if arguments.config is None else json.loads(arguments.config.read_text("utf-8"))
     options = FinetuneOptions(**{"mix": "auto", **stored})
     base = load_encoder("mini")
-    covid = read_dataset(arguments.data / COVID, tokenizer=base.tokenizer, max_tokens=TOKENS)
     general = general_examples(arguments.data / GENERAL)
     reported = [read_dataset(arguments.data / name) for name in REPORTED]
     before = {one.name: evaluated(one, base, arguments.to, "base") for one in reported}
     for seed in range(arguments.seeds):
         start = perf_counter()
-        train, choose, report = parted(covid, seed)
-        chosen = replace(options, seed=seed)
-        tuned = tuned_with((train, choose), general, chosen, base, arguments.to)
+        folder = dataset_of(arguments.data / COVID, base, seed, arguments.to)
+        report = replace(read_dataset(folder), name=f"{COVID}, seed {seed}")
+        data = FinetuneData(
+            train=list(read_examples(folder / "train.jsonl")),
+            development=list(read_examples(folder / "dev.jsonl")),
+            general=general,
+        )
+        to = arguments.to / f"tuned-{seed}"
+        tuned = finetune(data, "mini", to, options=replace(options, seed=seed), force=True)
         encoder = load_encoder(tuned.folder)
         console.print(
             f"seed {seed}: {tuned.examples} examples, loss {tuned.losses[0]:.3f} -> "

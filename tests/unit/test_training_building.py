@@ -162,6 +162,29 @@ def test_what_hides_an_answer_is_no_negative_and_what_is_hard_is_one(tmp_path):
     assert report.filtered["neighbour"] == 1
 
 
+@pytest.mark.parametrize(("above", "kept"), [(2, 0), (4, 4)])
+def test_a_model_that_ranks_the_answer_low_does_not_say_what_is_none(tmp_path, above, kept):
+    chunks = [
+        Chunk("Lime softens water, as workers found in 1841.", id="answer", source="a.md"),
+        *(
+            Chunk(f"hard water pipes boiler scale {place}", id=f"above-{at}", source=f"{at}.md")
+            for at, place in enumerate(PLACES[:above])
+        ),
+        *(Chunk(story("elk", place), id=f"far-{place}", source="far.md") for place in PLACES),
+    ]
+    gathered = Gathered()
+    gathered.add_passages(chunks)
+    key = next(key for key in gathered.passages if key.endswith("answer"))
+    question = "hard water pipes boiler scale lime?"
+    gathered.pairs.append(Pair("q", question, (key,), "test"))
+    with HybridIndex.open(tmp_path / "kb", FakeEncoder()) as index:
+        index.add(chunks)
+        options = DatasetOptions(split=SplitOptions(dev=0, test=0))
+        build_dataset(gathered, index, tmp_path / "out", options)
+    (example,) = read_examples(tmp_path / "out" / "train.jsonl")
+    assert sum("above" in key for key in example.neg_ids) == kept
+
+
 def test_ranks_at_random_are_between_the_ranks(index, tmp_path):
     options = replace(LOOSE, mining=MiningOptions.ranks(first=10, last=30, count=7))
     build_dataset(asked(index), index, tmp_path / "out", options)

@@ -39,6 +39,10 @@ SPARE = 1.3
 """How many more passages are asked for than the share of training passages makes necessary."""
 
 
+FEW_ABOVE = 2
+"""Passages that may score above the positive where a model's scores tell what is a negative."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MiningOptions:
     """Where negatives come from, and which passages are none.
@@ -50,7 +54,8 @@ class MiningOptions:
     - ``near duplicate``: it has nearly the text of a positive.
     - ``like the positive``: it is as near to a positive as a paraphrase of it would be.
     - ``score``: it scores more than ``margin`` of what the positive does. Such a passage most
-      likely answers the question, though nobody said so.
+      likely answers the question, though nobody said so. A model that ranks the positive low
+      cannot tell: its scores count where few passages are above the positive.
     - ``reranker``: so says a cross-encoder.
 
     Passages of which users said that they do not answer the question come before all found ones.
@@ -320,6 +325,8 @@ class _Question:
             return found
         teacher = self._miner.teacher
         floor = teacher.floor if teacher is not None and self._options.calibrated else 0.0
+        if sum(score > positive for score in found.values()) > FEW_ABOVE:
+            return found  # what this model ranks wrongly is what there is to learn
         most = floor + self._options.margin * (positive - floor)
         kept = {key: score for key, score in found.items() if score <= most}
         self._filtered["score"] += len(found) - len(kept)
