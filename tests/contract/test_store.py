@@ -477,7 +477,9 @@ def test_an_id_in_another_dress_is_that_id(store, name, dress):
 
 
 @pytest.mark.parametrize(
-    "key", [-1, 2**64, np.int64(-1), "", "1", "x", " " + str(UUID_7), "\0", "\ud800"], ids=repr
+    "key",
+    [-1, 2**64, np.int64(-1), "", "1", "x", " " + str(UUID_7), " " + 31 * "a", "\0", "\ud800"],
+    ids=repr,
 )
 def test_what_is_no_id_is_refused_by_everything(store, points, key):
     store.upsert(points)

@@ -20,6 +20,15 @@ from trivec.payloads.trivec import (
 from trivec.types import StoredPoint
 
 
+@pytest.mark.parametrize(
+    "like_one", [" " + 31 * "a", "+" + 31 * "a", 14 * "a" + "_" + 17 * "a", 31 * "a" + "\uff11"]
+)
+def test_what_python_alone_reads_as_a_uuid_is_an_id_of_its_own(like_one):
+    """``UUID()`` takes a sign or a space for nothing: deleting " aaa" would delete "0aaa"."""
+    assert uuid.UUID(like_one)
+    assert point_id(like_one) != str(uuid.UUID(like_one))
+
+
 def test_a_uuid_stays_itself_and_anything_else_becomes_one():
     given_id = "0b1e9f5c-7a0e-4a7c-9d53-0d4a5d5b6a11"
     assert point_id(given_id) == given_id

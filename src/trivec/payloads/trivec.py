@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ IDENTITY = "id"
 
 TOKENS = "tokens"
 """Which of trivec's own fields holds the tokens of ``trivec.payloads.fields``."""
+
+_UUID = re.compile("(?:urn:)?(?:uuid:)?[{]?[0-9A-Fa-f-]+[}]?")
 
 
 class Codec(Protocol):
@@ -260,6 +263,8 @@ def point_id(identity: str, tenant: str | None = None, source: str | None = None
 
 
 def _canonical_uuid(identity: str) -> str | None:
+    if not _UUID.fullmatch(identity):  # Python reads signs, spaces and other digits too
+        return None
     try:
         return str(uuid.UUID(identity))
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from trivec.types import PointId, SparseVector, Vector
 __all__ = ["asked_id", "point_id_of", "vector_of"]
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DRESSED = re.compile("(?:urn:)?(?:uuid:)?[{]?[0-9A-Fa-f-]+[}]?")
 
 
 def asked_id(value: PointId) -> PointId:
@@ -26,10 +28,9 @@ def asked_id(value: PointId) -> PointId:
     if isinstance(value, str):
         if type(value) is str and _CANONICAL.fullmatch(value):
             return value
-        try:
-            return str(UUID(value))
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            if _DRESSED.fullmatch(value):  # Python reads signs, spaces and other digits too
+                return str(UUID(value))
     elif 0 <= int(value) < 2**64:  # numpy's as well
         return int(value)
     raise StoreError(
