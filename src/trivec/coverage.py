@@ -48,7 +48,7 @@ UNSEEN_IDF = 8.0
 SILENT_TO, WHOLE_FROM = 0.3, 0.7
 """Up to the first coverage an arm has no say, from the second on it counts whole."""
 
-_EVEN, _SPREADS = 0.5, 6.0
+_EVEN, _SPREADS, _ROUNDING = 0.5, 6.0, 1e-9
 _LEAST_IDF = 0.05
 _RIDGE = 0.05
 _OWN, _MOST_OF_OWN, _WORDS_ALONE = 0.2, 3.0, 1.5
@@ -126,12 +126,16 @@ def prominence(scores: Sequence[float], count: int) -> float:
     Returns:
         At least .5, which is what a list of equal scores has; 2.15 for one match among a hundred.
     """
-    values = np.zeros(max(count, len(scores)))
-    values[: len(scores)] = scores
-    spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-    if spread <= 0:
+    count = max(count, len(scores))
+    if count < 2:
         return _EVEN
-    return _EVEN + float(values.max() - values.mean()) / (_SPREADS * spread)
+    mean = sum(scores) / count
+    squares = sum((score - mean) ** 2 for score in scores) + (count - len(scores)) * mean**2
+    spread = math.sqrt(squares / (count - 1))
+    best = max(scores, default=0.0)
+    if spread <= _ROUNDING * abs(best):
+        return _EVEN
+    return _EVEN + (best - mean) / (_SPREADS * spread)
 
 
 def unseen_idf(passages: int | None) -> float:

@@ -119,6 +119,7 @@ def test_between_which_coverages_an_arm_comes_to_its_say():
 
 def test_how_far_the_best_of_a_list_stands_out():
     assert prominence([], 0) == prominence([], 5) == prominence([3.0, 3.0], 2) == 0.5
+    assert prominence([0.1, 0.1, 0.1], 3) == 0.5  # whose mean is not .1 to the last digit
     assert prominence([1.0], 100) == pytest.approx(0.5 + (1 - 0.01) / (6 * 0.1))
     assert prominence([9.0, 1.0, 1.0], 3) == prominence([9.0, 1.0, 1.0], 0)  # none is missing
     assert prominence([9.0, 1.0, 1.0], 9) > prominence([9.0, 8.0, 8.0], 9)
