@@ -258,6 +258,19 @@ def test_auto_takes_a_share_that_keeps_what_was_known(run):
     assert 0 < tuned.share <= 1
 
 
+def test_general_texts_stay_where_the_base_has_them(run, tiny_m3):
+    data = replace(DATA, general=EXAMPLES[12:])
+    texts = [text for one in EXAMPLES[12:] for text in one.pos]
+    base = np.stack([one.dense for one in FlagEncoder(tiny_m3).encode_documents(texts)])
+
+    def moved(keep):
+        folder = run(data, f"kept-{keep}", epochs=6, keep=keep).folder
+        tuned = np.stack([one.dense for one in FlagEncoder(folder).encode_documents(texts)])
+        return 1 - (base * tuned).sum(axis=1).mean()
+
+    assert moved(20.0) < 0.5 * moved(0.0)
+
+
 @pytest.mark.parametrize(
     ("data", "changes", "words"),
     [

@@ -45,6 +45,8 @@ class FinetuneOptions:
         false_negative_margin: a passage of another query that the base model scores higher than
             the query's own passage less this margin is no negative. None takes all as negatives.
             A query's own hard negatives always count.
+        keep: weight of the loss that keeps the dense vectors of general examples where the base
+            has them; 0 lets them go. Without general examples there is none.
         distillation: the share of the loss that follows a teacher's scores, where the data has
             some. Scores of a good cross-encoder help; those of the base's own vectors do not.
         teacher_temperature: a teacher's scores are divided by it: 1 for logits, less for
@@ -78,6 +80,7 @@ class FinetuneOptions:
     sparse_temperature: float = 0.2
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     false_negative_margin: float | None = 0.0
+    keep: float = 1.0
     distillation: float = 0.0
     teacher_temperature: float = 1.0
     self_distillation: float = 0.0
@@ -112,6 +115,7 @@ class FinetuneOptions:
         for name in ("distillation", "self_distillation"):
             check_number(name, getattr(self, name), least=0, most=1)
         check_number("weight_decay", self.weight_decay, least=0)
+        check_number("keep", self.keep, least=0)
         check_number("most_lost", self.most_lost, least=0)
         if self.mix != "auto":
             check_number("mix", self.mix, above=0, most=1)

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.pt"
 WARMUP = 0.1
+KEPT_AT_ONCE = 16
+"""General texts that a step looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Loop:
         examples: what it learns from.
         options: how.
         guide: ``(texts, dim)`` the base model's dense vectors.
+        general: numbers of texts whose dense vectors are kept near the base's.
     """
 
     def __init__(
@@ -69,12 +72,15 @@ class Loop:
         examples: Sequence[Candidate],
         options: FinetuneOptions,
         guide: Tensor,
+        *,
+        general: Sequence[int] = (),
     ) -> None:
         self._network = network
         self._states = states
         self._examples = examples
         self._options = options
         self._guide = guide
+        self._general = list(general) if options.keep and network.parameters()[0] else []
         self._plan = [
             (epoch, batch)
             for epoch in range(options.epochs)
@@ -140,20 +146,38 @@ class Loop:
         with torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
             queries = self._states.outputs(batch.queries)
             passages = self._states.outputs(batch.passages)
+            moved = self._moved() if self._general else None
         scores = scores_of(queries, passages, unused, self._arms)
         guide = self._guide[list(batch.queries)] @ self._guide[list(batch.passages)].T
         losses = losses_of(scores, batch, guide, self._options)
-        if not bool(torch.isfinite(losses.total)):
+        total, parts = losses.total, losses.parts
+        if moved is not None:
+            total = total + self._options.keep * moved
+            parts = {**parts, "kept": float(moved.detach())}
+        if not bool(torch.isfinite(total)):
             raise TrivecError(
-                f"the loss is {float(losses.total)} at step {self.done + 1}; "
+                f"the loss is {float(total)} at step {self.done + 1}; "
                 "lower learning_rate, or take precision='fp32'"
             )
         self._optimizer.zero_grad()
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
         layers, heads = self._network.parameters()
         torch.nn.utils.clip_grad_norm_([*layers, *heads], 1.0)
         self._optimizer.step()
-        return {**losses.parts, "total": float(losses.total.detach())}
+        return {**parts, "total": float(total.detach())}
+
+    def _moved(self) -> Tensor:
+        """Return how far some general texts are from where the base has them, as a loss.
+
+        Their cosine distance counts as scores do: it is divided by the temperature.
+        """
+        import numpy as np
+
+        draw = np.random.default_rng([self._options.seed, 1, self.done])
+        count = min(KEPT_AT_ONCE, len(self._general))
+        texts = [self._general[at] for at in draw.choice(len(self._general), count, replace=False)]
+        cosines = (self._states.outputs(texts).dense * self._guide[texts]).sum(dim=1)
+        return (1 - cosines).mean() / self._options.temperature
 
     def save(self, folder: Path, name: str) -> None:
         """Write the state; it is whole or not there."""

@@ -123,7 +123,11 @@ class Session:
                 name: self._figures(examples) for name, examples in self._judged_on().items()
             }
         self._base = [one.detach().clone() for one in self.network.mixed()]
-        self.loop = Loop(self.network, self._states, self._train, self._options, guide)
+        general = candidates(self._data.general, self.texts)
+        kept = sorted({one.query for one in general} | _passages(general))
+        self.loop = Loop(
+            self.network, self._states, self._train, self._options, guide, general=kept
+        )
 
     def concluded(self, *, bf16: bool, progress: Progress) -> tuple[float, tuple[Judgement, ...]]:
         """Mix base and tuned weights as was asked, and judge the outcome.
