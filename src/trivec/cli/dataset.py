@@ -207,10 +207,11 @@ def _gathered(
     if not files:
         raise typer.BadParameter("name the passages: --index PLACE, or --from FILE")
     encoder = chosen_encoder(None, arguments.model, arguments.device)
+    has_paragraphs = any(file.suffix == ".json" for file in files)
     found = gather(
         files=files,
         split=arguments.beir_split,
-        tokenizer=encoder.tokenizer,
+        tokenizer=encoder.tokenizer if has_paragraphs else None,
         max_tokens=arguments.chunk_tokens,
     )
     with counted(quiet=quiet, begin="passages", total=len(found.passages)) as progress:

@@ -23,7 +23,7 @@ _TOPIC = re.compile(
     r"<topic\b[^>]*\bnumber\s*=\s*[\"']([^\"']+)[\"'][^>]*>(.*?)</topic>", re.IGNORECASE | re.DOTALL
 )
 _FIELD = re.compile(r"<(\w+)>(.*?)</\1>", re.DOTALL)
-_ANY_TAG = re.compile(r"<[^>]*>")
+_ANY_TAG = re.compile(r"<[^<>]*>")
 ASKED = ("query", "title", "question", "description")
 """Parts of a topic that may be asked; the first that is there is."""
 
