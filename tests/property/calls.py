@@ -688,6 +688,11 @@ QUESTIONS_AND_ANSWERS: list[Call] = [
         {**QUESTION, "passages": ["it is green"]},
     ),
     Call(
+        "trivec.answers.Judge.lead",
+        Judge(ENCODER).lead,
+        {**QUESTION, "passages": ["it is green"] * 6},
+    ),
+    Call(
         "trivec.answers.Judge.support",
         Judge(ENCODER).support,
         {"cited": [("it is green", ["it is green"])]},
@@ -764,7 +769,12 @@ QUESTIONS_AND_ANSWERS: list[Call] = [
     *methods(
         "trivec.FeedbackRewriter",
         lambda: FeedbackRewriter(CorpusVocabulary(index())),
-        {"rewrite": QUESTION, "arewrite": QUESTION},
+        {
+            "rewrite": QUESTION,
+            "arewrite": QUESTION,
+            "rewrite_batch": {"questions": ["what is green?"]},
+            "over": {"index": Fresh(index)},
+        },
     ),
     public(
         "trivec.FeedbackRewriter",
@@ -785,6 +795,11 @@ QUESTIONS_AND_ANSWERS: list[Call] = [
         "trivec.rewriting.CorpusVocabulary.look_up",
         method(lambda: CorpusVocabulary(index(), agreement=1), "look_up"),
         QUESTION,
+    ),
+    *methods(
+        "trivec.rewriting.CorpusVocabulary",
+        lambda: CorpusVocabulary(index(), agreement=1),
+        {"look_up_batch": {"questions": ["what is green?"]}, "over": {"index": Fresh(index)}},
     ),
     public("trivec.rewriting.RewriteWeights", {"question": 1.0, "keywords": 1.0}),
     public(
