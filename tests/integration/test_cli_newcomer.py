@@ -17,12 +17,16 @@ from time import monotonic, sleep
 import pytest
 
 PROGRAM = """
-import os, sys, time
+import os, sys, threading, time
 import trivec.loading
 from trivec.testing import FakeEncoder
 
 class Reading(FakeEncoder):
     tokenizer = staticmethod(len)
+
+    def load_for_texts(self):
+        if os.environ.get("TELLING"):
+            print("loaded in", threading.current_thread().name, file=sys.stderr)
 
     def encode_documents(self, *given, **more):
         if os.environ.get("SLOWLY"):
@@ -110,6 +114,16 @@ def test_an_output_that_cannot_show_everything(trivec, variables):
     trivec("-h", **variables)
     trivec("info", "kb", **variables)
     trivec("sync", "kb", "没有", code=2, **variables)
+
+
+def test_a_search_loads_the_model_beside_the_opening_and_nothing_of_servers(trivec):
+    trivec("sync", "kb", "my docs", "--model", "mini")
+    assert "loaded in trivec-load" in trivec("search", "kb", "honey", TELLING="1")[1]
+    _, err = trivec("search", "kb", "honey", PYTHONPROFILEIMPORTTIME="1")
+    imported = {line.rpartition("|")[2].strip() for line in err.splitlines()}
+    assert "trivec.stores.edge.store" in imported
+    unneeded = ("trivec.stores.server", "trivec._graphs.writing", "trivec.training", "asyncio")
+    assert imported.isdisjoint(unneeded)
 
 
 def test_the_plainest_locale(trivec):

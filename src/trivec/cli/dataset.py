@@ -195,6 +195,7 @@ def _gathered(
     arguments: GatheringArguments, folder: Path, *, quiet: bool
 ) -> Iterator[tuple[Gathered, HybridIndex]]:
     """Yield what was gathered, and the index that holds its passages."""
+    from trivec.evaluation.formats.opening import form_of
     from trivec.training.data import gather, indexed_passages
 
     files = [expanded(path) for path in arguments.files or ()]
@@ -207,7 +208,7 @@ def _gathered(
     if not files:
         raise typer.BadParameter("name the passages: --index PLACE, or --from FILE")
     encoder = chosen_encoder(None, arguments.model, arguments.device)
-    has_paragraphs = any(file.suffix == ".json" for file in files)
+    has_paragraphs = any(form_of(file) == ".json" for file in files)
     found = gather(
         files=files,
         split=arguments.beir_split,
