@@ -2,11 +2,11 @@
 
     python -m benchmarks.fine_tuning --data FOLDER [--seeds 3] [--config FILE] [--to FOLDER]
 
-FOLDER holds ``covidqa_60.json`` (COVID-QA), ``drcd_dev.json`` (DRCD) and XQuAD's
-``xquad.zh.json`` and ``xquad.en.json``. For each seed the papers are parted, cleaned and given
-negatives as ``trivec dataset`` does: six tenths are trained on, a tenth chooses the mix, the rest
-is reported. DRCD is the general field that ``mix`` keeps; XQuAD is reported alone, and chooses
-nothing. Intervals are drawn by document.
+FOLDER holds ``covidqa_60.json`` (COVID-QA) and XQuAD's ``xquad.zh.json`` and ``xquad.en.json``.
+For each seed the papers are parted, cleaned and given negatives as ``trivec dataset`` does: six
+tenths are trained on, a tenth chooses the mix, the rest is reported. The general examples are
+those that come with trivec. XQuAD is reported alone, and chooses nothing. Intervals are drawn by
+document.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from trivec.training import FinetuneData, FinetuneOptions, finetune
 from trivec.training.data import (
     DatasetOptions,
     SplitOptions,
-    TrainingExample,
     build_dataset,
     gather,
     indexed_passages,
@@ -45,12 +44,11 @@ from trivec.training.data import (
 
 __all__ = ["dataset_of", "main"]
 
-COVID, GENERAL = "covidqa_60.json", "drcd_dev.json"
+COVID = "covidqa_60.json"
 REPORTED = ("xquad.zh.json", "xquad.en.json")
 SYSTEMS = tuple(System.from_text(text) for text in ("dense", "sparse", "hybrid"))
 TOKENS = 256
 CHOOSING, REPORTED_SHARE = 0.1, 0.3
-GENERAL_PASSAGES = 150
 
 
 def dataset_of(papers: Path, base: OnnxEncoder, seed: int, to: Path) -> Path:
@@ -61,18 +59,6 @@ def dataset_of(papers: Path, base: OnnxEncoder, seed: int, to: Path) -> Path:
     with indexed_passages(gathered, base, to / "papers") as index:
         build_dataset(gathered, index, folder, DatasetOptions(split=split))
     return folder
-
-
-def general_examples(path: Path) -> list[TrainingExample]:
-    """Return examples of another field and language."""
-    dataset = read_dataset(path)
-    first = {str(one.id): one.text for one in dataset.passages[:GENERAL_PASSAGES]}
-    return [
-        TrainingExample(query=one.text, pos=(first[key],), source=one.document)
-        for one in dataset.questions
-        for key in one.relevant
-        if key in first
-    ]
 
 
 def evaluated(dataset: Dataset, encoder: OnnxEncoder, folder: Path, prefix: str) -> Evaluation:
@@ -108,7 +94,6 @@ def main() -> None:
     stored = {} if arguments.config is None else json.loads(arguments.config.read_text("utf-8"))
     options = FinetuneOptions(**{"mix": "auto", **stored})
     base = load_encoder("mini")
-    general = general_examples(arguments.data / GENERAL)
     reported = [read_dataset(arguments.data / name) for name in REPORTED]
     before = {one.name: evaluated(one, base, arguments.to, "base") for one in reported}
     for seed in range(arguments.seeds):
@@ -118,7 +103,6 @@ def main() -> None:
         data = FinetuneData(
             train=list(read_examples(folder / "train.jsonl")),
             development=list(read_examples(folder / "dev.jsonl")),
-            general=general,
         )
         to = arguments.to / f"tuned-{seed}"
         tuned = finetune(data, "mini", to, options=replace(options, seed=seed), force=True)

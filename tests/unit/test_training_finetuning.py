@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from trivec.encoders.stated import StatedUsage  # noqa: E402
 from trivec.errors import InputError  # noqa: E402
 from trivec.testing.backbone import SENTENCES  # noqa: E402
 from trivec.training import FinetuneData, FinetuneOptions, finetune  # noqa: E402
-from trivec.training.data import TrainingExample  # noqa: E402
+from trivec.training.data import TrainingExample, general_examples  # noqa: E402
 from trivec.training.losses import losses_of, scores_of  # noqa: E402
 from trivec.training.session import Session  # noqa: E402
 
@@ -269,6 +270,25 @@ def test_general_texts_stay_where_the_base_has_them(run, tiny_m3):
         return 1 - (base * tuned).sum(axis=1).mean()
 
     assert moved(20.0) < 0.5 * moved(0.0)
+
+
+def test_the_examples_that_come_with_trivec_are_held_unless_others_are_given(run):
+    shipped = run().run
+    given = run(replace(DATA, general=()), "without").run
+
+    def told(folder):
+        kept = "kept" in json.loads((folder / "losses.jsonl").read_text().splitlines()[0])["losses"]
+        return kept, json.loads((folder / "run.json").read_text())["data"]["general"]
+
+    asked = replace(DATA, general=general_examples())
+    assert told(shipped) == (True, asked.digests()["general"])
+    assert told(given) == (False, hashlib.sha256().hexdigest())
+
+
+def test_a_general_example_that_the_model_cannot_read_is_left_out(run):
+    unread = TrainingExample(query="ᚠᚢᚦ ᚠᚢᚦ ᚠᚢᚦ", pos=("ᚠᚢᚦ ᚠᚢᚦ ᚠᚢᚦ",))
+    line = (run(replace(DATA, general=[unread])).run / "losses.jsonl").read_text().splitlines()[0]
+    assert "kept" not in json.loads(line)["losses"]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["finetune", "mix", "prune", "reindex"]
 
 TRAIN, DEVELOPMENT = "train.jsonl", "dev.jsonl"
+NO_EXAMPLES = "none"
 MODEL = "mini, a folder in the BGE-M3 format or a hub id."
 
 
@@ -50,9 +51,11 @@ def finetune(
         typer.Option("--dev", exists=True, dir_okay=False, help="Examples to judge it on."),
     ] = None,
     general: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            exists=True, dir_okay=False, help="Examples of another field, which --mix keeps."
+            metavar="FILE",
+            help="Examples of other fields, of which little is forgotten; none switches it off. "
+            "Default: those that come with trivec.",
         ),
     ] = None,
     mix: Annotated[
@@ -257,15 +260,22 @@ def _options(file: Path | None, given: dict[str, Any]) -> FinetuneOptions:
     return replace(FinetuneOptions(**{**stored, **lists}), **given)
 
 
-def _data(data: Path, development: Path | None, general: Path | None) -> FinetuneData:
+def _data(data: Path, development: Path | None, general: str | None) -> FinetuneData:
     from trivec.training import FinetuneData
 
     train = data / TRAIN if data.is_dir() else data
     if development is None and data.is_dir() and (data / DEVELOPMENT).is_file():
         development = data / DEVELOPMENT
     return FinetuneData(
-        train=_examples(train), development=_examples(development), general=_examples(general)
+        train=_examples(train), development=_examples(development), general=_general(general)
     )
+
+
+def _general(given: str | None) -> list[TrainingExample] | None:
+    """Return the examples of a file; None stands for those that come with trivec."""
+    if given is None:
+        return None
+    return [] if given == NO_EXAMPLES else _examples(expanded(Path(given)))
 
 
 def _examples(file: Path | None) -> list[TrainingExample]:

@@ -102,6 +102,7 @@ class TextTokenizer:
                 "and one after a text, as XLM-RoBERTa and BERT do"
             )
         self.pad: int = pretrained.pad_token_id
+        self.unknown: int | None = pretrained.unk_token_id
         kinds = ("cls", "eos", "pad", "unk")
         ids = {getattr(pretrained, f"{kind}_token_id") for kind in kinds} - {None}
         self.unused = np.array(sorted(ids), dtype=np.int64)

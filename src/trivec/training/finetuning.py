@@ -8,7 +8,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
@@ -22,7 +22,7 @@ from trivec.encoders.model_folder import ModelFolder, inspect_folder
 from trivec.encoders.stated import StatedUsage
 from trivec.errors import InputError
 from trivec.loading import load_encoder
-from trivec.training.data import TrainingExample
+from trivec.training.data import TrainingExample, general_examples
 from trivec.training.judging import Judgement
 from trivec.training.options import FinetuneOptions
 from trivec.training.reporting import reports_to
@@ -47,19 +47,20 @@ class FinetuneData:
     Attributes:
         train: examples to learn from.
         development: of other documents; the tuned model is judged on them and ``mix`` is chosen.
-        general: of another field; ``mix`` loses little on them.
+        general: of other fields; ``mix`` loses little on them. None takes those that come with
+            trivec, an empty list none.
     """
 
     train: Sequence[TrainingExample]
     development: Sequence[TrainingExample] = field(default=())
-    general: Sequence[TrainingExample] = field(default=())
+    general: Sequence[TrainingExample] | None = None
 
     def digests(self) -> dict[str, str]:
         """Return the sha256 of each part."""
         found = {}
         for name in ("train", "development", "general"):
             digest = hashlib.sha256()
-            for one in getattr(self, name):
+            for one in getattr(self, name) or ():
                 digest.update(one.to_line() + b"\n")
             found[name] = digest.hexdigest()
         return found
@@ -136,6 +137,8 @@ def finetune(
     """
     start = perf_counter()
     options, tell = options or FinetuneOptions(), progress or _silent
+    if data.general is None:
+        data = replace(data, general=general_examples())
     target = user_path("output", output)
     _check(data, options, target, force=force)
     encoder = load_encoder(model, backend="flag")
@@ -174,8 +177,6 @@ def _placed(
     tuned: TunedModel, target: Path, config: Mapping[str, Any], *, force: bool
 ) -> TunedModel:
     """Move the model to its place, unless it is worse than its base."""
-    from dataclasses import replace
-
     if not tuned.regressed or force:
         with put_in_place(target) as partial:
             shutil.rmtree(partial)

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 SHARES = (0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
 KEPT = 0.9
 """Of the gain on the development examples, what a smaller share has to keep."""
+UNREAD = 0.1
+"""The share of unknown tokens from which a general example says nothing about this model."""
 STATES = "states.f16"
 AT_ONCE = 64
 MEASURED = 16
@@ -49,7 +51,7 @@ class Data(Protocol):
     @property
     def development(self) -> Sequence[TrainingExample]: ...
     @property
-    def general(self) -> Sequence[TrainingExample]: ...
+    def general(self) -> Sequence[TrainingExample] | None: ...
 
 
 class Session:
@@ -79,7 +81,8 @@ class Session:
         self.network = Network(folder, usage.pooling, options)
         tokenizer = _tokenizer(folder.path)
         self.unused = torch.from_numpy(tokenizer.unused)
-        examples = [*data.train, *data.development, *data.general]
+        general = data.general or ()
+        examples = [*data.train, *data.development, *general]
         longest = folder.max_length
         self.texts = Texts(
             ((one.query, one.prompt) for one in examples),
@@ -90,6 +93,7 @@ class Session:
                 Reading(usage.passage_instruction, min(options.passage_max_length, longest)),
             ),
         )
+        self._general = [one for one in general if self._is_read(one, tokenizer.unknown)]
         self._states = States(self.network, self.texts.tokens, tokenizer.pad, run / STATES)
         self._train = candidates(data.train, self.texts)
         self._base: list[Tensor] = []
@@ -123,7 +127,7 @@ class Session:
                 name: self._figures(examples) for name, examples in self._judged_on().items()
             }
         self._base = [one.detach().clone() for one in self.network.mixed()]
-        general = candidates(self._data.general, self.texts)
+        general = candidates(self._general, self.texts)
         kept = sorted({one.query for one in general} | _passages(general))
         self.loop = Loop(
             self.network, self._states, self._train, self._options, guide, general=kept
@@ -153,8 +157,8 @@ class Session:
         for at, share in enumerate(SHARES):
             self._take(tuned, share)
             gains[share] = _gain(self._before["development"], self._figures(self._data.development))
-            if self._data.general:
-                before, after = self._before["general"], self._figures(self._data.general)
+            if self._general:
+                before, after = self._before["general"], self._figures(self._general)
                 losses[share] = max(float((before[arm] - after[arm]).mean()) for arm in before)
             logger.info("share %.2f: gain %.4f, loss elsewhere %s", share, gains[share], losses)
             progress("shares", at + 1, len(SHARES))
@@ -172,8 +176,14 @@ class Session:
             for one, before, after in zip(self.network.mixed(), self._base, tuned, strict=True):
                 one.copy_(before.lerp(after, share))
 
+    def _is_read(self, example: TrainingExample, unknown: int | None) -> bool:
+        """Return whether the model has tokens for a general example: not all know its script."""
+        numbers = [self.texts.query(example.query, example.prompt)]
+        numbers += [self.texts.passage(text) for text in example.pos]
+        return all((self.texts.tokens[at].ids == unknown).mean() <= UNREAD for at in numbers)
+
     def _judged_on(self) -> dict[str, Sequence[TrainingExample]]:
-        parts = {"development": self._data.development, "general": self._data.general}
+        parts = {"development": self._data.development, "general": self._general}
         return {name: examples for name, examples in parts.items() if examples}
 
     def _figures(self, examples: Sequence[TrainingExample]) -> dict[str, NDArray[np.float64]]:

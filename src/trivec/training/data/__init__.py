@@ -6,6 +6,7 @@ from trivec.training.data.building import DatasetOptions, build_dataset, indexed
 from trivec.training.data.cleaning import CleaningOptions, CleaningRule
 from trivec.training.data.examples import TrainingExample, read_examples, write_examples
 from trivec.training.data.gathering import gather
+from trivec.training.data.general import general_examples
 from trivec.training.data.keywords import KeywordOptions, KeywordReport, build_keyword_dataset
 from trivec.training.data.leaks import Leak, LeakKind, find_leaks, require_no_leaks
 from trivec.training.data.mining import FilterRule, MiningOptions
@@ -36,6 +37,7 @@ __all__ = [
     "build_keyword_dataset",
     "find_leaks",
     "gather",
+    "general_examples",
     "indexed_passages",
     "read_examples",
     "require_no_leaks",
