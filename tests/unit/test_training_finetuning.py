@@ -20,7 +20,7 @@ from trivec.testing.backbone import SENTENCES  # noqa: E402
 from trivec.training import FinetuneData, FinetuneOptions, finetune  # noqa: E402
 from trivec.training.data import TrainingExample, general_examples  # noqa: E402
 from trivec.training.losses import losses_of, scores_of  # noqa: E402
-from trivec.training.session import Session  # noqa: E402
+from trivec.training.session import SHARES, Session, chosen_share  # noqa: E402
 
 OPTIONS = FinetuneOptions(
     epochs=3,
@@ -257,6 +257,32 @@ def test_auto_takes_a_share_that_keeps_what_was_known(run):
     data = FinetuneData(train=EXAMPLES[:10], development=EXAMPLES[10:13], general=EXAMPLES[13:])
     tuned = run(data, mix="auto", epochs=4, force=True)
     assert 0 < tuned.share <= 1
+
+
+def test_each_share_is_judged_by_its_own_weights(run, monkeypatch):
+    monkeypatch.setattr("trivec.training.session.SHARES", (0.01, 1.0))
+    asked = [replace(one, query=" ".join(one.pos[0].split()[-5:])[-25:]) for one in EXAMPLES[:12]]
+    data = replace(DATA, development=asked, general=())
+    given = {"epochs": 8, "precision": "bf16", "force": True}
+    chosen = run(data, mix="auto", **given)
+    assert chosen.share == 1.0
+    assert chosen.judgements == run(data, mix=1.0, **given).judgements
+    assert chosen.judgements != run(data, mix=0.01, **given).judgements
+
+
+@pytest.mark.parametrize(
+    ("gains", "losses", "share"),
+    [
+        ((0.03, 0.1, 0.095, 0.08), (), 0.75),  # the largest with nine tenths of the best
+        ((0.03, 0.1, 0.095, 0.2), (0.0, 0.002, 0.003, 0.004), 0.75),  # 1.0 loses too much
+        ((0.01, 0.02, 0.03, 0.04), (0.004, 0.005, 0.006, 0.007), 0.25),  # all do
+        ((-0.02, -0.01, -0.03, -0.04), (), 0.5),  # nothing is gained: the least harm
+        ((0.0, 0.0, 0.0, 0.0), (), 1.0),
+    ],
+)
+def test_the_largest_share_that_keeps_the_gain_and_loses_little_is_taken(gains, losses, share):
+    by_share = [dict(zip(SHARES, values, strict=False)) for values in (gains, losses)]
+    assert chosen_share(*by_share, most_lost=0.003) == share
 
 
 def test_general_texts_stay_where_the_base_has_them(run, tiny_m3):

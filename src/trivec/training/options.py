@@ -60,7 +60,7 @@ class FinetuneOptions:
         checkpoint_every: steps after which the state is written, to go on from there.
         report_to: where losses are shown.
         mix: the share of the tuned weights in what is written, the rest is the base's. ``auto``
-            takes the smallest share that keeps nine tenths of what the development examples gain,
+            takes the largest share that keeps nine tenths of what the development examples gain,
             and loses no more than ``most_lost`` on the general ones, where there are some.
         most_lost: nDCG@10 of an arm on the general examples that ``auto`` may lose.
 
