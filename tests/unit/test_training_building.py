@@ -29,6 +29,7 @@ from trivec.training.data import (
     require_no_leaks,
     write_examples,
 )
+from trivec.training.data.locating import PassageSplitter
 from trivec.training.data.pairs import key_of
 
 ANIMALS = ("bee", "cow", "goat", "hen", "ant", "owl", "fox", "elk", "eel", "bat", "cat", "dog")
@@ -425,3 +426,38 @@ def test_long_paragraphs_become_passages_that_a_model_reads(tmp_path):
     assert all(len(passage.text.split()) <= 40 for passage in split.passages.values())
     (key,) = split.pairs[0].positives
     assert "town 17" in split.passages[key].text
+
+
+def test_questions_about_a_paper_are_about_the_part_of_it_that_the_index_holds(index, tmp_path):
+    parts = [story("cow", place) for place in PLACES]
+    paper = "  An introduction.\n\n" + " \n".join(parts) + "\nAn appendix that nobody indexed."
+    places = {"river": "cow-river", "nowhere": "introduction", "twice": "cow-desert"}
+    asked = [
+        {
+            "id": name,
+            "question": f"what about {word}?",
+            "answers": [{"text": word, "answer_start": paper.index(word)}],
+        }
+        for name, word in places.items()
+    ]
+    alone = {"context": "Before it: " + parts[0], "qas": [{**asked[1], "id": "beside"}]}
+    articles = [{"title": "p", "paragraphs": [{"context": paper, "qas": asked}, alone]}]
+    file = tmp_path / "papers.json"
+    file.write_text(json.dumps({"data": articles}))
+    pairs = {pair.id.rpartition(":")[2]: pair for pair in gather(index, [file]).pairs}
+    assert set(pairs) == {"river", "twice"}
+    for name, place in (("river", "river"), ("twice", "desert")):
+        (key,) = pairs[name].positives
+        assert key in {key_of(chunk) for chunk in index.chunks()}
+        assert f"cow of the {place}" in gather(index, [file]).passages[key].text
+
+
+def test_parts_are_found_whatever_the_white_space():
+    splitter = PassageSplitter(story(animal, place) for animal in ANIMALS for place in PLACES)
+    text = "\n\n".join(story("owl", place) for place in PLACES).replace(" grass", "\n  grass")
+    spans = splitter(text)
+    assert [span.text for span in spans] == [story("owl", place) for place in PLACES]
+    assert [text[span.start : span.end].split() for span in spans] == [
+        span.text.split() for span in spans
+    ]
+    assert [span.text for span in splitter("nothing of theirs")] == ["nothing of theirs"]

@@ -20,7 +20,7 @@ from trivec.text import split as split_text
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["AND_ASKED", "read_dataset"]
+__all__ = ["AND_ASKED", "read_dataset", "read_squad_file"]
 
 AND_ASKED = "@"
 """Between the file of the questions and the file of the passages."""
@@ -68,7 +68,7 @@ def read_dataset(
     if form_of(place) in TABLES:
         return read_table(place)
     if form_of(place) == ".json":
-        return _read_json(place, _splitter(tokenizer, max_tokens))
+        return read_squad_file(place, _splitter(tokenizer, max_tokens))
     raise InputError(f"{place.name} is not a dataset; give {FORMS}")
 
 
@@ -80,7 +80,12 @@ def _read_folder(folder: Path, split: str | None) -> Dataset:
     raise InputError(f"{folder} holds neither {QUERIES} nor {QRELS}; give {FORMS}")
 
 
-def _read_json(path: Path, split: SplitText | None) -> Dataset:
+def read_squad_file(path: Path, split: SplitText | None) -> Dataset:
+    """Read a SQuAD-shaped file, its paragraphs split by a function, or whole.
+
+    Raises:
+        InputError: it is not JSON, or has another shape.
+    """
     try:
         data = json.loads(read_text(path))
     except (ValueError, RecursionError) as err:

@@ -65,7 +65,7 @@ class _Reading:
         for asked in paragraph["qas"]:
             impossible = asked.get("is_impossible") is True  # its paragraph does not answer it
             answers = asked.get("answers") or ()
-            relevant = _holding(spans, ids, answers) if ids and not impossible else {}
+            relevant = _holding(spans, ids, answers, text) if ids and not impossible else {}
             identity = str(asked.get("id", f"q{len(self.questions)}"))
             question = _text(asked["question"])
             self.questions.append(Question(identity, question, relevant, document))
@@ -81,10 +81,10 @@ class _Reading:
 
 
 def _holding(
-    spans: list[Span], ids: list[str], answers: Iterable[Mapping[str, Any]]
+    spans: list[Span], ids: list[str], answers: Iterable[Mapping[str, Any]], text: str
 ) -> dict[str, int]:
     """Return the passages that an answer begins in; of a paragraph that is whole, itself."""
-    if len(ids) == 1:
+    if len(ids) == 1 and is_blank(text[: spans[0].start] + text[spans[0].end :]):
         return {ids[0]: 1}
     return {
         identity: 1

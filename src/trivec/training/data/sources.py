@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from trivec.errors import InputError
 from trivec.evaluation import Dataset, read_dataset
+from trivec.evaluation.formats.opening import form_of
+from trivec.evaluation.reading import read_squad_file
 from trivec.questions import QuestionIndex
 from trivec.text import clean, is_blank
 from trivec.training.data.likeness import normalised
+from trivec.training.data.locating import PassageSplitter
 from trivec.training.data.pairs import Gathered, Pair, PairKind, key_of, of_dataset
 from trivec.types import Chunk
 
@@ -82,7 +85,8 @@ def add_file(
     """Add the pairs of a file.
 
     Where passages were gathered before, from an index, the file's questions are about those: a
-    passage of the file is found among them by its id, else by its text. Without any, the file's
+    passage of the file is found among them by its id, else by its text. Of a SQuAD paragraph that
+    the index holds in parts, the part is meant in which the answer begins. Without any, the file's
     own passages are added.
 
     Args:
@@ -104,9 +108,11 @@ def add_file(
         return
     if not path.exists():
         raise InputError(f"{str(path)!r} does not exist; give {FORMS}")
-    if gathered.passages:
-        tokenizer = None  # those of an index are looked for by their whole text
-    dataset = read_dataset(path, split=split, tokenizer=tokenizer, max_tokens=max_tokens)
+    if gathered.passages and path.is_file() and form_of(path) == ".json":
+        texts = (passage.text for passage in gathered.passages.values())
+        dataset = read_squad_file(path, PassageSplitter(texts))
+    else:
+        dataset = read_dataset(path, split=split, tokenizer=tokenizer, max_tokens=max_tokens)
     gathered.notes += [f"{origin}: {fault}" for fault in dataset.faults]
     _add_dataset(gathered, dataset, origin)
 
