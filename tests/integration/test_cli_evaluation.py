@@ -79,6 +79,53 @@ def test_an_index_that_is_there(run):
     assert (twice.code, "--index has one model" in twice.err) == (2, True)
 
 
+@pytest.fixture
+def own_index(run):
+    """An index of files, whose ids no dataset knows."""
+    notes = Path("notes")
+    notes.mkdir()
+    for key, text in PASSAGES.items():
+        (notes / f"{key}.txt").write_text(text, "utf-8")
+    for place in ("kb", "other"):
+        assert run("sync", place, "notes", "--model", "mini").code == 0
+
+
+class TestAnIndexOfOnesOwn:
+    """Its passages are known by their words."""
+
+    @pytest.fixture
+    def asked(self, own_index):
+        rows = [f"{asked}\t{PASSAGES[key]}" for asked, key in QUESTIONS.items()]
+        rows.append("who?\tNobody of this name.")
+        Path("asked.tsv").write_text("\n".join(["question\tpassage", *rows]), "utf-8")
+        return "asked.tsv"
+
+    def test_is_evaluated(self, run, asked):
+        outcome = run("eval", asked, "--index", "kb", "--system", "bm25", "--json")
+        (dataset,) = json.loads(outcome.out)["datasets"]
+        assert dataset["systems"][0]["measures"]["nDCG@10"]["mean"] == 0.75
+        assert "in asked: judged passage that is not there (1): " in outcome.err
+
+    def test_is_compared_with_another(self, run, asked):
+        outcome = run("compare", "kb", "other", asked, "--json")
+        (verdict,) = json.loads(outcome.out)["verdicts"].values()
+        assert verdict["word"] == "TIE"
+        assert verdict["comparison"]["ties"] == 4
+
+    def test_holds_the_parts_of_a_long_paragraph(self, run, own_index):
+        paper = "An abstract.\n\n" + "\n".join(PASSAGES.values())
+        asked = [
+            {"id": key, "question": question, "answers": [{"answer_start": paper.index(words)}]}
+            for (question, key), words in zip(QUESTIONS.items(), PASSAGES.values(), strict=True)
+        ]
+        articles = [{"title": "p", "paragraphs": [{"context": paper, "qas": asked}]}]
+        Path("papers.json").write_text(json.dumps({"data": articles}), "utf-8")
+        outcome = run("eval", "papers.json", "--index", "kb", "--system", "bm25", "--json")
+        (dataset,) = json.loads(outcome.out)["datasets"]
+        measured = dataset["systems"][0]["measures"]["nDCG@10"]["mean"]
+        assert (dataset["missing"], measured) == ([], 1.0)
+
+
 def test_what_is_wrong_with_a_dataset_is_said(run):
     with Path("asked.csv").open("a", encoding="utf-8") as file:
         file.write("\n,a passage of no question,x")

@@ -13,6 +13,7 @@ import pytest
 from trivec import Chunk, HybridIndex, SearchOptions
 from trivec.errors import CollectionLockedError, InputError
 from trivec.evaluation import read_dataset
+from trivec.evaluation.locating import PassageSplitter
 from trivec.questions import QuestionIndex
 from trivec.testing import FakeEncoder
 from trivec.training.data import (
@@ -29,7 +30,6 @@ from trivec.training.data import (
     require_no_leaks,
     write_examples,
 )
-from trivec.training.data.locating import PassageSplitter
 from trivec.training.data.pairs import key_of
 
 ANIMALS = ("bee", "cow", "goat", "hen", "ant", "owl", "fox", "elk", "eel", "bat", "cat", "dog")

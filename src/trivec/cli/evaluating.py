@@ -152,7 +152,7 @@ def eval(  # noqa: A001  # the command's name
     with evaluated_place(evaluating) as place:
         encoders = encoders_of(models or [], evaluating, place)
         run = _Run(evaluating, place, chosen, rerank, _rewriters(chat), quiet=quiet)
-        read = read_datasets(datasets or [], evaluating, next(iter(encoders.values())))
+        read = read_datasets(datasets or [], evaluating, next(iter(encoders.values())), place)
         if sample is not None and place is not None:
             path = expanded(evaluating.to) / f"{SAMPLE}{sample}.csv"
             encoder = next(iter(encoders.values()))
@@ -199,24 +199,42 @@ def encoders_of(
 
 
 def read_datasets(
-    paths: Sequence[str], arguments: EvaluationArguments, encoder: FlagEncoder | OnnxEncoder
+    paths: Sequence[str],
+    arguments: EvaluationArguments,
+    encoder: FlagEncoder | OnnxEncoder,
+    place: Place | None = None,
 ) -> list[Dataset]:
     """Read the datasets, and say on stderr what is wrong with them.
+
+    Args:
+        paths: of the datasets.
+        arguments: how they are read.
+        encoder: its tokenizer splits paragraphs.
+        place: where there is one, the paragraphs of a file are split as its index has split them.
 
     Raises:
         InputError: one cannot be read.
     """
     from trivec.evaluation import read_dataset
+    from trivec.evaluation.formats.opening import form_of
+    from trivec.evaluation.locating import PassageSplitter
+    from trivec.evaluation.reading import read_squad_file
 
     tokens = arguments.chunk_tokens
     datasets = []
     for path in paths:
-        dataset = read_dataset(
-            AND_ASKED.join(str(expanded(part)) for part in path.split(AND_ASKED)),
-            split=arguments.split,
-            tokenizer=None if tokens is None else encoder.tokenizer,
-            max_tokens=tokens or 256,
-        )
+        file = expanded(Path(path))
+        if place is not None and file.is_file() and form_of(file) == ".json":
+            with place.open(encoder, create=False) as index:
+                splitter = PassageSplitter(chunk.text for chunk in index.chunks())
+            dataset = read_squad_file(file, splitter)
+        else:
+            dataset = read_dataset(
+                AND_ASKED.join(str(expanded(part)) for part in path.split(AND_ASKED)),
+                split=arguments.split,
+                tokenizer=None if tokens is None else encoder.tokenizer,
+                max_tokens=tokens or 256,
+            )
         complain_each(f"in {dataset.name}", [str(fault) for fault in dataset.faults])
         datasets.append(dataset)
     return datasets

@@ -59,7 +59,7 @@ def tune(
     with evaluated_place(evaluating) as place:
         (encoder,) = encoders_of([model] if model else [], evaluating, place).values()
         given = [dataset] if held_out is None else [dataset, held_out]
-        read, *judging = read_datasets(given, evaluating, encoder)
+        read, *judging = read_datasets(given, evaluating, encoder, place)
         folder = expanded(evaluating.to)
         results = own_folder(folder / "results" / read.name / "tune", fresh=evaluating.fresh)
         options = EvaluationOptions(folder=results, depth=evaluating.depth)

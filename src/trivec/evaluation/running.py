@@ -17,6 +17,7 @@ from trivec.errors import InputError, TrivecError
 from trivec.evaluation.asking import BLOCK, Asking, Parts, told
 from trivec.evaluation.costs import Costs, measured_costs
 from trivec.evaluation.dataset import Dataset, Question
+from trivec.evaluation.locating import located
 from trivec.evaluation.records import Records, records_file
 from trivec.evaluation.results import Evaluation, SystemResult
 from trivec.evaluation.systems import System
@@ -85,7 +86,7 @@ def evaluate(
 
     Args:
         dataset: questions, and what answers them.
-        index: an index whose ids are the dataset's.
+        index: an index with the dataset's passages, known by their ids or by their words.
         systems: what is compared; the first of two that are the same is run.
         options: how they are run.
         progress: called with the number of questions asked.
@@ -97,6 +98,7 @@ def evaluate(
     options = options or EvaluationOptions()
     if not systems:
         raise InputError("systems is empty; give some, such as default_systems(index.schema)")
+    dataset = located(dataset, index)
     run = _Run(dataset, index, options, progress or _ignore)
     results = run.results(list(dict.fromkeys(map(str, systems))))
     texts = run.texts(results)

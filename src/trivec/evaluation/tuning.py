@@ -12,6 +12,7 @@ from trivec.arms import COLBERT, DENSE
 from trivec.errors import InputError
 from trivec.evaluation.comparing import ComparisonVerdict, verdict
 from trivec.evaluation.dataset import Dataset
+from trivec.evaluation.locating import located
 from trivec.evaluation.metrics import MAIN_MEASURE
 from trivec.evaluation.results import Evaluation
 from trivec.evaluation.running import EvaluationOptions, evaluate, remembering
@@ -134,7 +135,7 @@ def tune(
 
     Args:
         dataset: questions of several documents.
-        index: an index that holds its passages.
+        index: an index that holds its passages, known by their ids or by their words.
         begin: what is begun with; None is the default search. With a reranker, its mix is chosen.
         options: how systems are run; the folder is used for both halves.
         held_out: questions that judge, where a dataset comes in halves already; all of the other
@@ -145,7 +146,8 @@ def tune(
     Raises:
         InputError: there are too few questions, or a document has questions in both halves.
     """
-    choose, judge = _halves(dataset, held_out, seed)
+    halves = _halves(dataset, held_out, seed)
+    choose, judge = (located(half, index) for half in halves)
     options = options or EvaluationOptions()
     trying = _Trying(choose, index, _within(options, "choose"), progress)
     start = best = begin or System()

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from trivec.errors import InputError
 from trivec.evaluation import Dataset, read_dataset
 from trivec.evaluation.formats.opening import form_of
+from trivec.evaluation.locating import PassageSplitter
 from trivec.evaluation.reading import read_squad_file
 from trivec.questions import QuestionIndex
 from trivec.text import clean, is_blank
 from trivec.training.data.likeness import normalised
-from trivec.training.data.locating import PassageSplitter
 from trivec.training.data.pairs import Gathered, Pair, PairKind, key_of, of_dataset
 from trivec.types import Chunk
 
