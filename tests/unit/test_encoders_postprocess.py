@@ -26,7 +26,7 @@ def plain_loop(tokens):
     return best
 
 
-@given(st.lists(st.lists(TOKENS, max_size=30), min_size=1, max_size=6))
+@given(st.lists(st.lists(TOKENS, max_size=60), min_size=1, max_size=6))
 def test_equals_the_plain_loop(texts):
     flat = [pair for text in texts for pair in text]
     vectors = sparse_vectors(

@@ -216,6 +216,18 @@ def test_a_hit_explains_itself():
             plain.explain()
 
 
+def check_lines(hit):
+    """Assert that what is shown of a hit, as it is rounded there, adds up to the score."""
+    first, *lines = hit.explain().splitlines()
+    shown = float(first.removeprefix("score "))
+    added = [float(one) for line in lines for one in re.findall(r", adds (-?[\d.]+)", line)]
+    assert len(added) == len(hit.parts)
+    assert sum(added) == pytest.approx(shown, abs=1e-4 + 1e-5 * len(added))
+    assert [line.split()[0].strip(",") for line in lines] == list(
+        dict.fromkeys([*hit.arms, *(part.arm for part in hit.parts)])
+    )
+
+
 @settings(max_examples=60)
 @given(st.integers(0, len(CORPORA) - 1), st.tuples(texts, texts, searches, st.floats(0.1, 3.0)))
 def test_the_parts_of_every_hit_add_up(indexes, number, drawn):
@@ -228,7 +240,33 @@ def test_the_parts_of_every_hit_add_up(indexes, number, drawn):
         assert hit.parts
         assert sum(part.score for part in hit.parts) == pytest.approx(hit.score, abs=1e-4)
         assert all(part.why for part in hit.parts)
-        assert hit.explain().startswith("score")
+        check_lines(hit)
+
+
+@pytest.mark.parametrize("arms", [("dense", "sparse", "colbert"), ("sparse", "bm25"), ("bm25",)])
+@pytest.mark.parametrize(
+    "search", [{}, {"mmr_lambda": 0.5}, {"offset": 1}, {"fusion": "rrf"}, {"fusion": "linear"}]
+)
+@pytest.mark.parametrize("tenant", [None, "one"])
+def test_parts_add_up_in_any_index_and_scope(arms, search, tenant):
+    if "mmr_lambda" in search and "dense" not in arms:
+        pytest.skip("diversity is among dense vectors")
+    config, store = IndexConfig(arms=arms), MemoryStore()
+    with HybridIndex.open(store, FakeEncoder(), config=config, tenant=tenant) as index:
+        index.add(
+            [
+                Chunk(text, id=f"p{at}", metadata={"even": at % 2 == 0})
+                for at, text in enumerate(CORPORA[2])
+            ]
+        )
+        asked = [QueryText("alpha theta"), QueryText("beta zeta", weight=0.5)]
+        options = SearchOptions(explain=True, **search)
+        for query in ("alpha theta", asked):
+            hits = index.search(query, 4, filter={"even": True}, options=options)
+            assert hits
+            for hit in hits:
+                assert sum(part.score for part in hit.parts) == pytest.approx(hit.score, abs=1e-4)
+                check_lines(hit)
 
 
 def test_a_rewritten_question_is_explained_by_the_text_of_each_arm():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 from random import Random
 
@@ -24,7 +26,9 @@ from trivec.evaluation import (
     as_json,
     as_markdown,
 )
-from trivec.evaluation.page import page, words
+from trivec.evaluation.analysis import Slice
+from trivec.evaluation.page import charts, page, words
+from trivec.evaluation.statistics import Estimate
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \u202eback"
 LINES = (
@@ -91,7 +95,7 @@ def read(html: str) -> Reader:
 def test_a_page_asks_for_nothing():
     html = as_html([evaluation(), evaluation(systems=1)])
     reader = read(html)
-    assert reader.asks == ["data:,"]
+    assert [place for place in reader.asks if place[0] != "#"] == ["data:,"]
     assert "http:" not in html
     assert "https:" not in html
     assert "url(" not in html
@@ -151,6 +155,38 @@ def test_every_word_of_the_page_is_there_in_chinese():
     said = re.findall(r'both\(\s*"([^"]+)"\s*\)', source)
     assert said
     assert [word for word in said if word not in words.CHINESE] == []
+
+
+def test_several_datasets_have_links_and_none_stands_alone():
+    one, two = as_html([evaluation()]), as_html([evaluation(), evaluation(hostile=True)])
+    assert "<nav" not in one
+    links = re.findall(r'<a href="#(d\d)">', two)
+    assert links == ["d0", "d1"] == re.findall(r'<h2 id="(d\d)">', two)
+    assert HOSTILE not in two
+
+
+def test_measures_are_explained_and_no_order_shows_in_kinds(monkeypatch):
+    made = evaluation()
+    means = dict.fromkeys((one.name for one in made.systems), 0.5)
+    parts = (Slice("length of the question", "1 short", 9, means),)
+    monkeypatch.setattr(page, "slices", lambda _: parts)
+    html = as_html([made])
+    assert "R is recall" in html
+    assert "R 是召回率" in html
+    assert '<span class="en">short</span><span class="zh">短</span> (9)' in html
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_numbers_of_near_spots_do_not_overlap(count):
+    spots = [
+        charts.Spot(f"s{at}", 15.0 + 0.02 * at, Estimate(0.98 - 0.001 * at, 0.9, 1.0))
+        for at in range(count)
+    ]
+    drawn = charts.scatter(spots, "nDCG@10")
+    found = re.findall(r'class="number mid" x="([\d.]+)" y="([\d.]+)"', drawn)
+    places = [(float(x), float(y)) for x, y in found]
+    assert len(places) == count
+    assert all(math.dist(one, other) > 9 for one, other in combinations(places, 2))
 
 
 def test_json_and_markdown_say_the_same():

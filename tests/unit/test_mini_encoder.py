@@ -325,6 +325,16 @@ class TestTwoRoads:
         assert all(mine.dense @ other.dense > 0.998 for mine, other in pairs)
         assert near.info == replace(exact.info, precision="int8")
 
+    def test_in_int8_a_text_has_the_same_vectors_whatever_is_encoded_with_it(self):
+        encoder = MiniEncoder(OnnxOptions(precision="int8"))
+        texts = [*TEXTS, "a town", "a river", "an old market by the sea", "market"]
+        alone = [encoder.encode_queries([text])[0] for text in texts]
+        for one, other in zip(alone, encoder.encode_queries(texts), strict=True):
+            np.testing.assert_array_equal(one.dense, other.dense)
+            np.testing.assert_array_equal(one.colbert, other.colbert)
+            np.testing.assert_array_equal(one.sparse.indices, other.sparse.indices)
+            np.testing.assert_array_equal(one.sparse.values, other.sparse.values)
+
     def test_states_of_two_layers_are_those_of_pytorch(self, flag, exact):
         import torch
         from transformers import BertModel

@@ -39,11 +39,14 @@ class Batching:
             goes alone.
         device: where the model is, for the error's message.
         advice: what to do when not even one text fits into memory.
+        pads: whether texts of different lengths share a forward. A model in 8 bits rounds more
+            differently beside padding than a search should show.
     """
 
     budget: int
     device: str
     advice: str
+    pads: bool = True
 
 
 def token_budget(asked: int | None, device: str) -> int:
@@ -81,7 +84,7 @@ def run_in_batches(
     budget = batching.budget
     results: list[R] = []
     while (done := len(results)) < len(order):
-        count = _batch_size(descending[done:], budget)
+        count = _batch_size(descending[done:], budget, pads=batching.pads)
         try:
             results += run([texts[index] for index in order[done : done + count]])
         except (MemoryError, RuntimeError) as err:
@@ -116,9 +119,12 @@ def padded(
     return values, real
 
 
-def _batch_size(lengths: Sequence[int], budget: int) -> int:
+def _batch_size(lengths: Sequence[int], budget: int, *, pads: bool) -> int:
     """Return how many of the next texts fit; the first is the longest and decides the padding."""
-    return max(1, min(len(lengths), budget // lengths[0]))
+    most = max(1, min(len(lengths), budget // lengths[0]))
+    if pads:
+        return most
+    return next((at for at in range(1, most) if lengths[at] != lengths[0]), most)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -217,6 +217,8 @@ class OnnxEncoder(LocalEncoder):
                 self._options.max_batch_tokens,
                 self._options.provider,
                 "lower passage_max_length, or split the text into smaller chunks",
+                # so that a text's vectors are its own, whatever is encoded with it
+                pads=model.precision != "int8",
             ),
         )
 

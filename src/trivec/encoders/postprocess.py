@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ __all__ = ["multivectors", "sparse_vectors"]
 
 _MOST_CELLS = 2**31
 """Texts x vocabulary that fit into the upper half of a signed 64-bit key."""
+_FEW = 48
+"""Tokens of a single text that are looked at one by one sooner than as columns."""
 
 
 def sparse_vectors(
@@ -39,6 +42,8 @@ def sparse_vectors(
     Returns:
         One vector for each text, in order.
     """
+    if len(counts) == 1 and len(tokens) <= _FEW:
+        return [_sparse_vector(tokens.tolist(), weights.tolist(), set(unused.tolist()))]
     bits = int(tokens.max(initial=0)).bit_length()
     if len(counts) > 1 and len(counts) << bits > _MOST_CELLS:
         half = len(counts) // 2
@@ -66,6 +71,21 @@ def sparse_vectors(
     indices, highest = token_ids.take(last), keys.take(last).astype(np.uint32).view(np.float32)
     ends = np.searchsorted(cells.take(last), texts).tolist()
     return [SparseVector(indices[start:end], highest[start:end]) for start, end in pairwise(ends)]
+
+
+def _sparse_vector(
+    tokens: Sequence[int], weights: Sequence[float], unused: Collection[int]
+) -> SparseVector:
+    """Return the vector of one short text, such as a question, token by token."""
+    highest: dict[int, float] = {}
+    for token, weight in zip(tokens, weights, strict=True):
+        if weight > highest.get(token, 0.0) and token not in unused:
+            highest[token] = weight
+    indices = sorted(highest)
+    return SparseVector(
+        np.array(indices, dtype=np.uint32),
+        np.array([highest[index] for index in indices], dtype=np.float32),
+    )
 
 
 def multivectors(rows: FloatArray, counts: NDArray[np.int64]) -> list[FloatArray]:

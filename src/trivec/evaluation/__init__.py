@@ -16,13 +16,13 @@ from trivec.evaluation.building import indexed
 from trivec.evaluation.comparing import ComparisonVerdict, Cost, Word, compare, verdict
 from trivec.evaluation.costs import Costs
 from trivec.evaluation.dataset import Dataset, DatasetFault, FaultKind, Question
-from trivec.evaluation.explaining import (
+from trivec.evaluation.explaining import explain_passage
+from trivec.evaluation.explanations import (
     ArmAccount,
     ExplainOptions,
     Explanation,
     Reranking,
     TokenMatch,
-    explain_passage,
 )
 from trivec.evaluation.features import Features
 from trivec.evaluation.metrics import MAIN_MEASURE, MEASURES, figures

@@ -3,157 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import replace
 
-import numpy as np
-
-from trivec._runtime.checks import check_least
 from trivec.arms import COLBERT
 from trivec.encoders import MemoEncoder
 from trivec.errors import InputError
+from trivec.evaluation.alignment import alignment
+from trivec.evaluation.explanations import ArmAccount, ExplainOptions, Explanation, Reranking
 from trivec.events.watching import as_one_search
 from trivec.fusion import FUSIONS
-from trivec.index import DEFAULT_SEARCH, HybridIndex
+from trivec.index import HybridIndex
 from trivec.index.hybrid import binding_of
 from trivec.index.performing import run
 from trivec.index.planning import as_texts
 from trivec.index.searching import ranking_steps, search_steps
-from trivec.protocols import Encoder, Reranker
 from trivec.query import Filter, Ranking
-from trivec.rerankers import RankingOptions, rank
-from trivec.types import (
-    Chunk,
-    FloatArray,
-    Hit,
-    MatchedTerm,
-    PointId,
-    QueryText,
-    SearchOptions,
-)
+from trivec.rerankers import rank
+from trivec.types import Chunk, Hit, PointId, QueryText, SearchOptions
 
-__all__ = [
-    "ArmAccount",
-    "ExplainOptions",
-    "Explanation",
-    "Reranking",
-    "TokenMatch",
-    "explain_passage",
-]
+__all__ = ["explain_passage"]
 
 DEEP = 1000
 """How far down an arm's list a passage is looked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class ArmAccount:
-    """What one arm said of a passage.
-
-    Attributes:
-        arm: its name.
-        rank: from 1; None where it is not among the first 1,000.
-        score: exact; None where the arm does not match the passage.
-        taken: whether the passage is among the candidates that were fused.
-        part: what the arm added to the fused score; None where scores were not fused, or where
-            equal scores leave the order that the engine took unknown.
-        weight: what the arm counted; None where the fusion has no weights.
-        terms: the words or tokens that question and passage share, heaviest first.
-        rest: what tokens without anything to see, such as a space, add to the score.
-    """
-
-    arm: str
-    rank: int | None
-    score: float | None
-    taken: bool
-    part: float | None = None
-    weight: float | None = None
-    terms: tuple[MatchedTerm, ...] = ()
-    rest: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class TokenMatch:
-    """A token of the question, and the token of the passage that is most like it; their cosine."""
-
-    token: str
-    passage_token: str
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reranking:
-    """What a reranker changed.
-
-    Attributes:
-        before: rank from 1 of the passage in what it read.
-        after: rank from 1 in its order.
-        score: what it gave the passage.
-        kept: whether the passage is among those that it keeps.
-    """
-
-    before: int
-    after: int
-    score: float
-    kept: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a passage stands where it stands.
-
-    Attributes:
-        query: what was asked.
-        id: of the passage.
-        text: the passage; empty where there is none of that id.
-        rank: from 1 in the result, after the reranker where there is one; None where it is not
-            in it.
-        score: the score that the order follows; None where the passage is no candidate.
-        reason: why it is there, or missing, in a sentence.
-        fusion: how the arms became one list.
-        arms: what each arm said.
-        alignment: ColBERT's best token for each token of the question; empty without ColBERT.
-        reranking: what the reranker changed; None without one, or where it did not read it.
-    """
-
-    query: str
-    id: str
-    text: str
-    rank: int | None
-    score: float | None
-    reason: str
-    fusion: str = ""
-    arms: tuple[ArmAccount, ...] = ()
-    alignment: tuple[TokenMatch, ...] = ()
-    reranking: Reranking | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainOptions:
-    """What is explained.
-
-    Attributes:
-        search: the options of the search.
-        k: how many passages it asks for.
-        source: of the passage, where several sources have its id.
-        filter: the filter of the search.
-        reranker: reads what was found.
-        candidates: how many it reads; raised to ``k`` where smaller.
-        ranking: how it orders, and what it keeps.
-    """
-
-    search: SearchOptions = DEFAULT_SEARCH
-    k: int = 10
-    source: str | None = None
-    filter: Filter | Mapping[str, Any] | None = None
-    reranker: Reranker | None = None
-    candidates: int = 50
-    ranking: RankingOptions = field(default_factory=RankingOptions)
-
-    def __post_init__(self) -> None:
-        check_least("k", self.k, 1)
-        check_least("candidates", self.candidates, 1)
-        if self.search.mmr_lambda is not None or self.search.offset:
-            raise InputError("mmr_lambda and offset are not explained; leave them out")
 
 
 def explain_passage(
@@ -226,7 +97,7 @@ class _Explaining:
             self._reason(chunk, shown, at, arms, reranking),
             self._fusion(),
             arms,
-            self._alignment(chunk),
+            alignment(self.index, self.question, chunk),
             reranking,
         )
 
@@ -385,25 +256,6 @@ class _Explaining:
             return "ColBERT orders the candidates"
         return search.fusion if len(self.weights) > 1 or search.colbert else "a single arm"
 
-    def _alignment(self, chunk: Chunk) -> tuple[TokenMatch, ...]:
-        schema = self.index.schema
-        if COLBERT.name not in schema.vectors:
-            return ()
-        name = schema.vectors[COLBERT.name].name
-        stored = self.index.store.retrieve([self.binding.point_of(chunk)], with_vectors=[name])
-        asked = self.index.encoder.encode_queries([self.question])[0].colbert
-        if not stored or asked is None or name not in stored[0].vectors:
-            return ()
-        rows = cast("FloatArray", stored[0].vectors[name])
-        cosines = np.asarray(asked, dtype=np.float32) @ np.asarray(rows, dtype=np.float32).T
-        encoder = _innermost(self.index.encoder)
-        words = _token_texts(encoder, self.question, len(asked))
-        passage_words = _token_texts(encoder, chunk.text, len(rows))
-        return tuple(
-            TokenMatch(word, passage_words[int(line.argmax())], float(line.max()))
-            for word, line in zip(words, cosines, strict=True)
-        )
-
     def _reranking(self, chunk: Chunk, found: Sequence[Hit]) -> Reranking | None:
         at = _place(chunk, found)
         read = found[: max(self.options.candidates, self.options.k)]
@@ -453,24 +305,3 @@ def _rank_text(account: ArmAccount) -> str:
     if account.score is None:
         return "does not match it"
     return f"beyond {DEEP}" if account.rank is None else str(account.rank)
-
-
-def _innermost(encoder: Encoder) -> Encoder:
-    while isinstance(encoder, MemoEncoder):
-        encoder = encoder.encoder
-    return encoder
-
-
-def _token_texts(encoder: Encoder, text: str, rows: int) -> list[str]:
-    """Return the text of each row; numbers where the encoder does not show its tokens.
-
-    Rows that were averaged, because Qdrant takes no more, have no text of their own either.
-    """
-    tokenizer = getattr(encoder, "tokenizer", None)
-    encode = getattr(tokenizer, "encode", None)
-    if encode is None:
-        return [f"#{number}" for number in range(1, rows + 1)]
-    tokens = [*encode(text, add_special_tokens=False).tokens, "</s>"]
-    if len(tokens) < rows:
-        return [f"#{number}" for number in range(1, rows + 1)]
-    return [str(token).replace("▁", " ").strip() or "▁" for token in tokens[:rows]]

@@ -47,8 +47,7 @@ def vector_of(value: Any) -> Vector:
     """Return a vector: a list of numbers or rows, or the engine's own sparse one."""
     if isinstance(value, list):
         return np.array(value, dtype=np.float32)
-    order = np.argsort(value.indices)
-    return SparseVector(
-        np.array(value.indices, dtype=np.uint32)[order],
-        np.array(value.values, dtype=np.float32)[order],
-    )
+    indices = np.array(value.indices, dtype=np.uint32)
+    values = np.array(value.values, dtype=np.float32)
+    order = indices.argsort()
+    return SparseVector(indices[order], values[order])

@@ -226,17 +226,14 @@ class Hit:
         if not (self.arms or self.matches or self.parts):
             raise InputError("nothing is known of this hit; search with explain=True")
         lines = [f"score {self.score:.4f}"]
-        by_arm = {part.arm: part for part in self.parts}
-        for arm, score in self.arms.items():
-            terms = [one for one in self.matches if one.arm == arm]
-            words = ", ".join(f"{one.term} {one.score:.3g}" for one in terms)
-            part = by_arm.get(arm)
-            added = ""
-            if part is not None:
-                most = f" of at most {part.weight:.4f}" if part.fusion == "adaptive" else ""
-                rank = "" if part.rank is None else f", number {part.rank} of its list"
-                added = f", adds {part.score:.4f}{most}{rank}"
-            lines.append(f"{arm} {score:.4f}{added}{': ' if words else ''}{words}")
+        for arm in dict.fromkeys([*self.arms, *(part.arm for part in self.parts)]):
+            score, parts = self.arms.get(arm), [one for one in self.parts if one.arm == arm]
+            words = ", ".join(
+                f"{one.term} {one.score:.3g}" for one in self.matches if one.arm == arm
+            )
+            line = arm if score is None else f"{arm} {score:.4f}"
+            line += "".join(_added(part, of_several=len(parts) > 1) for part in parts)
+            lines.append(f"{line}: {words}" if words else line)
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -290,3 +287,11 @@ def row_of(hit: Hit, number: str, *notes: str) -> Row:
         parts=tuple((part.arm, part.score) for part in hit.parts),
         notes=(*notes, *others, *cut),
     )
+
+
+def _added(part: ScorePart, *, of_several: bool) -> str:
+    """Say what a part adds to a score; with more digits than it, so that the parts add up."""
+    most = f" of at most {part.weight:.4f}" if part.fusion == "adaptive" else ""
+    rank = "" if part.rank is None else f", number {part.rank} of its list"
+    text = f" for {part.text!r}" if of_several else ""
+    return f", adds {part.score:.5f}{most}{rank}{text}"

@@ -16,6 +16,8 @@ __all__ = ["Spot", "histogram", "refusal_curve", "scatter", "shade"]
 WIDTH, HEIGHT, MARGIN = 640, 320, 48
 BINS = 24
 SMALL, SMALL_HEIGHT = 220, 90
+NUMBER = 11.0
+"""How far a number of two digits stays from what else is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +56,43 @@ def scatter(spots: Sequence[Spot], measure: str) -> str:
         y = up(float(value))
         parts.append(f'<path class="grid" d="M{MARGIN} {y:.0f}H{WIDTH - MARGIN}"/>')
         parts.append(f'<text class="axis end" x="{MARGIN - 6}" y="{y + 4:.0f}">{value:.3f}</text>')
-    for number, (spot, time) in enumerate(zip(spots, times, strict=True), start=1):
-        x, y = across(time), up(spot.estimate.mean)
+    places = [
+        (across(time), up(spot.estimate.mean)) for spot, time in zip(spots, times, strict=True)
+    ]
+    labels = _label_places(places)
+    for number, (spot, (x, y), (middle, foot)) in enumerate(
+        zip(spots, places, labels, strict=True), start=1
+    ):
         ends = f"M{x:.1f} {up(spot.estimate.low):.1f}V{up(spot.estimate.high):.1f}"
         title = f"{safe(spot.name)}: {spot.estimate.mean:.4f}, {spot.milliseconds:.1f} ms"
         parts.append(
             f'<g><title>{title}</title><path class="whisker" d="{ends}"/>'
             f'<circle class="spot" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
-            f'<text class="number" x="{x + 7:.1f}" y="{y - 5:.1f}">{number}</text></g>'
+            f'<text class="number mid" x="{middle:.1f}" y="{foot:.1f}">{number}</text></g>'
         )
-    words = "milliseconds of a search, half of the questions"
+    words = "milliseconds of a search, median"
     parts.append(svg_both(words, "axis mid", f'x="{WIDTH / 2}" y="{HEIGHT - 8}"'))
     parts.append(f'<text class="axis" x="8" y="20">{safe(measure)}</text></svg>')
     return "".join(parts)
+
+
+def _label_places(spots: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return where the middle of each number stands: beside its spot, on none and no number."""
+    taken = list(spots)
+    places = []
+    for x, y in spots:
+        around = [(x + across, y + up) for up in (-5, 12, 4) for across in (11, -11)]
+
+        def room(place: tuple[float, float]) -> float:
+            middle = place[0], place[1] - 4  # a text stands on its line
+            return min((math.dist(middle, other) for other in taken), default=0.0)
+
+        # of those with room for two digits the first, else what is least crowded
+        best = next((place for place in around if room(place) >= NUMBER), None)
+        place = best or max(around, key=room)
+        taken.append((place[0], place[1] - 4))
+        places.append(place)
+    return places
 
 
 def _ticks(least: float, most: float) -> list[float]:

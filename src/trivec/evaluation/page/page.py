@@ -22,6 +22,13 @@ LARGEST = 1_500_000
 
 ENDS = ("p50", "p95")
 
+LEGEND = (
+    "nDCG@10 counts a relevant passage the more, the higher it stands among the first ten. "
+    "R is recall, RR the reciprocal rank of the first relevant one. p50 and p95: half of the "
+    "searches, and 95 in 100, take no longer. p: how likely chance alone makes such a difference, "
+    "corrected by Holm's method; bold below 0.05."
+)
+
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -47,8 +54,19 @@ def as_html(evaluations: Sequence[Evaluation]) -> str:
         f'<link rel="icon" href="data:,"><title>{title}</title><style>{style}</style></head>'
         f"<body><header><h1>{both('Evaluation')}</h1>"
         '<button id="language">中文 / English</button><button id="theme">◐</button></header>'
-        f"{body}<script>{script}</script></body></html>"
+        f"{_contents(evaluations)}{body}<script>{script}</script></body></html>"
     )
+
+
+def _contents(evaluations: Sequence[Evaluation]) -> str:
+    """Return links to the sections, where there are several."""
+    if len(evaluations) == 1:
+        return ""
+    links = (
+        f'<a href="#d{number}">{safe(one.dataset.name)}</a>'
+        for number, one in enumerate(evaluations)
+    )
+    return f'<nav class="row">{"".join(links)}</nav>'
 
 
 def _resource(name: str) -> str:
@@ -140,8 +158,8 @@ def _systems(evaluation: Evaluation) -> str:
         rows.append([*cells, *_beside(beside.get(one.name))])
     heads = [both("system"), *MEASURES, both("search ms, p50"), "p95"]
     heads += [both(word) for word in ("won", "tied", "lost")] + ["p"]
-    note = f"<p>{both('beside')} {safe(baseline_of(evaluation))}</p>"
-    return f"<h3>{both('Systems')}</h3>{note}{_table(heads, rows)}"
+    note = f"<p>{both('Won, tied, lost and p: beside')} {safe(baseline_of(evaluation))}.</p>"
+    return f"<h3>{both('Systems')}</h3>{note}{_table(heads, rows)}<p>{both(LEGEND)}</p>"
 
 
 def _beside(comparison: Comparison | None) -> list[str]:
@@ -159,7 +177,8 @@ def _times(evaluation: Evaluation) -> str:
     for one in evaluation.systems:
         time = one.latencies().get("all")
         spots.append(Spot(one.name, time.p50 if time else 0.01, estimates[one.name]))
-    return f"<h3>{both('Quality against time')}</h3>{scatter(spots, MAIN_MEASURE)}"
+    drawing = f'<div class="wide">{scatter(spots, MAIN_MEASURE)}</div>'
+    return f"<h3>{both('Quality against time')}</h3>{drawing}"
 
 
 def _pairs(evaluation: Evaluation) -> str:
@@ -199,7 +218,8 @@ def _slices(evaluation: Evaluation) -> str:
     rows = []
     for part in parts:
         bounds = {"low": min(part.means.values()), "high": max(part.means.values())}
-        name = f"{both(part.kind)}: {both(part.value)} ({part.questions})"
+        value = part.value.removeprefix(f"{part.value[:1]} ")  # what it is sorted by
+        name = f"{both(part.kind)}: {both(value)} ({part.questions})"
         values = (part.means[one.name] for one in evaluation.systems)
         rows.append(
             [_cell(name)]
@@ -286,7 +306,8 @@ def _browser(evaluation: Evaluation, number: int, budget: int) -> str:
     )
     return (
         f"<h3>{both('Question by question')}</h3>"
-        f"<p>{both('Press a question to see what both systems found.')}</p>{note}"
+        f"<p>{both('Press a question to see what both systems found.')} "
+        f"{both('Beside it stands the nDCG@10 of A and of B.')}</p>{note}"
         f'<div data-browser="q{number}"><div class="row"><select aria-label="A"></select>'
         f'<select aria-label="B"></select><select aria-label="A, B">{options}</select>'
         '<span class="count id"></span></div><div class="questions"></div>'

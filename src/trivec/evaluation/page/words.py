@@ -36,11 +36,19 @@ CHINESE: dict[str, str] = {
     "won": "胜",
     "tied": "平",
     "lost": "负",
-    "beside": "对比",
+    "Won, tied, lost and p: beside": "胜、平、负和 p：对比",
+    "nDCG@10 counts a relevant passage the more, the higher it stands among the first ten. "
+    "R is recall, RR the reciprocal rank of the first relevant one. p50 and p95: half of the "
+    "searches, and 95 in 100, take no longer. p: how likely chance alone makes such a difference, "
+    "corrected by Holm's method; bold below 0.05.": (
+        "nDCG@10：相关段落在前十条中越靠前，得分越高。R 是召回率，RR 是第一条相关段落排名的倒数。"
+        "p50 和 p95：一半和 95% 的搜索不超过此耗时。"
+        "p：仅凭偶然出现这种差别的概率，经 Holm 校正；小于 0.05 时为粗体。"
+    ),
     "given up": "已放弃",
     "failed": "失败",
     "Quality against time": "质量与耗时",
-    "milliseconds of a search, half of the questions": "一次搜索的毫秒数（中位数）",
+    "milliseconds of a search, median": "一次搜索的毫秒数（中位数）",
     "Every pair": "两两比较",
     "Wins of the row over the column, less its losses; bold where Holm's p is below 0.05.": (
         "行对列的胜负差；Holm 校正后 p 小于 0.05 时为粗体。"
@@ -52,12 +60,12 @@ CHINESE: dict[str, str] = {
     "words shared with the passage": "与段落共有的词",
     "another": "不同",
     "the same": "相同",
-    "1 short": "短",
-    "2 middle": "中",
-    "3 long": "长",
-    "1 few": "少",
-    "2 some": "一些",
-    "3 most": "大多数",
+    "short": "短",
+    "middle": "中",
+    "long": "长",
+    "few": "少",
+    "some": "一些",
+    "most": "大多数",
     "Failures": "失败原因",
     "Questions without a relevant passage among the first ten.": "前十条中没有相关段落的问题。",
     "not in the index": "不在索引中",
@@ -89,6 +97,7 @@ CHINESE: dict[str, str] = {
     "of": "/",
     "The questions on which systems differ most are listed.": "只列出各系统差别最大的问题。",
     "Press a question to see what both systems found.": "点击问题，查看两个系统找到的段落。",
+    "Beside it stands the nDCG@10 of A and of B.": "旁边是 A 和 B 的 nDCG@10。",
     "relevant": "相关",
     "irrelevant": "不相关",
 }

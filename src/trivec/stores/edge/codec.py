@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
 from trivec.errors import InputError
 from trivec.fusion import Dbsf, Fusion, Linear, Rrf
-from trivec.query import Filter, StoreQuery
+from trivec.query import Filter, Ranking, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores.edge.filters import to_edge
 from trivec.stores.execution import Lookup, plan_query, score_weights
@@ -27,7 +27,9 @@ __all__ = [
     "edge_points",
     "edge_request",
     "index_operations",
+    "ranking",
     "stored_point",
+    "stored_vectors",
     "update_operation",
     "vector_operation",
 ]
@@ -229,12 +231,25 @@ def _weighted_sum(weights: Mapping[str, float]) -> qdrant_edge.Formula:
     return edge.Formula(edge.Expression.Sum(weighted), dict.fromkeys(weights, 0.0))
 
 
+def ranking(points: Sequence[qdrant_edge.ScoredPoint]) -> Ranking:
+    """Return the ids and scores of a list to be fused: hundreds a search, so no call for each."""
+    found = [(point.id, point.score) for point in points]
+    return [(key if type(key) is int else str(key), score) for key, score in found]
+
+
+def stored_vectors(vectors: object, names: Collection[str] | None = None) -> dict[str, Vector]:
+    """Return the named vectors that the engine gave back; None names all of them."""
+    held = vectors if isinstance(vectors, dict) else {}
+    return {
+        name: vector_of(vector) for name, vector in held.items() if names is None or name in names
+    }
+
+
 def stored_point(record: qdrant_edge.Record | qdrant_edge.ScoredPoint) -> StoredPoint:
     """Return a point that the engine gave back; UUIDs in their canonical text form."""
-    vectors = record.vector if isinstance(record.vector, dict) else {}
     return StoredPoint(
         point_id_of(record.id),
         record.payload or {},
-        {name: vector_of(vector) for name, vector in vectors.items()},
+        stored_vectors(record.vector),
         getattr(record, "score", 0.0),
     )

@@ -225,9 +225,7 @@ class EdgeStore:
         with self._engine() as shard:
             requests = [codec.edge_request(query, ranked=True) for query in queries]
             found = shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
-            rankings = [
-                [(point_id_of(point.id), point.score) for point in points] for points in found
-            ]
+            rankings = [codec.ranking(points) for points in found]
             names = list(dict.fromkeys(name for query in queries for name in query.with_vectors))
             best = dict.fromkeys(
                 key
@@ -237,7 +235,7 @@ class EdgeStore:
             records = (
                 shard.retrieve(list(best), with_payload=False, with_vector=names) if best else []
             )
-        stored = {point.id: point for point in map(codec.stored_point, records)}
+        stored = {point_id_of(record.id): record.vector for record in records}
         return [
             RankedList(ranking, _evidence(query, ranking, stored))
             for query, ranking in zip(queries, rankings, strict=True)
@@ -367,20 +365,11 @@ class EdgeStore:
 
 
 def _evidence(
-    query: StoreQuery, ranking: Ranking, stored: Mapping[PointId, StoredPoint]
+    query: StoreQuery, ranking: Ranking, stored: Mapping[PointId, Any]
 ) -> list[StoredPoint]:
-    """Return the best points of a list with its own vectors and scores."""
+    """Return the best points of a list with its own vectors, read no sooner, and their scores."""
     return [
-        StoredPoint(
-            key,
-            {},
-            {
-                name: each
-                for name, each in stored[key].vectors.items()
-                if name in query.with_vectors
-            },
-            score,
-        )
+        StoredPoint(key, {}, codec.stored_vectors(stored[key], query.with_vectors), score)
         for key, score in ranking[: query.evidence]
         if key in stored
     ]
