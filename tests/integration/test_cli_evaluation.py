@@ -90,11 +90,12 @@ def own_index(run):
         assert run("sync", place, "notes", "--model", "mini").code == 0
 
 
+@pytest.mark.usefixtures("own_index")
 class TestAnIndexOfOnesOwn:
     """Its passages are known by their words."""
 
     @pytest.fixture
-    def asked(self, own_index):
+    def asked(self, run):  # noqa: ARG002  # which leads into a folder of its own
         rows = [f"{asked}\t{PASSAGES[key]}" for asked, key in QUESTIONS.items()]
         rows.append("who?\tNobody of this name.")
         Path("asked.tsv").write_text("\n".join(["question\tpassage", *rows]), "utf-8")
@@ -112,7 +113,7 @@ class TestAnIndexOfOnesOwn:
         assert verdict["word"] == "TIE"
         assert verdict["comparison"]["ties"] == 4
 
-    def test_holds_the_parts_of_a_long_paragraph(self, run, own_index):
+    def test_holds_the_parts_of_a_long_paragraph(self, run):
         paper = "An abstract.\n\n" + "\n".join(PASSAGES.values())
         asked = [
             {"id": key, "question": question, "answers": [{"answer_start": paper.index(words)}]}
