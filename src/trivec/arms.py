@@ -124,6 +124,8 @@ ensemble (dense + 0.3 sparse + ColBERT). BM25's scores have no upper bound: its 
 held-out text (benchmarks/README.md), and so were the adaptive weights (docs/fusion.md).
 """
 
+_BY_NAME = {arm.name: arm for arm in ARMS}
+
 LEXICAL: tuple[str, ...] = tuple(arm.name for arm in ARMS if arm.lexical)
 """The names of the arms that match words."""
 
@@ -144,9 +146,8 @@ def arm_named(name: str) -> Arm:
     Raises:
         InputError: there is none of that name.
     """
-    for arm in ARMS:
-        if arm.name == name:
-            return arm
+    if name in _BY_NAME:
+        return _BY_NAME[name]
     raise InputError(f"arm={name!r}; allowed: {', '.join(arm_names())}")
 
 

@@ -133,7 +133,7 @@ class PayloadCodec:
     @checked
     def decode(self, point: StoredPoint) -> Chunk:
         """Return the chunk that lies in a point; foreign points lack trivec's own fields."""
-        own = self.own(point.payload)
+        own = mapping(point.payload.get(self.own_key))
         metadata = mapping(point.payload.get(self.metadata_key))
         if "exact" in own:
             metadata = _restored(metadata, json.loads(own["exact"]))
@@ -191,7 +191,7 @@ def own_fields(
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """Return a payload value that should be an object; a foreign payload may hold anything."""
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def _has_fragile_float(value: Any) -> bool:

@@ -243,7 +243,7 @@ class Operations:
             query if query.filter is None else replace(query, filter=_served(query.filter))
             for query in queries
         ]
-        filters = {id(query.filter): query.filter for query in queries}
+        filters = {id(filter): filter for query in queries if (filter := query.filter) is not None}
         for filter in filters.values():
             require_storable_filter(filter)
         schema = yield from self._existing_schema()
