@@ -124,8 +124,6 @@ ensemble (dense + 0.3 sparse + ColBERT). BM25's scores have no upper bound: its 
 held-out text (benchmarks/README.md), and so were the adaptive weights (docs/fusion.md).
 """
 
-_BY_NAME = {arm.name: arm for arm in ARMS}
-
 LEXICAL: tuple[str, ...] = tuple(arm.name for arm in ARMS if arm.lexical)
 """The names of the arms that match words."""
 
@@ -146,8 +144,9 @@ def arm_named(name: str) -> Arm:
     Raises:
         InputError: there is none of that name.
     """
-    if name in _BY_NAME:
-        return _BY_NAME[name]
+    for arm in ARMS:
+        if arm.name == name:
+            return arm
     raise InputError(f"arm={name!r}; allowed: {', '.join(arm_names())}")
 
 
@@ -178,7 +177,9 @@ def vectors_by_arm(encoding: Encoding, analyzed: Vector | None = None) -> dict[s
         encoding: what the encoder made of the text.
         analyzed: what the analyser made of it, for the arms without a head.
     """
-    vectors = {
-        arm.name: analyzed if arm.head is None else getattr(encoding, arm.head) for arm in ARMS
-    }
-    return {name: vector for name, vector in vectors.items() if vector is not None and len(vector)}
+    vectors = {}
+    for arm in ARMS:
+        vector = analyzed if arm.head is None else getattr(encoding, arm.head)
+        if vector is not None and len(vector):
+            vectors[arm.name] = vector
+    return vectors

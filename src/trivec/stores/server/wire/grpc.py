@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from qdrant_client import grpc as messages
-from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
+from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc, json_to_value
 
 from trivec.query import Filter
 from trivec.stores.records import vector_of
@@ -21,6 +21,8 @@ from trivec.stores.server.wire.exchange import Body, Exchange
 from trivec.types import FloatArray, Point, PointId, SparseVector, StoredPoint, Vector
 
 __all__ = ["GrpcWire", "read_vectors"]
+
+_FLOAT = np.dtype("<f4")
 
 
 class GrpcWire:
@@ -35,9 +37,9 @@ class GrpcWire:
 
     def point(self, point: Point) -> messages.PointStruct:
         """Write a point with its vectors and payload."""
-        written = messages.PointStruct(
-            id=_id(point.id), payload=RestToGrpc.convert_payload(dict(point.payload))
-        )
+        written = messages.PointStruct(id=_id(point.id))
+        for key, value in point.payload.items():
+            _write_value(written.payload[key], value)
         _write_vectors(written.vectors.vectors, point.vectors)
         return written
 
@@ -129,6 +131,21 @@ def _id(identity: PointId) -> messages.PointId:
     return messages.PointId(uuid=identity)
 
 
+def _write_value(place: messages.Value, value: Any) -> None:
+    """Write a value of a payload; of the rarer types as the client does."""
+    kind = type(value)
+    if kind is str:
+        place.string_value = value
+    elif kind is int:
+        place.integer_value = value
+    elif kind is dict:
+        place.struct_value.SetInParent()
+        for key, item in value.items():
+            _write_value(place.struct_value.fields[key], item)
+    else:
+        place.CopyFrom(json_to_value(value))
+
+
 def _write_vectors(place: Any, vectors: Mapping[str, Vector]) -> None:
     """Write vectors where they are kept: a message that is put into another is copied."""
     place.SetInParent()
@@ -150,12 +167,14 @@ def _write_vector(place: Any, vector: Vector) -> None:
 
 def _floats(values: Any) -> bytes:
     """Return floats as protobuf packs them: field 1, of a length, the bytes of each."""
-    floats = np.ascontiguousarray(values, dtype="<f4").tobytes()
-    return b"\x0a" + _varint(len(floats)) + floats
+    floats = np.ascontiguousarray(values, _FLOAT)
+    return b"".join((_head(floats.nbytes), floats.data))
 
 
-def _varint(number: int) -> bytes:
-    octets = bytearray()
+@lru_cache
+def _head(number: int) -> bytes:
+    """Return what stands before field 1, of so many bytes."""
+    octets = bytearray(b"\x0a")
     while number > 127:
         octets.append(number & 127 | 128)
         number >>= 7
