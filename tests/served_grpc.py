@@ -11,13 +11,15 @@ import grpc
 from qdrant_client import grpc as messages
 from qdrant_client import models
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc, grpc_to_payload
-from tests.served_qdrant import ROUTES, ServedQdrant
+from tests.served_qdrant import ROUTES, ServedQdrant, TroubleError
 
 ACTIONS = {(verb, pattern): action for verb, pattern, _, action in ROUTES}
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
     409: grpc.StatusCode.ALREADY_EXISTS,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    500: grpc.StatusCode.INTERNAL,
 }
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 Method = tuple[Any, tuple[str, str], Callable[[Any], list[Any]], Callable[[Any], Any]]
@@ -52,9 +54,14 @@ def _answer(served: ServedQdrant, method: str, body: bytes, context: Any) -> byt
     kind, route, arguments, answer = METHODS[name]
     request = kind.FromString(body)
     collection = request.collection_name
-    status, said = served.answered(
-        collection, lambda: ACTIONS[route](served, collection, *arguments(request))
-    )
+    given = arguments(request)
+    try:
+        served.meet(*route, given)
+    except TroubleError as err:
+        if err.retry_after is not None:
+            context.set_trailing_metadata([("retry-after", str(err.retry_after))])
+        context.abort(CODES[err.status], err.words)
+    status, said = served.answered(collection, lambda: ACTIONS[route](served, collection, *given))
     if status != 200:
         context.abort(CODES[status], said["status"]["error"])
     return answer(said["result"]).SerializeToString()

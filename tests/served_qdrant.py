@@ -29,12 +29,26 @@ Route = tuple[str, str, Any, Callable[..., Any]]
 """Method, path after the collection's name, the body's type, and what answers."""
 
 
+class TroubleError(Exception):
+    """A failure that a test wants: the status over HTTP, the server's words, seconds to wait."""
+
+    def __init__(self, status: int, words: str, retry_after: int | None = None) -> None:
+        super().__init__(words)
+        self.status, self.words, self.retry_after = status, words, retry_after
+
+
 class ServedQdrant:
-    """One server with its collections."""
+    """One server with its collections.
+
+    Attributes:
+        hooks: called before each request with its method, its path after the collection's and its
+            body; one may raise ``TroubleError``.
+    """
 
     def __init__(self, port: int = 0, version: str = VERSION) -> None:
         self.version = version
         self.padding: int | None = None  # spaces in each answer, which is packed with gzip then
+        self.hooks: list[Callable[[str, str, Any], None]] = []
         self.local = QdrantClient(":memory:")
         self.indexes: dict[str, dict[str, Any]] = {}
         self.lock = threading.RLock()  # local mode is for one thread
@@ -68,8 +82,18 @@ class ServedQdrant:
             if verb == method and place is not None:
                 arguments = [] if kind is None else [TypeAdapter(kind).validate_json(body)]
                 given = (self, name, *place.groups(), *arguments)
+                self.meet(verb, pattern, arguments)
                 return self.answered(name, partial(action, *given))
         return 404, {}
+
+    def meet(self, verb: str, what: str, arguments: list[Any]) -> None:
+        """Let the hooks see a request.
+
+        Raises:
+            TroubleError: one of them refuses it.
+        """
+        for hook in self.hooks:
+            hook(verb, what, arguments[-1] if arguments else None)
 
     def answered(self, name: str, action: Callable[[], Any]) -> tuple[int, Any]:
         """Return a status, and what an action on a collection gives."""
@@ -230,12 +254,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        wait = None
         try:
             status, answer = self.served.answer(self.command, self.path.partition("?")[0], body)
         except ValueError as err:  # a body that is none of its type
             status, answer = 400, {"status": {"error": f"Format error in JSON body: {err}"}}
+        except TroubleError as err:
+            status, answer, wait = err.status, {"status": {"error": err.words}}, err.retry_after
         content = json.dumps(answer).encode()
         self.send_response(status)
+        if wait is not None:
+            self.send_header("Retry-After", str(wait))
         if self.served.padding is not None:
             content = gzip.compress(content + b" " * self.served.padding)
             self.send_header("Content-Encoding", "gzip")

@@ -177,7 +177,9 @@ def vectors_by_arm(encoding: Encoding, analyzed: Vector | None = None) -> dict[s
         encoding: what the encoder made of the text.
         analyzed: what the analyser made of it, for the arms without a head.
     """
-    vectors = {
-        arm.name: analyzed if arm.head is None else getattr(encoding, arm.head) for arm in ARMS
-    }
-    return {name: vector for name, vector in vectors.items() if vector is not None and len(vector)}
+    vectors = {}
+    for arm in ARMS:
+        vector = analyzed if arm.head is None else getattr(encoding, arm.head)
+        if vector is not None and len(vector):
+            vectors[arm.name] = vector
+    return vectors

@@ -130,7 +130,8 @@ def prominence(scores: Sequence[float], count: int) -> float:
     if count < 2:
         return _EVEN
     mean = sum(scores) / count
-    squares = sum((score - mean) ** 2 for score in scores) + (count - len(scores)) * mean**2
+    squares = sum([(score - mean) ** 2 for score in scores])  # a list takes half of a generator
+    squares += (count - len(scores)) * mean**2
     spread = math.sqrt(squares / (count - 1))
     best = max(scores, default=0.0)
     if spread <= _ROUNDING * abs(best):

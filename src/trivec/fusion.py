@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_never
 
 import numpy as np
@@ -254,14 +255,8 @@ def weighted_sum_fusion(
     Raises:
         InputError: there are not as many weights as rankings.
     """
-    return _weighted_sum(rankings, _weights(weights, len(rankings)))
-
-
-def _weighted_sum(
-    rankings: Sequence[Sequence[tuple[Id, float]]], weights: Sequence[float]
-) -> list[tuple[Id, float]]:
     fused: defaultdict[Id, float] = defaultdict(float)
-    for ranking, weight in zip(rankings, weights, strict=True):
+    for ranking, weight in zip(rankings, _weights(weights, len(rankings)), strict=True):
         for identity, score in ranking:
             fused[identity] += weight * score
     return _best_first(fused.items())
@@ -281,17 +276,24 @@ def shares_of_best(
     Returns:
         The list in its order. Where the best is no better than the floor, all count 1.
     """
+    shares = _shares(ranking, Scale(floor, power))
+    return [(key, share) for (key, _), share in zip(ranking, shares, strict=True)]
+
+
+def _shares(ranking: Sequence[tuple[Id, float]], scale: Scale) -> list[float]:
     if not ranking:
         return []
     scores = [score for _, score in ranking]
-    best = max(scores)
-    least = min(scores) if floor is None else min(floor, *scores)
+    best, least = max(scores), min(scores)
+    if scale.floor is not None:
+        least = min(scale.floor, least)
     span = best - least
     if span <= 0:
-        return [(key, 1.0) for key, _ in ranking]
-    if power == 1:
-        return [(key, (score - least) / span) for key, score in ranking]
-    return [(key, ((score - least) / span) ** power) for key, score in ranking]
+        return [1.0] * len(scores)
+    if scale.power == 1:
+        return [(score - least) / span for score in scores]
+    power = scale.power
+    return [((score - least) / span) ** power for score in scores]
 
 
 @checked
@@ -319,11 +321,12 @@ def share_fusion(
     if len(scales) != len(rankings):
         raise InputError(f"{len(scales)} scales for {len(rankings)} rankings; give one for each")
     total = sum(given) or 1.0
-    scaled = [
-        unchecked(shares_of_best)(each, scale.floor, scale.power)
-        for each, scale in zip(rankings, scales, strict=True)
-    ]
-    return _weighted_sum(scaled, [weight / total for weight in given])
+    fused: defaultdict[Id, float] = defaultdict(float)
+    for ranking, weight, scale in zip(rankings, given, scales, strict=True):
+        part = weight / total
+        for (key, _), share in zip(ranking, _shares(ranking, scale), strict=True):
+            fused[key] += part * share
+    return _best_first(fused.items())
 
 
 @checked
@@ -387,4 +390,4 @@ def _weights(weights: Sequence[float] | None, count: int) -> Sequence[float]:
 
 
 def _best_first(fused: Iterable[tuple[Id, float]]) -> list[tuple[Id, float]]:
-    return sorted(fused, key=lambda item: item[1], reverse=True)
+    return sorted(fused, key=itemgetter(1), reverse=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from trivec._runtime.checks import check_depth
-from trivec._runtime.typed import checked
+from trivec._runtime.typed import checked, unchecked
 from trivec.errors import CollectionError, FingerprintMismatchError, InvalidVectorError
 from trivec.types import EncoderInfo, Point, PointId, SparseVector, Vector
 
@@ -234,7 +234,7 @@ class Schema:
             InvalidVectorError: names every such point; nothing was written.
             InputError: a payload is nested too deep; likewise.
         """
-        require_shallow({point.id: point.payload for point in points})
+        unchecked(require_shallow)({point.id: point.payload for point in points})
         if reasons := self.invalid(points):
             listing = "; ".join(f"{point}: {reason}" for point, reason in reasons.items())
             raise InvalidVectorError(f"{len(reasons)} of {len(points)} points refused: {listing}")
@@ -278,21 +278,27 @@ def _is_sound_column(vectors: Sequence[Vector], spec: VectorSpec) -> bool:
         return len(sparse) == len(vectors) and _are_sound_sparse(sparse)
     dense = [vector for vector in vectors if not isinstance(vector, SparseVector)]
     with np.errstate(over="ignore", under="ignore"):
-        return len(dense) == len(vectors) and all(
-            _is_array(row, _FLOAT32, (spec.size,)) and _SHORTEST_SQUARE <= np.dot(row, row) < np.inf
-            for row in dense
-        )
+        shape = (spec.size,)
+        for row in dense:
+            if not isinstance(row, np.ndarray) or row.dtype != _FLOAT32 or row.shape != shape:
+                return False
+            if not _SHORTEST_SQUARE <= np.dot(row, row) < np.inf:
+                return False
+    return len(dense) == len(vectors)
 
 
 def _are_sound_sparse(vectors: Sequence[SparseVector]) -> bool:
     filled = []
     for vector in vectors:
-        shape = getattr(vector.values, "shape", None)
-        if not _is_array(vector.values, _FLOAT32, shape) or len(shape or ()) != 1:
+        values: Any = vector.values
+        indices: Any = vector.indices
+        if not isinstance(values, np.ndarray) or not isinstance(indices, np.ndarray):
             return False
-        if not _is_array(vector.indices, _UINT32, shape):
+        if values.dtype != _FLOAT32 or indices.dtype != _UINT32:
             return False
-        if shape != (0,):
+        if values.ndim != 1 or values.shape != indices.shape:
+            return False
+        if values.size:
             filled.append(vector)
     if not filled:
         return True
@@ -306,10 +312,6 @@ def _are_sound_sparse(vectors: Sequence[SparseVector]) -> bool:
 
 
 _FLOAT32, _UINT32 = np.dtype(np.float32), np.dtype(np.uint32)
-
-
-def _is_array(values: object, dtype: np.dtype[Any], shape: tuple[int | None, ...] | None) -> bool:
-    return isinstance(values, np.ndarray) and values.dtype == dtype and values.shape == shape
 
 
 def _fault(vector: Vector, spec: VectorSpec) -> str | None:

@@ -21,6 +21,8 @@ __all__ = ["Span", "clean", "is_blank", "split", "token_counter"]
 SURROGATE = re.compile("[\ud800-\udfff]")
 LINE_END = re.compile("\r\n?|[\x0b\x0c\x85]")
 CONTROLS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\t"), ord("\n")})
+UNCLEAN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""All that ``clean`` changes: most texts have nothing of it."""
 HEADING = re.compile(r"#{1,6}[ \t]")
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 SELECTORS = (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
@@ -61,6 +63,8 @@ def clean(text: str) -> str:
     Lone surrogates become U+FFFD (two that form a pair become their character); every kind of line
     end, form feeds included, becomes ``\n``; other control characters but the tab are removed.
     """
+    if UNCLEAN.search(text) is None:
+        return text
     if SURROGATE.search(text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return LINE_END.sub("\n", text).translate(CONTROLS)

@@ -10,17 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
-from qdrant_client.conversions.conversion import RestToGrpc
+from qdrant_client import grpc as messages
+from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
 from trivec.errors import CollectionError, InputError
 from trivec.fusion import Dbsf, Linear, Rrf
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import ServerStore
+from trivec.stores.records import vector_of
 from trivec.stores.server.batches import batches
 from trivec.stores.server.collections import collection_schema, payload_index_types
 from trivec.stores.server.requests import point_struct, query_model, search_body
-from trivec.stores.server.wire.grpc import GrpcWire
+from trivec.stores.server.wire.grpc import GrpcWire, read_vectors
 from trivec.stores.server.wire.rest import RestWire
 from trivec.types import Point, SparseVector
 
@@ -126,6 +128,40 @@ def test_both_wires_say_of_a_point_what_the_client_would(dense, sparse, payload)
     message = grpc.point(point)
     assert message == RestToGrpc.convert_point_struct(struct)
     assert message.ByteSize() < grpc.size(message)
+
+
+@given(
+    st.lists(NUMBERS, min_size=1, max_size=200),
+    st.dictionaries(st.integers(0, 2**32 - 1), NUMBERS, max_size=20),
+)
+def test_grpc_reads_of_a_point_what_the_client_would(dense, sparse):
+    given = messages.VectorsOutput()
+    named = given.vectors.vectors
+    named["dense"].dense.data.extend(dense)
+    named["rows"].multi_dense.vectors.add().data.extend(dense)
+    named["rows"].multi_dense.vectors.add().data.extend(dense[::-1])
+    named["sparse"].sparse.indices.extend(sparse)
+    named["sparse"].sparse.values.extend(sparse.values())
+    named["older"].data.extend(dense)  # as older servers say it
+    read = read_vectors(given, ["dense", "rows", "sparse", "older", "absent"])
+    assert list(read) == ["dense", "rows", "sparse", "older"]
+    for name, vector in GrpcToRest.convert_vectors_output(given).items():
+        expected = vector_of(vector)
+        assert type(read[name]) is type(expected)
+        if isinstance(expected, SparseVector):
+            assert read[name] == expected
+        else:
+            assert read[name].dtype == expected.dtype
+            assert np.array_equal(read[name], expected)
+            read[name] += 1  # it is the caller's own
+
+
+def test_grpc_reads_an_unnamed_vector_and_none():
+    given = messages.VectorsOutput()
+    assert read_vectors(given, [""]) == {}
+    given.vector.dense.data.extend([1.0, 2.0])
+    assert read_vectors(given, [""])[""].tolist() == [1.0, 2.0]
+    assert read_vectors(given, ["dense"]) == {}
 
 
 def in_float32(vectors):

@@ -13,7 +13,6 @@ import types
 import typing
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import cache, wraps
-from itertools import chain
 from numbers import Integral, Real
 from typing import Any, TypeVar, cast
 
@@ -31,6 +30,7 @@ _Test = Callable[[Any], bool]
 _FEW = 4
 """Values that are looked at one by one sooner than as columns."""
 _TEXT = frozenset({str})
+_LISTS = frozenset({list, tuple, dict})
 _SECRET = frozenset({"api_key"})
 """Arguments whose value no message shows."""
 
@@ -42,20 +42,21 @@ def checked(function: F) -> F:
     may be numpy's, a tuple may be a list, an object with a method of a protocol is taken for one.
     A float is a number that a float can hold, and never NaN.
     """
+    named: dict[str, _Expected | None] = {}  # found at the first call, and looked up nowhere again
+    placed: tuple[_Expected | None, ...] | None = None
 
     def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        expected = _expectations(function)
-        given: Iterable[tuple[Any, Any]] = zip(expected.values(), args, strict=False)
-        if options:
-            given = chain(given, ((expected.get(name), each) for name, each in options.items()))
-        for wanted, value in given:
-            if wanted is None:
-                continue
-            name, kind, sure, texts = wanted
-            if type(value) in sure or (texts and type(value) is dict and _has_text_keys(value)):
-                continue
-            if not _fits(value, kind):
-                raise InputError(_refusal(name, value, kind))
+        nonlocal named, placed
+        if placed is None:
+            named = _expectations(function)
+            placed = tuple(named.values())
+        for wanted, value in zip(placed, args, strict=False):
+            if wanted is not None and type(value) not in wanted.sure:
+                wanted.require(value)
+        for name, value in options.items():
+            wanted = named.get(name)
+            if wanted is not None and type(value) not in wanted.sure:
+                wanted.require(value)
 
     if inspect.iscoroutinefunction(function):
 
@@ -85,10 +86,10 @@ def check_fields(record: Any) -> None:
     Raises:
         InputError: one does not.
     """
-    for name, expected in _fields(type(record)).items():  # type: ignore[arg-type]  # types can be hashed
-        value = getattr(record, name)
-        if not _fits(value, expected):
-            raise InputError(_refusal(name, value, expected))
+    for expected in _fields(type(record)):  # type: ignore[arg-type]  # types can be hashed
+        value = getattr(record, expected.name)
+        if type(value) not in expected.sure:
+            expected.require(value)
 
 
 def _refusal(name: str, value: object, expected: Any) -> str:
@@ -149,22 +150,46 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
     return _evaluated(annotations, function.__globals__)
 
 
-@cache
-def _expectations(
-    function: Callable[..., Any],
-) -> dict[str, tuple[str, Any, frozenset[type], bool] | None]:
-    """Return what is expected of each parameter, in their order; None: anything.
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Expected:
+    """What is expected of a parameter.
 
-    That is its name and kind, the types whose values need no closer look, and whether a dict does
-    not whose keys are texts.
+    Attributes:
+        name: its own.
+        kind: its annotation.
+        sure: the types whose values need no closer look.
+        texts: whether a dict needs none whose keys are texts.
     """
+
+    name: str
+    kind: Any
+    sure: frozenset[type]
+    texts: bool
+
+    def require(self, value: object) -> None:
+        """Refuse a value that does not fit."""
+        if self.texts and type(value) is dict and _has_text_keys(value):
+            return
+        if not _fits(value, self.kind):
+            raise InputError(_refusal(self.name, value, self.kind))
+
+
+def _expectations(function: Callable[..., Any]) -> dict[str, _Expected | None]:
+    """Return what is expected of each parameter, in their order; None: anything."""
     checked = _parameters(function)
     return {
-        name: (name, kind, frozenset(_sure(kind)), _takes_any_texts(kind))
-        if (kind := checked.get(name, Any)) is not Any
-        else None
+        name: None if (kind := checked.get(name, Any)) is Any else _expected(name, kind)
         for name in inspect.signature(function).parameters
     }
+
+
+def _expected(name: str, kind: Any) -> _Expected:
+    return _Expected(name, kind, frozenset(_sure(kind)), _takes_any_texts(kind))
+
+
+@cache
+def _surely(expected: Any) -> frozenset[type]:
+    return frozenset(_sure(expected))
 
 
 def _takes_any_texts(expected: Any) -> bool:
@@ -191,14 +216,14 @@ def _sure(expected: Any) -> set[type]:
 
 
 @cache
-def _fields(record: type[Any]) -> dict[str, Any]:
+def _fields(record: type[Any]) -> list[_Expected]:
     """Return the same of a dataclass's fields, which may be inherited from another module."""
     known: dict[str, Any] = {}
     for base in reversed(record.__mro__):
         annotations = {name: str(kind) for name, kind in inspect.get_annotations(base).items()}
         known |= _evaluated(annotations, vars(inspect.getmodule(base)))
     names = [field.name for field in dataclasses.fields(record)]
-    return {name: known[name] for name in names if name in known}
+    return [_expected(name, known[name]) for name in names if known.get(name, Any) is not Any]
 
 
 def _evaluated(annotations: Mapping[str, str], names: dict[str, Any]) -> dict[str, Any]:
@@ -261,6 +286,8 @@ def _generic_test(origin: Any, parts: tuple[Any, ...]) -> _Test:
         return lambda value: isinstance(value, type)
 
     def test(value: Any) -> bool:
+        if type(value) in _LISTS:
+            return of_many(value)
         if isinstance(value, str | bytes | bytearray):
             return False
         if isinstance(value, np.ndarray):
@@ -308,8 +335,8 @@ def _surely_fit(values: list[Any], expected: Any) -> bool:
     if isinstance(expected, TypeVar):
         return True
     kinds = set(map(type, values))
-    if expected in (str, int):
-        return kinds <= {expected}
+    if kinds <= _surely(expected):
+        return True
     if expected is float:
         return kinds <= {float} and not math.isnan(sum(values))
     parts = typing.get_args(expected)
@@ -362,7 +389,9 @@ def _is_float(value: object) -> bool:
 
 _PLAIN: Mapping[type, Callable[[Any], bool]] = {
     bool: lambda value: isinstance(value, bool | np.bool_),
-    int: lambda value: isinstance(value, Integral) and not isinstance(value, bool),
+    int: lambda value: (
+        type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+    ),
     float: _is_float,
     str: lambda value: isinstance(value, str),
     object: lambda _value: True,

@@ -45,6 +45,8 @@ def _reused_steps(
     options: AddOptions,
 ) -> Steps[dict[PointId, Point]]:
     """Return the points whose vectors another point has."""
+    if not options.known:
+        return {}
     contents = {
         key: (content_digest(chunk.text), context_digest(around, key))
         for key, chunk in fresh.items()

@@ -246,7 +246,8 @@ class HybridIndex:
                 field that ``options`` and the call give with different values.
             FilterError: a filter that cannot be understood.
         """
-        return self.search_batch([query], k, filter=filter, options=options, **overrides)[0]
+        options = merged_options(options, overrides)
+        return self._run(search_steps(self._binding, [query], k, filter, options))[0]
 
     @checked
     def search_batch(

@@ -171,7 +171,17 @@ def vector_spec(
 
 
 def _created(store: Store, schema: Schema) -> Schema:
-    """Create a collection; return its schema, or the one that another has made just now."""
+    """Create a collection; return its schema, or the one that another has made just now.
+
+    Where another deletes it meanwhile, it is made once more.
+    """
+    try:
+        return _made(store, schema)
+    except (CollectionExistsError, CollectionNotFoundError):
+        return _made(store, schema)
+
+
+def _made(store: Store, schema: Schema) -> Schema:
     try:
         store.create(schema)
     except CollectionExistsError:

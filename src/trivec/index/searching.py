@@ -196,7 +196,7 @@ def _found(plans: Sequence[SearchPlan | AdaptiveSearch | None]) -> Steps[list[_F
     points = yield from _read_points(list(pages.values()))
     for at, page in pages.items():
         scored = [_scored(points[key], score) for key, score in page[1] if key in points]
-        results[at] = replace(results[at], points=scored)
+        results[at] = _Found(scored, lists=results[at].lists)
     return results
 
 

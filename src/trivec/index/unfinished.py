@@ -35,24 +35,25 @@ def left_out(heads: Mapping[str, Head], encoding: Encoding) -> list[str]:
     A dense vector exists for every text. The others may be empty: a text without a word that the
     model weighs.
     """
-    vectors = {arm: getattr(encoding, head) for arm, head in heads.items()}
     return [
         arm
-        for arm, vector in vectors.items()
-        if vector is None or (heads[arm] == "dense" and not len(vector))
+        for arm, head in heads.items()
+        if (vector := getattr(encoding, head)) is None or (head == "dense" and not len(vector))
     ]
 
 
 def empty_arms(heads: Mapping[str, Head], encoding: Encoding) -> list[str]:
     """Return the arms whose head the encoder computed, and found nothing; see ``mark_empty``."""
-    vectors = {arm: getattr(encoding, head) for arm, head in heads.items()}
-    return [arm for arm, vector in vectors.items() if vector is not None and not len(vector)]
+    return [
+        arm
+        for arm, head in heads.items()
+        if (vector := getattr(encoding, head)) is not None and not len(vector)
+    ]
 
 
 def mark_empty(binding: Binding, payload: Mapping[str, Any], arms: Sequence[str]) -> None:
     """Remember in a payload that was just encoded which arms it has rightly no vector for."""
-    own = binding.codec.own(payload)
-    if arms and isinstance(own, MutableMapping):
+    if arms and isinstance(own := binding.codec.own(payload), MutableMapping):
         own[EMPTY] = list(arms)
 
 

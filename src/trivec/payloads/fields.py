@@ -132,6 +132,8 @@ def tokens(metadata: Mapping[str, Any], hidden: Collection[str] = ()) -> list[st
     """
     listed: dict[str, None] = {}
     for key, value in metadata.items():
+        if type(value) is str and key not in hidden and not _UNQUOTABLE.search(key):
+            continue  # most values are so
         listed.update(dict.fromkeys(_tokens((key,), value, unreachable=key in hidden)))
     return list(listed)
 

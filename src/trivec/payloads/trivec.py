@@ -8,11 +8,11 @@ import math
 import re
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from trivec._runtime.checks import check_depth
-from trivec._runtime.typed import check_fields, checked
+from trivec._runtime.typed import check_fields, checked, unchecked
 from trivec.errors import InputError
 from trivec.payloads.fields import Field, is_exact, key_path, metadata_field, tokens
 from trivec.schema import MAX_DEPTH
@@ -44,6 +44,7 @@ IDENTITY = "id"
 TOKENS = "tokens"
 """Which of trivec's own fields holds the tokens of ``trivec.payloads.fields``."""
 
+_CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _UUID = re.compile("(?:urn:)?(?:uuid:)?[{]?[0-9A-Fa-f-]+[}]?")
 
 
@@ -133,7 +134,7 @@ class PayloadCodec:
     @checked
     def decode(self, point: StoredPoint) -> Chunk:
         """Return the chunk that lies in a point; foreign points lack trivec's own fields."""
-        own = self.own(point.payload)
+        own = mapping(point.payload.get(self.own_key))
         metadata = mapping(point.payload.get(self.metadata_key))
         if "exact" in own:
             metadata = _restored(metadata, json.loads(own["exact"]))
@@ -167,6 +168,9 @@ class PayloadCodec:
         return point_id(identity)
 
 
+_clean = unchecked(clean)  # called for every chunk
+
+
 def own_fields(
     chunk: Chunk, tenant: str | None, context: str | None = None, hidden: Collection[str] = ()
 ) -> dict[str, Any]:
@@ -191,7 +195,7 @@ def own_fields(
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """Return a payload value that should be an object; a foreign payload may hold anything."""
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def _has_fragile_float(value: Any) -> bool:
@@ -199,6 +203,8 @@ def _has_fragile_float(value: Any) -> bool:
 
     Such numbers are kept a second time, as text; see ``trivec.payloads.fields.is_exact``.
     """
+    if isinstance(value, str):
+        return False
     if isinstance(value, float):
         return not is_exact(value)
     if isinstance(value, Mapping):
@@ -230,20 +236,21 @@ def identify(chunk: Chunk) -> Chunk:
     Raises:
         InputError: the metadata is not JSON, or the position is negative.
     """
-    text = clean(chunk.text)
-    source = None if chunk.source is None else clean(chunk.source)
+    plain = type(chunk.extra) is dict and not chunk.extra
+    text = _clean(chunk.text)
+    source = None if chunk.source is None else _clean(chunk.source)
     if chunk.id is not None:
-        identity = clean(str(chunk.id))
+        identity = _clean(str(chunk.id))
     else:
         origin = content_digest(text) if source is None else source
         identity = str(uuid.uuid5(NAMESPACE, json.dumps([origin, chunk.position])))
-    return replace(
-        chunk,
+    return Chunk(
         text=text,
         id=identity,
         source=source,
+        position=chunk.position,
         metadata=json_values(dict(chunk.metadata)),
-        extra=json_values(dict(chunk.extra), "extra"),
+        extra={} if plain else json_values(dict(chunk.extra), "extra"),
     )
 
 
@@ -263,6 +270,8 @@ def point_id(identity: str, tenant: str | None = None, source: str | None = None
 
 
 def _canonical_uuid(identity: str) -> str | None:
+    if _CANONICAL.fullmatch(identity):
+        return identity
     if not _UUID.fullmatch(identity):  # Python reads signs, spaces and other digits too
         return None
     try:
@@ -286,20 +295,17 @@ def _json_values(value: Any, path: str) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**64:
-            raise InputError(f"{path} is {value}, allowed: integers of 64 bits; give it as text")
-        return int(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise InputError(f"{path} is {value}, which JSON cannot hold; leave it out")
-        return float(value)
+        plain = type(value) is str and value.isascii()
+        return value if plain else value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, int | float):
+        return _json_number(value, path)
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str)]:
             raise InputError(f"{path} has the key {odd[0]!r}, allowed: strings")
         return {
-            _json_values(key, path): _json_values(item, f"{path}.{key}")
+            _json_values(key, path): item
+            if item is None or (type(item) is str and item.isascii())  # else its path costs most
+            else _json_values(item, f"{path}.{key}")
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
@@ -307,3 +313,13 @@ def _json_values(value: Any, path: str) -> Any:
     raise InputError(
         f"{path} is a {type(value).__name__}, allowed: str, int, float, bool, None, list, dict"
     )
+
+
+def _json_number(value: float, path: str) -> float:
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise InputError(f"{path} is {value}, allowed: integers of 64 bits; give it as text")
+        return int(value)
+    if not math.isfinite(value):
+        raise InputError(f"{path} is {value}, which JSON cannot hold; leave it out")
+    return float(value)

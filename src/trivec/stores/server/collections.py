@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trivec.arms import ARMS
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "METADATA_KEY",
     "collection_schema",
+    "described",
     "missing_indexes",
     "name_config",
     "payload_index_types",
@@ -177,6 +179,17 @@ def collection_schema(config: models.CollectionConfig) -> Schema:
     if note is not None:
         return Schema.from_json(note)
     return Schema(_discovered(vector_specs(config.params).values()))
+
+
+def described(info: models.CollectionInfo) -> Schema:
+    """Return what a collection holds, the payload indexes that the note does not know included.
+
+    Workers that index at once write over each other's notes, and others make indexes too.
+    """
+    schema = collection_schema(info.config)
+    there = {path: str(one.data_type.value) for path, one in (info.payload_schema or {}).items()}
+    known = {path: kind for path, kind in there.items() if kind in _INDEX_TYPES}
+    return replace(schema, payload_indexes={**known, **schema.payload_indexes})
 
 
 def vector_specs(params: models.CollectionParams) -> dict[str, VectorSpec]:

@@ -136,27 +136,27 @@ def call(
         CollectionNotFoundError: the server has no such collection.
         StoreError: the server refused or failed it.
     """
-    import tenacity
-
     tries = _Tries(policy, write=write)
 
     def once() -> T:
         left = None if local else tries.left()
+        if left is None:
+            return action()
+        return bounded(action, left) if within is None else within(left)
+
+    try:
+        return once()  # nearly always enough
+    except Exception as err:  # noqa: BLE001  # tenacity decides
+        replayed = _Replayed(err)
+
+    import tenacity
+
+    def again() -> T:
+        replayed.told()
         with tries.told():
-            if left is None:
-                return action()
-            return bounded(action, left) if within is None else within(left)
-
-    with _translating(key):
-        try:
-            return once()  # nearly always enough
-        except Exception as err:  # noqa: BLE001  # tenacity decides
-            replayed = _Replayed(err)
-
-        def again() -> T:
-            replayed.told()
             return once()
 
+    with _translating(key):
         return tenacity.Retrying(**tries.settings())(again)
 
 

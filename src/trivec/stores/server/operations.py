@@ -95,7 +95,7 @@ class Operations:
         if self._schema is None and (yield from self._calls.exists()):
             info = yield from self._calls.info()
             self._terms.take(info.config)
-            self._schema = collections.collection_schema(info.config)
+            self._schema = collections.described(info)
         return self._schema
 
     def create(self, schema: Schema) -> Operation[None]:
@@ -243,7 +243,7 @@ class Operations:
             query if query.filter is None else replace(query, filter=_served(query.filter))
             for query in queries
         ]
-        filters = {id(query.filter): query.filter for query in queries}
+        filters = {id(filter): filter for query in queries if (filter := query.filter) is not None}
         for filter in filters.values():
             require_storable_filter(filter)
         schema = yield from self._existing_schema()
@@ -392,7 +392,7 @@ class Operations:
         known = yield from self._existing_schema()
         info = yield from self._calls.info(patient=True)
         self._terms.take(info.config)
-        now = collections.collection_schema(info.config)
+        now = collections.described(info)
         collections.require_same(known, now, self.collection)
         self._schema = now
         return now

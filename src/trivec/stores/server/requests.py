@@ -152,9 +152,11 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _params(*, exact: bool) -> models.SearchParams | None:
+    if not exact:
+        return None
     from qdrant_client import models
 
-    return models.SearchParams(exact=True) if exact else None
+    return models.SearchParams(exact=True)
 
 
 def _fusion(fusion: Fusion) -> models.Query:

@@ -71,6 +71,7 @@ class ServerStore:
             index_on_demand=index_on_demand,
         )
         self._closed = False
+        self._is_local = is_local(client)
         self._local = threading.RLock()  # taken in local mode, which is not thread-safe
 
     def __reduce__(self) -> NoReturn:
@@ -86,7 +87,7 @@ class ServerStore:
     @property
     def parallel_writes(self) -> int:
         """How many writes gain from being under way at once."""
-        return 1 if is_local(self._client) else PARALLEL_WRITES
+        return 1 if self._is_local else PARALLEL_WRITES
 
     @property
     def schema(self) -> Schema | None:
@@ -243,7 +244,7 @@ class ServerStore:
         if self._closed:
             raise StoreError(f"{self!r} is closed; build a new store over the client")
 
-        client, local = self._client, is_local(self._client)
+        client, local = self._client, self._is_local
 
         def action() -> Any:
             with bounded_answers(client):

@@ -153,8 +153,8 @@ class Terms:
         kinds = " or ".join(map(repr, index.kinds)) or "a kind"
         message = (
             f"the filter uses the key {key!r}, which has no payload index of the type {kinds}, and "
-            "the server refuses such filters (strict mode); call "
-            f"index.ensure_payload_index({key!r}, {index.kind!r}) once"
+            "the server refuses such filters (strict mode); call once "
+            f"ensure_payload_index({key!r}, {index.kind!r}) of the index or the vector store"
         )
         if not self._index_on_demand or (index.path, index.kind) in self._made:
             raise FilterError(message) from refusal

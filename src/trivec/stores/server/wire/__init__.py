@@ -11,7 +11,6 @@ from typing import Any
 
 from trivec.stores.server.wire.answers import bounded_answers, is_oversized
 from trivec.stores.server.wire.exchange import Exchange, Wire
-from trivec.stores.server.wire.grpc import GrpcWire
 from trivec.stores.server.wire.models import ModelWire
 from trivec.stores.server.wire.rest import RestWire
 
@@ -29,4 +28,8 @@ def wire_of(client: Any) -> Wire:
     if not is_remote or not isinstance(client, QdrantClient | AsyncQdrantClient):
         return ModelWire()
     options = client.init_options
-    return GrpcWire(options.get("timeout")) if options.get("prefer_grpc") else RestWire()
+    if not options.get("prefer_grpc"):
+        return RestWire()
+    from trivec.stores.server.wire.grpc import GrpcWire
+
+    return GrpcWire(options.get("timeout"))

@@ -1,0 +1,321 @@
+"""Trouble in the middle, over REST and gRPC: limits that pass, lost nodes, and others at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from qdrant_client import QdrantClient, models
+from tests.qdrant_server import recorded
+from tests.served_grpc import over_grpc
+from tests.served_qdrant import ServedQdrant, TroubleError
+
+from trivec import Chunk, HybridIndex, IndexConfig
+from trivec.errors import FilterError, StoreError, StoreUnavailableError
+from trivec.stores import RetryPolicy, ServerStore
+from trivec.testing import FakeEncoder
+
+FAST = RetryPolicy(read_deadline=10.0, write_deadline=10.0, first_wait=0.01, longest_wait=0.05)
+HASTY = RetryPolicy(read_deadline=0.6, write_deadline=0.6, first_wait=0.01, longest_wait=0.1)
+
+
+@dataclass
+class Place:
+    """A server, and a client by one of the protocols."""
+
+    served: ServedQdrant
+    client: QdrantClient
+    sent: list[tuple[str, Any]] = field(default_factory=list)
+
+    def opened(self, *, retry=FAST, **options) -> HybridIndex:
+        on_demand = options.pop("index_on_demand", True)
+        store = ServerStore(self.client, "kb", retry=retry, index_on_demand=on_demand)
+        return HybridIndex.open(store, FakeEncoder(), **options)
+
+    def bodies(self, what: str) -> list[Any]:
+        return [body for place, body in self.sent if place == what]
+
+    def fails(self, what: str, trouble: TroubleError, *, times: int = 10**6, first=None) -> None:
+        """Refuse the first requests to a path, or all; ``first`` sees the body before."""
+        left = [times]
+
+        def hook(_verb: str, place: str, body: Any) -> None:
+            if place == what and left[0]:
+                left[0] -= 1
+                if first is not None:
+                    first(body)
+                raise trouble
+
+        self.served.hooks.append(hook)
+
+
+@pytest.fixture(params=["REST", "gRPC"])
+def place(request) -> Iterator[Place]:
+    with ServedQdrant() as served, over_grpc(served) as port:
+        client = QdrantClient(
+            host="127.0.0.1",
+            port=served.port,
+            grpc_port=port,
+            prefer_grpc=request.param == "gRPC",
+            check_compatibility=False,
+        )
+        made = Place(served, client)
+        served.hooks.append(lambda _, what, body: made.sent.append((what, body)))
+        yield made
+        client.close()
+
+
+def chunks(count, **changes):
+    return [
+        Chunk(f"passage number {n}", id=f"c{n}", source="a.md", **changes) for n in range(count)
+    ]
+
+
+def words(situation: str) -> str:
+    """What a real server said."""
+    return recorded(situation)[1]["status"]["error"]
+
+
+TOO_LARGE = TroubleError(429, words("strict: 20 points of 10 a minute"))
+TOO_OFTEN = words("strict: read 4 of 3 a minute")
+LOST = TroubleError(500, words("a node is gone: write"))
+
+
+# limits of rates
+
+
+def test_a_batch_larger_than_the_rate_limit_is_split(place):
+    index = place.opened()
+
+    def limit(_verb, what, body):
+        if what == "points" and isinstance(body, models.PointsList) and len(body.points) > 10:
+            raise TOO_LARGE
+
+    place.served.hooks.append(limit)
+    assert index.add(chunks(60)).added == 60
+    assert index.count() == 60
+    sizes = [len(body.points) for body in place.bodies("points") if hasattr(body, "points")]
+    assert sum(size for size in sizes if size <= 10) == 60
+    assert sum(size > 10 for size in sizes) < 6
+
+
+@pytest.mark.parametrize("hint", [1, None], ids=["with a hint", "without"])
+def test_a_write_waits_for_the_rate_limit(place, hint):
+    index = place.opened()
+    place.fails("points", TroubleError(429, words("strict: 8 more"), hint), times=3)
+    assert index.add(chunks(30)).added == 30
+    assert {chunk.text for chunk in index.chunks()} == {chunk.text for chunk in chunks(30)}
+
+
+@pytest.mark.parametrize("hint", [1, None], ids=["with a hint", "without"])
+def test_a_search_waits_for_the_rate_limit(place, hint):
+    index = place.opened()
+    index.add(chunks(5))
+    place.fails(
+        "points/query/batch",
+        TroubleError(429, words("strict: read 4 of 3 a minute"), hint),
+        times=2,
+    )
+    assert len(index.search("passage", k=5)) == 5
+
+
+@pytest.mark.parametrize("hint", [20, None], ids=["with a hint", "without"])
+def test_a_search_that_the_rate_limit_never_lets_pass_says_so(place, hint):
+    index = place.opened(retry=HASTY)
+    place.fails(
+        "points/query/batch", TroubleError(429, words("strict: read 4 of 3 a minute"), hint)
+    )
+    with pytest.raises(StoreUnavailableError, match="Read rate limit exceeded"):
+        index.search("passage")
+    assert len(place.bodies("points/query/batch")) >= 1
+
+
+# a node lost
+
+
+WRITES = {
+    "add": ("points", lambda index: index.add(chunks(12)[6:])),
+    "payload": ("points/batch", lambda index: index.add(chunks(6, metadata={"year": 2026}))),
+    "ids": ("points/delete", lambda index: index.delete(ids=["c1", "c2"], source="a.md")),
+    "filter": ("points/delete", lambda index: index.delete(filter={"n": 3})),
+    "source": ("points/delete", lambda index: index.delete(source="a.md")),
+    "prune": ("points/delete", lambda index: index.add(chunks(3), replace_sources=True)),
+}
+LEFT = {
+    "add": set(range(12)),
+    "payload": set(range(6)),
+    "ids": {0, 3, 4, 5},
+    "filter": {0, 1, 2, 4, 5},
+    "source": set(),
+    "prune": {0, 1, 2},
+}
+
+
+def filled(place, **options):
+    index = place.opened(**options)
+    index.add([Chunk(c.text, c.id, c.source, metadata={"n": n}) for n, c in enumerate(chunks(6))])
+    return index
+
+
+def numbers(index):
+    return {int(chunk.id[1:]) for chunk in index.chunks()}
+
+
+def half_done(place, what):
+    """Return what a server with one of two nodes does of a write: half of it."""
+
+    def act(body):
+        if what == "points":
+            place.served.local.upsert("kb", body.points[: len(body.points) // 2])
+        elif what == "points/batch":
+            half = body.operations[: len(body.operations) // 2]
+            place.served.local.batch_update_points("kb", half)
+
+    return act
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_a_node_lost_inside_a_write_loses_nothing(place, kind):
+    what, write = WRITES[kind]
+    index = filled(place)
+    place.sent.clear()
+
+    def lose(_verb, at, body, left=[1]):  # noqa: B006  # one failure
+        is_write = at == what and (what != "points" or isinstance(body, models.PointsList))
+        if is_write and left[0]:
+            left[0] = 0
+            half_done(place, what)(body)
+            raise LOST
+
+    place.served.hooks.append(lose)
+    write(index)
+    assert numbers(index) == LEFT[kind]
+    if kind == "payload":
+        assert {chunk.metadata["year"] for chunk in index.chunks()} == {2026}
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_a_node_that_stays_lost_is_named_in_the_server_s_words(place, kind):
+    what, write = WRITES[kind]
+    filled(place)
+    index = place.opened(retry=HASTY)
+
+    def lost(_verb, at, body):
+        if at == what and (what != "points" or isinstance(body, models.PointsList)):
+            raise LOST
+
+    place.served.hooks.append(lost)
+    with pytest.raises(StoreUnavailableError, match="1 out of 2 shards failed to apply operation"):
+        write(index)
+    place.served.hooks.remove(lost)
+    write(index)
+    assert numbers(index) == LEFT[kind]
+
+
+# others at work
+
+
+def test_a_collection_deleted_while_it_is_made_is_made_again(place):
+    missing = TroubleError(404, "Not found: Collection `kb` doesn't exist!")
+    place.fails(
+        "index", missing, times=1, first=lambda _: place.served.local.delete_collection("kb")
+    )
+    index = place.opened()
+    assert index.add(chunks(3)).added == 3
+    assert set(place.served.indexes["kb"]) == set(index.schema.payload_indexes)
+
+
+def test_a_worker_that_dies_before_the_indexes_leaves_them_to_the_next(place):
+    place.fails("index", LOST)
+    with pytest.raises(StoreUnavailableError):
+        place.opened(retry=HASTY)
+    assert place.served.local.collection_exists("kb")
+    place.served.hooks.pop()
+    index = place.opened(config=IndexConfig(payload_indexes={"year": "integer"}))
+    assert set(place.served.indexes["kb"]) == {*index.schema.payload_indexes}
+    assert place.served.indexes["kb"]["metadata.year"] == "integer"
+    assert index.add(chunks(3)).added == 3
+
+
+def test_workers_that_index_at_once_all_succeed_and_all_is_remembered(place):
+    place.opened().add(chunks(2))
+    keys = [f"k{n % 4}" for n in range(8)]
+
+    def work(key):
+        return place.opened().ensure_payload_index(key, "integer")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(work, keys)) == {"integer"}
+    made = place.served.indexes["kb"]
+    known = place.opened().schema.payload_indexes
+    for key in keys:
+        assert made[f"metadata.{key}"] == known[f"metadata.{key}"] == "integer"
+
+
+# strict mode
+
+
+@pytest.mark.parametrize("act", ["get", "add"])
+def test_a_condition_that_is_too_large_names_what_to_do(place, act):
+    index = place.opened()
+    index.add(chunks(30))
+
+    def limit(_verb, _what, body):
+        if len(_ids(getattr(body, "filter", None))) > 20:
+            raise TroubleError(400, "Bad request: Condition size limit reached (30 > 20)")
+
+    place.served.hooks.append(limit)
+    acts = {
+        "get": lambda: index.get([f"c{n}" for n in range(30)]),
+        "add": lambda: index.add(chunks(30)),
+    }
+    with pytest.raises(StoreError, match=r"fewer ids at once, or set a smaller IndexConfig"):
+        acts[act]()
+    few = place.opened(config=IndexConfig(batch_size=15))
+    assert few.add(chunks(30)).skipped == 30
+    assert len(few.get([f"c{n}" for n in range(15)])) == 15
+
+
+def _ids(condition: Any) -> list[Any]:
+    """Return the ids that a filter names, at any depth."""
+    if isinstance(condition, list):
+        return [key for one in condition for key in _ids(one)]
+    if isinstance(condition, models.HasIdCondition):
+        return list(condition.has_id)
+    if isinstance(condition, models.Filter):
+        return _ids([*(condition.must or []), *(condition.should or [])])
+    return []
+
+
+@pytest.mark.parametrize("framework", ["langchain", "llama_index"])
+def test_adapters_name_the_user_s_key_and_the_way_out(place, framework):
+    index = filled(place, index_on_demand=False)
+    refusal = (
+        'Bad request: Index required but not found for "metadata.year" of one of the following '
+        "types: [integer]. Help: Create an index for this key or use a different filter."
+    )
+    place.fails("points/query/batch", TroubleError(400, refusal))
+    with pytest.raises(FilterError, match=r"key 'year'.*ensure_payload_index\('year', 'integer'\)"):
+        SEARCHES[framework](index)
+
+
+def by_langchain(index):
+    from langchain_trivec import TrivecVectorStore
+
+    TrivecVectorStore(index).similarity_search("passage", filter={"year": 2026})
+
+
+def by_llama_index(index):
+    from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, VectorStoreQuery
+
+    from llama_index_trivec import TrivecVectorStore
+
+    filters = MetadataFilters(filters=[MetadataFilter(key="year", value=2026)])
+    query = VectorStoreQuery(query_str="passage", similarity_top_k=2, filters=filters)
+    TrivecVectorStore(index).query(query)
+
+
+SEARCHES = {"langchain": by_langchain, "llama_index": by_llama_index}
