@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from trivec._runtime.checks import check_depth
+from trivec._runtime.plain import own_text
 from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
 from trivec.payloads.fields import Field, is_exact, key_path, metadata_field, tokens
@@ -233,7 +234,7 @@ def identify(chunk: Chunk) -> Chunk:
     text = clean(chunk.text)
     source = None if chunk.source is None else clean(chunk.source)
     if chunk.id is not None:
-        identity = clean(str(chunk.id))
+        identity = clean(own_text(chunk.id))
     else:
         origin = content_digest(text) if source is None else source
         identity = str(uuid.uuid5(NAMESPACE, json.dumps([origin, chunk.position])))

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from trivec._runtime.checks import check_depth, shown
+from trivec._runtime.plain import own_text
 from trivec._runtime.typed import checked
 from trivec.conditions import is_filter, of_one_kind, qdrant
 from trivec.errors import FilterError, InputError
@@ -182,12 +183,12 @@ def _operations(field: Field, operations: Mapping[str, Any]) -> list[models.Cond
     bounds: dict[str, Any] = {}
     conditions: list[models.Condition] = []
     for name, operand in operations.items():
-        operator = str(name).removeprefix("$")  # many other filter languages write "$gte"
+        operator = own_text(name).removeprefix("$")  # many other filter languages write "$gte"
         operator = _ALIASES.get(operator, operator)
         if operator in _BOUNDS:
             bounds[operator] = operand
         else:
-            conditions.append(_operation(field, operator, operand, str(name)))
+            conditions.append(_operation(field, operator, operand, own_text(name)))
     if bounds:
         conditions.append(in_range(field, bounds))
     return conditions
