@@ -134,6 +134,14 @@ def test_any_argument_gives_a_result_or_an_error_of_trivec(call):
         ("trivec.HybridIndex.add", {"progress": len}),
         ("trivec.HybridIndex.add", {"chunks": Fresh(lambda: map(fails, "x"))}),
         ("trivec.HybridIndex.copy_to", {"progress": len}),
+        ("trivec.load_reranker", {"backend": None, "model": "~0"}),
+        ("trivec.load_encoder", {"backend": None, "model": "x" * 3000}),
+        ("trivec.evaluation.read_dataset", {"path": "x" * 3000}),
+        ("trivec.index.check_index", {"location": "x" * 3000}),
+        ("trivec.ingest.sync_folder", {"paths": "x" * 3000}),
+        ("trivec.fusion.shares_of_best", {"power": -3.0}),
+        ("trivec.fusion.maximal_marginal_relevance", {"query": np.zeros(8, np.float32)}),
+        ("trivec.fusion.maximal_marginal_relevance", {"query": np.full(8, 1e300)}),
     ],
 )
 def test_what_failed_once(path, wrong):
