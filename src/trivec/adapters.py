@@ -6,6 +6,7 @@ back. It imports public modules alone, this one among them, and its framework.
 
 from __future__ import annotations
 
+from trivec._runtime.checks import shown
 from trivec._runtime.ending import aending, ending
 from trivec._runtime.lazy_names import lazy_names
 from trivec._runtime.plain import fingerprint_name, own_text, plain_values
@@ -18,5 +19,6 @@ __all__ = [
     "lazy_names",
     "own_text",
     "plain_values",
+    "shown",
     "warn_of_losses",
 ]

@@ -47,6 +47,13 @@ class Marked(str):
         return "marked"
 
 
+class Unshowable:
+    """Says nothing of itself, as objects do whose classes have a mistake."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("this object cannot be shown")
+
+
 class CallersOwnError(Exception):
     """Raised by what a caller gave: it comes through as it is, since only the caller knows it."""
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from trivec._runtime.checks import check_depth
+from trivec._runtime.checks import check_depth, shown
 from trivec._runtime.plain import own_text
 from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
@@ -112,7 +112,7 @@ class PayloadCodec:
             raise InputError(f"the codec's keys are {keys}; they must differ from each other")
         if odd := [key for key in keys if key_path(key) is None]:
             raise InputError(
-                f"the codec has the key {odd[0]!r}; Qdrant's paths take no \" and no \\"
+                f"the codec has the key {shown(odd[0])}; Qdrant's paths take no \" and no \\"
             )
 
     @checked
@@ -298,7 +298,7 @@ def _json_values(value: Any, path: str) -> Any:
         return float(value)
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str)]:
-            raise InputError(f"{path} has the key {odd[0]!r}, allowed: strings")
+            raise InputError(f"{path} has the key {shown(odd[0])}, allowed: strings")
         return {
             _json_values(key, path): _json_values(item, f"{path}.{key}")
             for key, item in value.items()

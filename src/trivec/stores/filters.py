@@ -141,12 +141,12 @@ def all_of(*filters: models.Filter | None) -> models.Filter | None:
 
 def _clause(key: str, operand: Any, fields: Fields) -> models.Condition:
     if not isinstance(key, str):
-        raise FilterError(f"the filter has the key {key!r}, allowed: text")
+        raise FilterError(f"the filter has the key {shown(key)}, allowed: text")
     if key in _LOGIC:
         return _logic(key, operand, fields)
     if key in _FOREIGN:
         raise FilterError(
-            f"unknown operator {key!r} in a key's place; allowed: {', '.join(_LOGIC)}"
+            f"unknown operator {shown(key)} in a key's place; allowed: {', '.join(_LOGIC)}"
         )
     return _field(fields(key), operand)
 
@@ -155,7 +155,7 @@ def _logic(operator: str, operand: Any, fields: Fields) -> models.Condition:
     parts = [operand] if operator == "$not" else operand
     if isinstance(parts, str | Mapping) or not isinstance(parts, Sequence) or not parts:
         raise FilterError(
-            f"{operator!r} takes a list of filters with at least one, got {operand!r}"
+            f"{operator!r} takes a list of filters with at least one, got {shown(operand)}"
         )
     filters = [
         of_one_kind(part) if part is None or is_filter(part) else _from_shorthand(part, fields)
@@ -206,7 +206,9 @@ def _operation(field: Field, operator: str, operand: Any, name: str) -> models.C
             return negated(any_of(field, _listed(field, name, operand)))
         case "exists":
             if not isinstance(operand, bool):
-                raise FilterError(f"{name!r} of {field.key!r} takes True or False, got {operand!r}")
+                raise FilterError(
+                    f"{name!r} of {field.key!r} takes True or False, got {shown(operand)}"
+                )
             return negated(empty(field)) if operand else empty(field)
     raise FilterError(
         f"unknown operator {name!r} for {field.key!r}; allowed: {', '.join(_OPERATORS)}"
@@ -215,5 +217,5 @@ def _operation(field: Field, operator: str, operand: Any, name: str) -> models.C
 
 def _listed(field: Field, name: str, operand: Any) -> list[Any]:
     if not isinstance(operand, list | tuple | set | frozenset):
-        raise FilterError(f"{name!r} of {field.key!r} takes a list, got {operand!r}")
+        raise FilterError(f"{name!r} of {field.key!r} takes a list, got {shown(operand)}")
     return list(operand)
