@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import assert_never
 
-from trivec._runtime.checks import check_texts
+from trivec._runtime.checks import check_texts, shown
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.schema import VectorKind, VectorSpec
@@ -147,7 +147,7 @@ def arm_named(name: str) -> Arm:
     for arm in ARMS:
         if arm.name == name:
             return arm
-    raise InputError(f"arm={name!r}; allowed: {', '.join(arm_names())}")
+    raise InputError(f"arm={shown(name)}; allowed: {', '.join(arm_names())}")
 
 
 @checked

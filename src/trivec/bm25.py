@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from trivec._runtime.checks import shown
 from trivec._runtime.typed import check_fields, checked
 from trivec.analysis import RULES, Splitter, splitter
 from trivec.errors import InputError
@@ -73,21 +74,21 @@ class AnalyzerConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         if not self.k1 >= 0:
-            raise InputError(f"k1={self.k1!r}; it must be at least 0, 1.2 is usual")
+            raise InputError(f"k1={shown(self.k1)}; it must be at least 0, 1.2 is usual")
         if not 0 <= self.b <= 1:
-            raise InputError(f"b={self.b!r}; it must lie between 0 and 1, 0.75 is usual")
+            raise InputError(f"b={shown(self.b)}; it must lie between 0 and 1, 0.75 is usual")
         if not self.average_length > 0:
-            raise InputError(f"average_length={self.average_length!r}; it must be above 0")
+            raise InputError(f"average_length={shown(self.average_length)}; it must be above 0")
         if self.hash != HASH or self.rules not in RULES:
             raise InputError(
-                f"analyser rules {self.rules!r} with hash {self.hash!r}; this trivec has rules "
-                f"{', '.join(map(str, RULES))} with {HASH!r}: use the version that wrote the "
+                f"analyser rules {shown(self.rules)} with hash {shown(self.hash)}; this trivec has "
+                f"rules {', '.join(map(str, RULES))} with {HASH!r}: use the version that wrote the "
                 "index, or index again"
             )
         for name in ("user_words", "stop_words"):
             words = getattr(self, name)
             if isinstance(words, str) or not all(_is_word(word) for word in words):
-                raise InputError(f"{name}={words!r}; give a tuple of words that are not blank")
+                raise InputError(f"{name}={shown(words)}; give a tuple of words that are not blank")
         if self.stemmer is not None:
             _require_stemmer(self.stemmer)
 
@@ -296,7 +297,7 @@ def _require_stemmer(name: str) -> None:
 
     if name not in snowballstemmer.algorithms():
         allowed = sorted(snowballstemmer.algorithms())
-        raise InputError(f"stemmer={name!r}; allowed: None or one of {allowed}")
+        raise InputError(f"stemmer={shown(name)}; allowed: None or one of {allowed}")
 
 
 def _stemmer(name: str) -> Callable[[str], str]:

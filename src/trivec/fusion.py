@@ -21,16 +21,17 @@ A new fusion of the engines is a value, a row of ``FUSIONS`` and a formula here,
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar, assert_never
 
 import numpy as np
 
 from trivec._runtime.checks import check_least, check_number, shown
-from trivec._runtime.typed import checked, unchecked
+from trivec._runtime.typed import check_fields, checked, unchecked
 from trivec.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ __all__ = [
 ]
 
 Id = TypeVar("Id", bound=Hashable)
+
+_LARGE = 1e150
+"""Of numbers below it, squares can be added up."""
 
 FusionName: TypeAlias = Literal["adaptive", "rrf", "dbsf", "linear"]
 """What options call the ways of fusing; ``FUSIONS`` says what each is."""
@@ -99,10 +103,17 @@ class Scale:
     Attributes:
         floor: the score that counts 0; None: the lowest of the list.
         power: of the share: above 1 the best stand out.
+
+    Raises:
+        InputError: the power is not above 0, or one of them is no number.
     """
 
     floor: float | None = None
     power: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_number("power", self.power, above=0)
 
 
 Fusion: TypeAlias = Rrf | Dbsf | Linear
@@ -221,10 +232,15 @@ def distribution_based_fusion(
 
     Returns:
         ``(id, fused score)``, best first; ties keep the order of first appearance.
+
+    Raises:
+        InputError: a score is infinite.
     """
     fused: defaultdict[Id, float] = defaultdict(float)
     for ranking in rankings:
         scores = np.array([score for _, score in ranking], dtype=np.float64)
+        if not abs(scores).max(initial=0.0) < _LARGE:
+            scores = _moderate("a ranking", scores, axis=0)  # the same shares come of them
         sigma = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
         scaled = (
             (scores - scores.mean() + 3 * sigma) / (6 * sigma)
@@ -275,7 +291,11 @@ def shares_of_best(
 
     Returns:
         The list in its order. Where the best is no better than the floor, all count 1.
+
+    Raises:
+        InputError: a score or the floor is infinite, or the power is not above 0.
     """
+    check_number("power", power, above=0)
     shares = _shares(ranking, Scale(floor, power))
     return [(key, share) for (key, _), share in zip(ranking, shares, strict=True)]
 
@@ -288,6 +308,11 @@ def _shares(ranking: Sequence[tuple[Id, float]], scale: Scale) -> list[float]:
     if scale.floor is not None:
         least = min(scale.floor, least)
     span = best - least
+    if not math.isfinite(span):
+        raise InputError(
+            f"the scores of the ranking go from {least:g} to {best:g}, the floor included; "
+            "allowed: finite numbers whose difference is one"
+        )
     if span <= 0:
         return [1.0] * len(scores)
     if scale.power == 1:
@@ -349,8 +374,8 @@ def maximal_marginal_relevance(
         Row numbers of the chosen candidates, in the order of choice.
 
     Raises:
-        InputError: the arrays hold no numbers or are not of these shapes, or ``lambda_mult`` is
-            not from 0 to 1.
+        InputError: the arrays hold no finite numbers or are not of these shapes, or
+            ``lambda_mult`` is not from 0 to 1.
     """
     check_number("lambda_mult", lambda_mult, least=0, most=1)
     query, candidates = _numbers("query", query, 1), _numbers("candidates", candidates, 2)
@@ -358,8 +383,8 @@ def maximal_marginal_relevance(
         raise InputError(f"query has shape {query.shape}, the candidates {candidates.shape}")
     if len(candidates) == 0 or k <= 0:
         return []
-    unit = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
-    relevance = unit @ (query / np.linalg.norm(query))
+    unit = _unit("candidates", candidates)
+    relevance = unit @ _unit("query", query)
     redundancy = np.full(len(unit), -np.inf)
     chosen: list[int] = []
     while len(chosen) < min(k, len(unit)):
@@ -370,6 +395,26 @@ def maximal_marginal_relevance(
         chosen.append(best)
         redundancy = np.maximum(redundancy, unit @ unit[best])
     return chosen
+
+
+def _unit(name: str, vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """Return vectors of length 1, however long they were; one of zeros stays, and is like none."""
+    values = _moderate(name, vectors, axis=-1)
+    length = np.linalg.norm(values, axis=-1, keepdims=True)
+    return np.asarray(values / np.where(length > 0, length, 1.0))
+
+
+def _moderate(name: str, numbers: NDArray[Any], axis: int) -> NDArray[np.float64]:
+    """Return numbers divided by the largest along an axis: squares of large ones overflow.
+
+    Raises:
+        InputError: one is NaN or infinite.
+    """
+    values = numbers.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} holds NaN or infinity; allowed: finite numbers")
+    largest = np.abs(values).max(axis=axis, keepdims=True, initial=0.0)
+    return np.asarray(values / np.where(largest > 0, largest, 1.0))
 
 
 def _numbers(name: str, values: object, dimensions: int) -> NDArray[np.float32]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import tracemalloc
 import uuid
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -132,6 +134,41 @@ class TestIdsBelongToTheirSource:
         index = HybridIndex.open(**location, encoder=encoder, config=config)
         assert not index.schema.scoped_ids
         assert index.point_id("1", "a") == index.codec.point_id("1")
+
+
+class Word(str, enum.Enum):  # noqa: UP042  # as written before StrEnum: str() gives its name
+    GREEN = "green"
+
+
+class Marked(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "marked"
+
+
+class TestTextsOfACallersOwnClass:
+    """They are the texts that they hold, whatever ``str`` says of them."""
+
+    @pytest.mark.parametrize("given", [Word.GREEN, Marked("green"), np.str_("green")], ids=repr)
+    def test_on_every_road(self, location, encoder, given):
+        index = HybridIndex.open(**location, encoder=encoder, config=BATCH, tenant=given)
+        index.add([Chunk(given, id=given, source=given, metadata={given: [given]})])
+        [other] = index.add([Chunk(" ", id=given)]).refused
+        assert other.id == "green"
+        for text in (given, "green"):
+            assert [chunk.id for chunk in index.get([text])] == ["green"]
+            assert [chunk.id for chunk in index.get([text], source=text)] == ["green"]
+            assert [hit.id for hit in index.search(text, filter={text: text})] == ["green"]
+            assert index.count({text: {"in": [text]}}) == 1
+        again = replace(binding_of(index), tenant="green")
+        assert HybridIndex(again, BATCH).count() == 1
+        assert index.delete(ids=[given], source=given, filter={given: given}) == 1
+
+    def test_as_an_operator_of_a_filter(self, index):
+        index.add(PEOPLE)
+        operator = enum.Enum("Operator", {"NOT": "ne"}, type=str).NOT
+        assert index.count({"n": {operator: 1}}) == len(PEOPLE)
 
 
 class TestCollectionsWrittenBefore:

@@ -14,7 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from tests.property.calls import CORE, EDGE, FILES, QUESTIONS_AND_ANSWERS, Call, close_edge
-from tests.property.values import ANYTHING, CallersOwnError, Fresh, deep, fails, made, near
+from tests.property.values import (
+    ANYTHING,
+    CallersOwnError,
+    Fresh,
+    Unshowable,
+    deep,
+    fails,
+    made,
+    near,
+)
 from tests.public_surface import MODULES, Surface
 
 from trivec import Chunk, InputError, TrivecError
@@ -94,6 +103,13 @@ def test_any_argument_gives_a_result_or_an_error_of_trivec(call):
     check()
 
 
+@pytest.mark.parametrize("call", [*CALLS, *EDGE], ids=lambda call: call.path)
+def test_what_no_message_can_show_is_refused_as_well(call):
+    for name in call.right:
+        for value in (Unshowable(), [Unshowable()], {"n": Unshowable()}, Fresh(lambda: deep(2000))):
+            tried(call, {name: value})
+
+
 @pytest.mark.parametrize(
     ("path", "wrong"),
     [
@@ -134,6 +150,16 @@ def test_any_argument_gives_a_result_or_an_error_of_trivec(call):
         ("trivec.HybridIndex.add", {"progress": len}),
         ("trivec.HybridIndex.add", {"chunks": Fresh(lambda: map(fails, "x"))}),
         ("trivec.HybridIndex.copy_to", {"progress": len}),
+        ("trivec.QuestionIndex.open", {"store": Fresh(lambda: deep(2000))}),
+        ("trivec.chat.ending_of", {"reason": Fresh(lambda: deep(2000))}),
+        ("trivec.load_reranker", {"backend": None, "model": "~0"}),
+        ("trivec.load_encoder", {"backend": None, "model": "x" * 3000}),
+        ("trivec.evaluation.read_dataset", {"path": "x" * 3000}),
+        ("trivec.index.check_index", {"location": "x" * 3000}),
+        ("trivec.ingest.sync_folder", {"paths": "x" * 3000}),
+        ("trivec.fusion.shares_of_best", {"power": -3.0}),
+        ("trivec.fusion.maximal_marginal_relevance", {"query": np.zeros(8, np.float32)}),
+        ("trivec.fusion.maximal_marginal_relevance", {"query": np.full(8, 1e300)}),
     ],
 )
 def test_what_failed_once(path, wrong):

@@ -25,6 +25,35 @@ class Colour(enum.Enum):
     RED = "red"
 
 
+class Word(str, enum.Enum):  # noqa: UP042  # as written before StrEnum: str() gives its name
+    """An enumeration whose members are texts."""
+
+    DENSE = "dense"
+    GREEN = "green"
+
+
+class Count(enum.IntEnum):
+    """An enumeration whose members are numbers."""
+
+    THREE = 3
+
+
+class Marked(str):
+    """A text of a caller's own class, as templating libraries have them."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "marked"
+
+
+class Unshowable:
+    """Says nothing of itself, as objects do whose classes have a mistake."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("this object cannot be shown")
+
+
 class CallersOwnError(Exception):
     """Raised by what a caller gave: it comes through as it is, since only the caller knows it."""
 
@@ -46,6 +75,14 @@ def cyclic() -> dict[str, object]:
     itself: dict[str, object] = {}
     itself["itself"] = itself
     return itself
+
+
+def deep_dict(levels: int) -> dict[str, object]:
+    """Return dicts within each other."""
+    nested: dict[str, object] = {"n": 1}
+    for _ in range(levels):
+        nested = {"n": nested}
+    return nested
 
 
 def deep(levels: int) -> list[object]:
@@ -92,6 +129,11 @@ OBJECTS = st.sampled_from(
         int,
         len,
         Colour.RED,
+        Word.DENSE,
+        Word.GREEN,
+        Count.THREE,
+        Marked("text"),
+        Marked("dense"),
         Path("x"),
         date(2020, 1, 1),
         datetime(2020, 1, 1, tzinfo=UTC),
@@ -115,6 +157,9 @@ MADE_ANEW = st.sampled_from(
         Fresh(lambda: map(fails, ["x"])),
         Fresh(cyclic),
         Fresh(lambda: deep(2000)),
+        Fresh(lambda: deep_dict(40)),
+        Fresh(lambda: deep_dict(150)),
+        Fresh(lambda: deep_dict(2000)),
     ]
 )
 LEAVES = st.none() | st.booleans() | NUMBERS | NOT_A_NUMBER | TEXTS | NUMPY | OBJECTS | MADE_ANEW
@@ -136,6 +181,9 @@ def near(value: object) -> SearchStrategy[object]:
     misses: list[object] = [[value], (value,), [value, None], str(value)]
     if isinstance(value, str):
         misses += [value.encode(), f" {value} ", value.upper(), [value, value]]
+        misses += [np.str_(value), Marked(value), enum.Enum("Own", {"A": value}, type=str).A]  # type: ignore[attr-defined]
+    if isinstance(value, int | float):
+        misses += [np.float64(value), Decimal(value), -value, value + 0.5, [[value]]]
     if isinstance(value, Mapping):
         misses += [list(value), list(value.items())]
     if isinstance(value, list | tuple):

@@ -164,6 +164,53 @@ def test_mmr_by_hand():
     assert chosen(0.1) == [0, 3, 2, 1]
 
 
+LONG = np.array([[3e300, 4e300], [0, 1e-300], [1e300, 0]])
+
+
+def test_mmr_of_vectors_whose_squares_no_float_holds():
+    directions = np.array([[3.0, 4.0], [0.0, 1.0], [1.0, 0.0]])
+    asked = np.array([3e300, 4e300])
+    for lambda_mult in (1.0, 0.3):
+        assert maximal_marginal_relevance(
+            asked, LONG, lambda_mult=lambda_mult, k=3
+        ) == maximal_marginal_relevance(directions[0], directions, lambda_mult=lambda_mult, k=3)
+
+
+def test_mmr_of_a_vector_of_zeros_is_like_none():
+    zeros, ones = np.zeros(2), np.array([[1.0, 1.0], [0.0, 0.0]])
+    assert maximal_marginal_relevance(ones[0], ones[::-1], lambda_mult=1.0, k=1) == [1]
+    assert maximal_marginal_relevance(zeros, ones, lambda_mult=0.5, k=2) == [0, 1]
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_mmr_of_what_is_no_number(odd):
+    good, bad = np.ones((2, 2)), np.full((2, 2), odd)
+    with pytest.raises(InputError, match="query holds NaN or infinity"):
+        maximal_marginal_relevance(bad[0], good, lambda_mult=0.5, k=1)
+    with pytest.raises(InputError, match="candidates holds NaN or infinity"):
+        maximal_marginal_relevance(good[0], bad, lambda_mult=0.5, k=1)
+
+
+def test_scores_at_the_end_of_what_floats_hold():
+    scores = [("a", 1.0), ("b", 0.5), ("c", -0.5)]
+    large = [(name, score * 1.6e308) for name, score in scores]
+    assert dict(distribution_based_fusion([large])) == pytest.approx(
+        dict(distribution_based_fusion([scores]))
+    )
+    with pytest.raises(InputError, match="finite numbers"):
+        distribution_based_fusion([[("a", math.inf), ("b", 0.0)]])
+    for ranking, floor in ((large, None), (scores, -math.inf)):
+        with pytest.raises(InputError, match="finite numbers whose difference is one"):
+            shares_of_best(ranking, floor)
+
+
+@pytest.mark.parametrize("power", [0, -3.0])
+def test_a_share_is_raised_to_what_is_above_0(power):
+    for use in (lambda: shares_of_best(RANKINGS[0], None, power), lambda: Scale(power=power)):
+        with pytest.raises(InputError, match=r"power=.*above 0"):
+            use()
+
+
 @pytest.mark.parametrize("k", [0, -1])
 def test_mmr_of_nothing(k):
     assert maximal_marginal_relevance(np.ones(2), np.ones((3, 2)), lambda_mult=0.5, k=k) == []

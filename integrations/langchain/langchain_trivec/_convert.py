@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
 
-from trivec.adapters import plain_values
+from trivec.adapters import plain_values, shown
 from trivec.errors import InputError
 from trivec.index import HybridIndex
 from trivec.payloads import Field
@@ -118,7 +118,9 @@ def listed_texts(name: str, values: object) -> list[Any]:
         InputError: it is one text, or no list.
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InputError(f"{name}={values!r} is not a list; give one: {name}=[{values!r}]")
+        raise InputError(
+            f"{name}={shown(values)} is not a list; give one: {name}=[{shown(values)}]"
+        )
     return list(values)
 
 

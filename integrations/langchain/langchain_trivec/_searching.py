@@ -11,6 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore, VectorStoreRetriever
 
 from langchain_trivec._convert import document_of, filter_of, search_options
+from trivec.adapters import shown
 from trivec.arms import DENSE
 from trivec.errors import InputError
 from trivec.index import AsyncHybridIndex, HybridIndex
@@ -281,7 +282,7 @@ def _diversity(k: int, fetch_k: int, lambda_mult: float) -> dict[str, Any]:
     }
     for name, (value, kind) in given.items():
         if not isinstance(value, kind):
-            raise InputError(f"{name}={value!r}; give a number")
+            raise InputError(f"{name}={shown(value)}; give a number")
     return {"mmr_lambda": float(lambda_mult), "mmr_candidates": max(1, fetch_k, k)}
 
 

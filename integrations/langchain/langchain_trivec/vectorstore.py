@@ -15,11 +15,12 @@ from langchain_core.runnables import run_in_executor
 from langchain_trivec._convert import chunk_of, document_of, filter_of, listed_texts
 from langchain_trivec._searching import SearchMethods
 from langchain_trivec.embeddings import as_embeddings, as_encoder
-from trivec.adapters import warn_of_losses
+from trivec.adapters import own_text, warn_of_losses
 from trivec.errors import InputError
 from trivec.index import DEFAULT_SEARCH, AsyncHybridIndex, HybridIndex, IndexConfig
 from trivec.protocols import Encoder, Store
 from trivec.query import Filter, qdrant
+from trivec.text import clean
 from trivec.types import AddReport, Chunk, SearchOptions
 
 if TYPE_CHECKING:
@@ -294,10 +295,11 @@ class TrivecVectorStore(SearchMethods):
         refused = Counter(refusal.id for refusal in report.refused)
         stored = []
         for chunk in reversed(chunks):  # of an id given twice the first is stored
-            if refused[str(chunk.id)]:
-                refused[str(chunk.id)] -= 1
+            given = own_text(chunk.id)
+            if refused[clean(given)]:
+                refused[clean(given)] -= 1
             else:
-                stored.append(str(chunk.id))
+                stored.append(given)
         return stored[::-1]
 
     def delete(

@@ -18,6 +18,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryMode,
 )
 
+from trivec.adapters import shown
 from trivec.arms import BM25, DENSE, LEXICAL, SPARSE
 from trivec.errors import FilterError, InputError
 from trivec.fusion import FUSIONS
@@ -116,7 +117,7 @@ def _condition(filter: MetadataFilter, fields: Callable[[str], Field]) -> models
     if operator is not FilterOperator.IS_EMPTY and isinstance(value, list) is not takes_list:
         raise FilterError(
             f"operator {operator.value!r} on {filter.key!r} takes "
-            f"{'a list' if takes_list else 'one value'}, got {value!r}"
+            f"{'a list' if takes_list else 'one value'}, got {shown(value)}"
         )
     translated = as_filter(shorthand(filter.key, value), fields)
     if translated is None:
@@ -148,7 +149,7 @@ def _text_condition(filter: MetadataFilter, field: Field) -> models.Filter:
     if not isinstance(filter.value, str) or not filter.value.strip():
         raise FilterError(
             f"operator {filter.operator.value!r} on {filter.key!r} takes a text, "
-            f"got {filter.value!r}"
+            f"got {shown(filter.value)}"
         )
     match: Any
     if filter.operator is FilterOperator.TEXT_MATCH:
@@ -211,7 +212,8 @@ def search_of(
     query = _checked(query)
     if query.output_fields or query.embedding_field:
         raise InputError(
-            f"output_fields={query.output_fields!r}, embedding_field={query.embedding_field!r}: "
+            f"output_fields={shown(query.output_fields)}, "
+            f"embedding_field={shown(query.embedding_field)}: "
             "whole nodes are returned and the collection's own vectors searched; leave them out"
         )
     scope = _scope(query, index) if own_filter is None else own_filter
@@ -232,13 +234,13 @@ def _checked(query: VectorStoreQuery) -> VectorStoreQuery:
         mode = VectorStoreQueryMode(query.mode)
     except ValueError as err:
         allowed = [mode.value for mode in (*ARM_OF_MODE, VectorStoreQueryMode.HYBRID)]
-        raise InputError(f"mode={query.mode!r}; allowed: {allowed}") from err
+        raise InputError(f"mode={shown(query.mode)}; allowed: {allowed}") from err
     if not isinstance(query.query_str, str | None):
-        raise InputError(f"query_str={query.query_str!r}; give a text")
+        raise InputError(f"query_str={shown(query.query_str)}; give a text")
     for name in ("similarity_top_k", "sparse_top_k", "hybrid_top_k"):
         count = getattr(query, name)
         if not isinstance(count, Integral) and (count is not None or name == "similarity_top_k"):
-            raise InputError(f"{name}={count!r}; give a whole number")
+            raise InputError(f"{name}={shown(count)}; give a whole number")
     return replace(query, mode=mode)
 
 
@@ -335,9 +337,9 @@ def require_ids(ids: Sequence[str]) -> None:
         InputError: it is one.
     """
     if isinstance(ids, str | bytes):
-        raise InputError(f"ids={ids!r} is one text; give a list: [{ids!r}]")
+        raise InputError(f"ids={shown(ids)} is one text; give a list: [{shown(ids)}]")
     if not isinstance(ids, Iterable) or not all(isinstance(identity, str) for identity in ids):
-        raise InputError(f"ids={ids!r}; give a list of texts")
+        raise InputError(f"ids={shown(ids)}; give a list of texts")
 
 
 def is_blank_query(bundle: QueryBundle) -> bool:

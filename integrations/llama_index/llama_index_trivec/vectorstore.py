@@ -21,7 +21,7 @@ from llama_index.core.vector_stores.types import (
 from llama_index_trivec._convert import chunks_of, node_of, scored_node_of
 from llama_index_trivec._searching import Search, filter_of, require_ids, search_of
 from llama_index_trivec.embeddings import BGEM3Embedding
-from trivec.adapters import warn_of_losses
+from trivec.adapters import shown, warn_of_losses
 from trivec.encoders import MemoEncoder
 from trivec.errors import InputError
 from trivec.index import AsyncHybridIndex, HybridIndex
@@ -281,7 +281,7 @@ class TrivecVectorStore(BasePydanticVectorStore):
 
     def _search_of(self, query: VectorStoreQuery, kwargs: dict[str, Any]) -> Search:
         if not isinstance(query, VectorStoreQuery):
-            raise InputError(f"query={query!r}; give a VectorStoreQuery")
+            raise InputError(f"query={shown(query)}; give a VectorStoreQuery")
         own_filter = kwargs.pop("qdrant_filters", None)
         threshold = kwargs.pop("mmr_threshold", query.mmr_threshold)
         _refuse_arguments(kwargs)

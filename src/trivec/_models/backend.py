@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from trivec._models.onnx_folder import MANIFEST
 from trivec._runtime.checks import check_choice
+from trivec._runtime.paths import user_path
 
 __all__ = ["Backend", "choose_backend", "describe_backend"]
 
@@ -60,7 +61,7 @@ def _chosen(
     if asked is not None:
         check_choice("backend", asked, Backend)
         return asked, "it was asked for"
-    if model != "mini" and Path(model).expanduser().joinpath(MANIFEST).is_file():
+    if model != "mini" and user_path("model", model).joinpath(MANIFEST).is_file():
         return "onnx", "the folder holds exported graphs"
     return describe_backend(device, precision)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trivec._runtime.dependencies import unavailable
+from trivec._runtime.paths import user_path
 from trivec.errors import ModelError
 
 __all__ = [
@@ -55,7 +56,7 @@ def locate_folder(model: str | Path, hub: HubOptions, *, expected: str) -> tuple
         ModelError: there is no such folder, or the hub cannot give it.
         MissingDependencyError: huggingface_hub is not installed.
     """
-    path = Path(model).expanduser()
+    path = user_path("model", model)
     if path.is_dir():
         return path, hub.revision
     name = str(model)
@@ -77,7 +78,7 @@ def _download(name: str, hub: HubOptions) -> Path:
             snapshot_download(
                 name,
                 revision=hub.revision,
-                cache_dir=hub.cache_dir,
+                cache_dir=hub.cache_dir and user_path("cache_dir", hub.cache_dir).absolute(),
                 local_files_only=hub.local_files_only,
                 ignore_patterns=_NOT_NEEDED,
             )

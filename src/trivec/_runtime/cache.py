@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from trivec._runtime.paths import user_path
+
 __all__ = ["cache_folder", "combined_digest", "file_digest", "read_index", "write_index"]
 
 logger = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ def cache_folder() -> Path:
     The folder may not exist yet.
     """
     if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser()
+        return user_path(CACHE_VARIABLE, chosen)
     import platformdirs
 
     return platformdirs.user_cache_path("trivec", appauthor=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
-from trivec._runtime.checks import is_iterable
+from trivec._runtime.checks import is_iterable, shown
 from trivec.errors import InputError
 
 __all__ = ["user_path", "user_paths"]
@@ -21,13 +22,23 @@ def user_path(name: str, path: object) -> Path:
         path: what was given for it.
 
     Raises:
-        InputError: it is not a path.
+        InputError: it is not a path, or longer than one can be.
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-        raise InputError(f"{name}={path!r}; give a path as text or pathlib.Path")
+        raise InputError(f"{name}={shown(path)}; give a path as text or pathlib.Path")
     if "\0" in str(path):
-        raise InputError(f"{name}={path!r} holds a NUL character; no path may")
-    return Path(os.path.expanduser(path))  # noqa: PTH111  # Path's own raises for other users
+        raise InputError(f"{name}={shown(path)} holds a NUL character; no path may")
+    expanded = Path(os.path.expanduser(path))  # noqa: PTH111  # Path's own raises for other users
+    try:
+        expanded.lstat()
+    except OSError as err:
+        if err.errno == errno.ENAMETOOLONG:  # Path.exists() and the like raise it later
+            raise InputError(
+                f"{name}={shown(path)} is longer than a path of this system can be; shorten it"
+            ) from None
+    except ValueError:  # half of a surrogate pair: there is no such file
+        pass
+    return expanded
 
 
 def user_paths(name: str, paths: object) -> list[Path]:
@@ -39,5 +50,5 @@ def user_paths(name: str, paths: object) -> list[Path]:
     if isinstance(paths, str | os.PathLike):
         return [user_path(name, paths)]
     if not is_iterable(paths):
-        raise InputError(f"{name}={paths!r}; give a path, or a list of paths")
+        raise InputError(f"{name}={shown(paths)}; give a path, or a list of paths")
     return [user_path(name, path) for path in paths]

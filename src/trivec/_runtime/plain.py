@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from trivec.types import EncoderInfo
 
-__all__ = ["fingerprint_name", "plain_values"]
+__all__ = ["fingerprint_name", "own_text", "plain_values"]
 
 
 def fingerprint_name(info: EncoderInfo) -> str:
@@ -27,6 +27,14 @@ def fingerprint_name(info: EncoderInfo) -> str:
     said = json.dumps(asdict(info), sort_keys=True, default=str)
     model = re.sub(r"[^A-Za-z0-9_.-]+", "-", PurePath(info.model).name)[:64].strip("-.")
     return f"{model}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+def own_text(value: object) -> str:
+    """Return a text's own characters: of an enumeration's member, ``str`` gives the name instead.
+
+    What is no text becomes what ``str`` says of it.
+    """
+    return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 _PLAIN = (str, int, float, bool)

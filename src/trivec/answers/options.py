@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.checks import check_choice, check_least, shown
 from trivec._runtime.typed import check_fields
 from trivec.chat.prompts import Language
 from trivec.errors import InputError
@@ -55,7 +55,7 @@ class AnswerOptions:
         for name in ("min_evidence", "min_support"):
             value = getattr(self, name)
             if isinstance(value, str) and value != "measured":
-                raise InputError(f"{name}={value!r}; allowed: a number, 'measured', None")
+                raise InputError(f"{name}={shown(value)}; allowed: a number, 'measured', None")
         if not isinstance(self.instructions, str):
-            raise InputError(f"instructions={self.instructions!r}; it must be a text")
+            raise InputError(f"instructions={shown(self.instructions)}; it must be a text")
         check_choice("language", self.language, Language, or_none=True)

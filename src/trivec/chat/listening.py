@@ -11,7 +11,8 @@ from typing import Any
 
 import regex
 
-from trivec._runtime.checks import is_iterable
+from trivec._runtime.checks import is_iterable, shown
+from trivec._runtime.plain import own_text
 from trivec._runtime.typed import checked
 from trivec.types import ChatReply, Ending
 
@@ -157,7 +158,8 @@ def reply_of(
 @checked
 def ending_of(reason: object) -> Ending | None:
     """Return what ended a reply, of what a server calls it; None for a usual end."""
-    word = str(getattr(reason, "value", reason)).lower()
+    said = getattr(reason, "value", reason)
+    word = (own_text(said) if isinstance(said, str | int) else shown(said)).lower()
     if word in _ENDINGS:
         return _ENDINGS[word]
     return next((ending for ending, words in _ENDING_WORDS if words.search(word[:80])), None)

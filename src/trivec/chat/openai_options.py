@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from trivec._runtime.checks import check_choice, check_least, check_number
+from trivec._runtime.checks import check_choice, check_least, check_number, shown
 from trivec._runtime.typed import check_fields
 from trivec.errors import InputError
 
@@ -73,6 +73,6 @@ class ChatOptions:
             ("thinks_first", (True, False, None)),
         ):
             if getattr(self, name) not in allowed:
-                raise InputError(f"{name}={getattr(self, name)!r}; allowed: {allowed}")
+                raise InputError(f"{name}={shown(getattr(self, name))}; allowed: {allowed}")
         if not isinstance(self.extra_body, Mapping):
-            raise InputError(f"extra_body={self.extra_body!r}; it must be a mapping of fields")
+            raise InputError(f"extra_body={shown(self.extra_body)}; it must be a mapping of fields")

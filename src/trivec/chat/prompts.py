@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from trivec._runtime.checks import shown
 from trivec._runtime.typed import checked
 from trivec.chat.languages import LANGUAGES, Language, in_language, language_of
 from trivec.chat.no_evidence import NO_EVIDENCE
@@ -157,7 +158,7 @@ def answer_messages(
     """
     chosen = language or language_of(question)
     if chosen not in INSTRUCTIONS:
-        raise InputError(f"language={chosen!r}; allowed: {sorted(INSTRUCTIONS)}")
+        raise InputError(f"language={shown(chosen)}; allowed: {sorted(INSTRUCTIONS)}")
     asked = f"{passages_block(passages)}\n\n{QUESTION[chosen]}: {quoted_question(question)}"
     system = "\n\n".join(filter(None, (INSTRUCTIONS[chosen], instructions.strip())))
     return [

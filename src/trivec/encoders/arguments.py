@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Sized
 
+from trivec._runtime.checks import shown
 from trivec.errors import InputError
 from trivec.types import ALL_HEADS, Head
 
@@ -26,4 +27,4 @@ def check_arguments(texts: Sequence[str], heads: Sequence[Head]) -> None:
         if not isinstance(text, str):
             raise InputError(f"texts holds a {type(text).__name__}; every text must be a string")
     if isinstance(heads, str) or not heads or not set(heads) <= set(ALL_HEADS):
-        raise InputError(f"heads={heads!r}; allowed: one or more of {ALL_HEADS}")
+        raise InputError(f"heads={shown(heads)}; allowed: one or more of {ALL_HEADS}")

@@ -31,6 +31,7 @@ from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._models.vocabulary import open_vocabulary
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, inspect_folder
@@ -240,7 +241,7 @@ class OnnxEncoder(LocalEncoder):
 
     def _open(self) -> tuple[OnnxFolder, str]:
         """Return the graph's folder and its precision."""
-        options, path = self._options, Path(self._given).expanduser()
+        options, path = self._options, user_path("model", self._given)
         if find_export(path) is not None:
             folder = open_export(path, "encoder")
             held, place = folder.manifest.precisions, folder.path

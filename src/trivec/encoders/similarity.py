@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trivec._runtime.checks import shown
 from trivec.colbert import max_sim
 from trivec.errors import InputError, ModelError
 from trivec.protocols import Encoder
@@ -56,7 +57,7 @@ def similarity(
     """
     if len(weights) != 3 or min(weights) < 0 or weights[0] + weights[1] <= 0:
         raise InputError(
-            f"weights={weights!r}; give three of at least 0 for dense, sparse and ColBERT, "
+            f"weights={shown(weights)}; give three of at least 0 for dense, sparse and ColBERT, "
             "the first two not both 0"
         )
     asked = encoder.encode_queries(queries)

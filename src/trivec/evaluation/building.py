@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from trivec._runtime.paths import user_path
 from trivec.arms import ARMS
 from trivec.errors import InputError
 from trivec.evaluation.dataset import Dataset
@@ -45,7 +46,7 @@ def indexed(
         )
     info = encoder.info
     model = sha256(f"{info.weights} {info.precision} {info.model}".encode()).hexdigest()[:8]
-    place = Path(folder) / f"{dataset.passages_digest()}-{model}"
+    place = user_path("folder", folder) / f"{dataset.passages_digest()}-{model}"
     arms = tuple(arm.name for arm in ARMS if arm.is_made_by(info))
     with HybridIndex.open(place, encoder, config=IndexConfig(arms=arms)) as index:
         report = index.add(dataset.passages, progress=progress)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias
 
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.evaluation.building import indexed
@@ -152,7 +153,7 @@ def compare(
         raise InputError(f"names={names!r}; give two that differ, so that the verdict names both")
     with TemporaryDirectory() if folder is None else nullcontext(str(folder)) as place:
         one, other = (
-            _evaluated(dataset, side, system or System(), name, Path(place))
+            _evaluated(dataset, side, system or System(), name, user_path("folder", place))
             for side, name in zip((first, second), names, strict=True)
         )
     return verdict(one, other, measure)

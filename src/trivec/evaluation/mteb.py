@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
 from trivec.errors import InputError, MissingDependencyError
 from trivec.evaluation.asking import Parts
@@ -63,7 +64,7 @@ class MtebSearch:
         self._encoder = encoder
         self._system = System.from_text(system) if isinstance(system, str) else system
         self._name = name
-        self._folder = None if folder is None else Path(folder)
+        self._folder = None if folder is None else user_path("folder", folder)
         self._open = ExitStack()
         self._index: HybridIndex | None = None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.evaluation.dataset import Dataset
@@ -55,7 +56,7 @@ def read_dataset(
         >>> dataset = read_dataset("xquad.zh.json")  # doctest: +SKIP
         >>> print(*dataset.faults)  # doctest: +SKIP
     """
-    place = Path(path)
+    place = user_path("path", path)
     if not place.exists() and AND_ASKED in str(path):
         asked, _, over = str(path).rpartition(AND_ASKED)
         settings = {"split": split, "tokenizer": tokenizer, "max_tokens": max_tokens}

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
 from trivec.errors import InputError, ModelError
 from trivec.evaluation.dataset import Dataset, Question
@@ -132,7 +133,7 @@ def save_questions(dataset: Dataset, path: str | Path) -> None:
         dataset: the questions; a row for each relevant passage.
         path: the file; one that is there is replaced.
     """
-    with Path(path).open("w", encoding="utf-8", newline="") as file:
+    with user_path("path", path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["question", "id", "document"])
         for one in dataset.questions:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trivec._runtime.paths import user_path
 from trivec.errors import InputError
 from trivec.evaluation.systems import System
 from trivec.types import SearchOptions
@@ -27,7 +28,7 @@ def save_settings(system: System, path: str | Path, about: Mapping[str, Any] | N
     """
     data = {"format": FORMAT, "system": str(system), "about": dict(about or {})}
     text = json.dumps(data, ensure_ascii=False, indent=2)
-    Path(path).write_text(f"{text}\n", encoding="utf-8")
+    user_path("path", path).write_text(f"{text}\n", encoding="utf-8")
 
 
 def load_settings(path: str | Path) -> System:
@@ -37,7 +38,7 @@ def load_settings(path: str | Path) -> System:
         InputError: the file is missing, or is not such a file.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(user_path("path", path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as err:
         raise InputError(f"{path} cannot be read as settings: {err}") from err
     if not isinstance(data, dict) or data.get("format") != FORMAT or set(data) - set(FIELDS):

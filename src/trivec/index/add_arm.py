@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from trivec._runtime.checks import shown
 from trivec.arms import Arm, arm_named, arms_among
 from trivec.bm25 import AnalyzerConfig
 from trivec.errors import InputError
@@ -40,7 +41,7 @@ def begin_arm(binding: Binding, arm: str, config: IndexConfig) -> Binding:
     added = arm_named(arm)
     info, schema = binding.encoder.info, binding.schema
     if not added.is_made_by(info):
-        raise InputError(f"arm={arm!r} needs a head that the model lacks; it has {info.heads}")
+        raise InputError(f"arm={shown(arm)} needs a head that the model lacks; it has {info.heads}")
     if arm in schema.written:
         return binding
     name = _free_name(arm, binding.store.vectors())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trivec._runtime.checks import check_choice, check_least
+from trivec._runtime.checks import check_choice, check_least, shown
 from trivec._runtime.typed import check_fields
 from trivec.arms import arm_names
 from trivec.bm25 import AnalyzerConfig
@@ -63,13 +63,16 @@ class IndexConfig:
         check_fields(self)
         known = list(arm_names())
         if self.arms is not None and (not self.arms or set(self.arms) - set(known)):
-            raise InputError(f"arms={self.arms!r}; choose at least one of {known}")
+            raise InputError(f"arms={shown(self.arms)}; choose at least one of {known}")
         if isinstance(self.codec, str) and self.codec not in CODECS:
-            raise InputError(f"codec={self.codec!r}; allowed: {sorted(CODECS)}, or a PayloadCodec")
+            raise InputError(
+                f"codec={shown(self.codec)}; allowed: {sorted(CODECS)}, or a PayloadCodec"
+            )
         names = list(self.vectors.values())
         if set(self.vectors) - set(known) or len(set(names)) < len(names):
             raise InputError(
-                f"vectors={dict(self.vectors)!r}; allowed: a name of its own for each of {known}"
+                f"vectors={shown(dict(self.vectors))}; allowed: a name of its own for each of "
+                f"{known}"
             )
         check_least("batch_size", self.batch_size, 1)
         check_choice("colbert_overflow", self.colbert_overflow, ColbertOverflow)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from trivec._runtime.plain import own_text
 from trivec.errors import InputError
 from trivec.index.collection import Binding
 from trivec.index.tally import Tally
@@ -26,7 +27,7 @@ def identified(
         try:
             chunk = identify(given)
         except InputError as err:
-            tally.refuse(str(given.id) if given.id is not None else _place(given), str(err))
+            tally.refuse(_place(given) if given.id is None else clean(own_text(given.id)), str(err))
             if isinstance(given.source, str):
                 tally.incomplete.add(clean(given.source))
             continue

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trivec._runtime.checks import shown
 from trivec.analysis import RULES
 from trivec.arms import ARMS, Arm, arm_names, arms_among
 from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
@@ -91,7 +92,9 @@ def _resolve_store(
                 f"location={text!r} is not a folder; pass QdrantClient({text!r}) and a collection"
             )
         if collection is not None:
-            raise InputError(f"collection={collection!r} with a folder; a folder is one collection")
+            raise InputError(
+                f"collection={shown(collection)} with a folder; a folder is one collection"
+            )
         from trivec.stores.edge.store import EdgeStore
 
         return EdgeStore(location)
@@ -108,9 +111,9 @@ def _resolve_store(
             "await AsyncHybridIndex.open(...) with this client"
         )
     if collection is not None:
-        raise InputError(f"collection={collection!r} goes with a QdrantClient only")
+        raise InputError(f"collection={shown(collection)} goes with a QdrantClient only")
     if not hasattr(location, "upsert"):
-        raise InputError(f"location={location!r}; give a folder, a QdrantClient or a Store")
+        raise InputError(f"location={shown(location)}; give a folder, a QdrantClient or a Store")
     return location  # type: ignore[return-value]  # a client was ruled out above
 
 
@@ -129,7 +132,7 @@ def _place_name(location: object, collection: str | None) -> str:
         return f"folder {str(location)!r}"
     if collection is not None:
         return f"collection {collection!r}"
-    return f"the store {location!r}" if hasattr(location, "upsert") else "the store"
+    return f"the store {shown(location)}" if hasattr(location, "upsert") else "the store"
 
 
 def _new_schema(info: EncoderInfo, config: IndexConfig, tenant: str | None) -> Schema:
@@ -275,7 +278,7 @@ def _require_tenant(tenant: object) -> None:
         InputError: it is not, or it is blank.
     """
     if tenant is not None and (not isinstance(tenant, str) or not tenant.strip()):
-        raise InputError(f"tenant={tenant!r}; allowed: a text that is not blank, or None")
+        raise InputError(f"tenant={shown(tenant)}; allowed: a text that is not blank, or None")
 
 
 def _require_same_tenancy(schema: Schema, tenant: str | None, place: str) -> None:

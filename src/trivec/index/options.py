@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias
 
+from trivec._runtime.checks import shown
 from trivec.errors import InputError
 from trivec.types import PointId, SearchOptions
 
@@ -73,8 +74,8 @@ def merged_options(options: SearchOptions, overrides: Mapping[str, Any]) -> Sear
         given = getattr(options, name)
         if not _same(given, value) and not _same(given, getattr(DEFAULT_SEARCH, name)):
             raise InputError(
-                f"{name} is given twice: {name}={value!r}, and {name}={given!r} in options; "
-                "leave one of them out"
+                f"{name} is given twice: {name}={shown(value)}, and {name}={shown(given)} in "
+                "options; leave one of them out"
             )
     return replace(options, **overrides)
 

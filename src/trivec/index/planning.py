@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from trivec._runtime.checks import MOST
+from trivec._runtime.checks import MOST, shown
 from trivec._runtime.typed import unchecked
 from trivec.arms import COLBERT, DENSE, arm_named
 from trivec.errors import InputError, InvalidVectorError
@@ -74,7 +74,7 @@ def as_texts(query: str | QueryText | Sequence[QueryText]) -> tuple[QueryText, .
     else:
         texts = tuple(query)
     if not texts:
-        raise InputError(f"query={query!r}; give a text, or QueryText objects, at least one")
+        raise InputError(f"query={shown(query)}; give a text, or QueryText objects, at least one")
     if any(not text.text.strip() and not text.vectors for text in texts):
         raise InputError("the query is blank; give it at least one word")
     return texts

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from trivec._runtime.checks import shown
 from trivec._runtime.typed import check_fields
 from trivec.errors import InputError
 
@@ -121,12 +122,14 @@ class ReadOptions:
                 "".encode(self.encoding)
             except (LookupError, ValueError) as err:
                 raise InputError(
-                    f"encoding={self.encoding!r} is unknown to Python; try 'big5'"
+                    f"encoding={shown(self.encoding)} is unknown to Python; try 'big5'"
                 ) from err
         columns = self.text_columns
         named = isinstance(columns, tuple) and all(isinstance(name, str) for name in columns)
         if columns is not None and not (named and columns):
-            raise InputError(f"text_columns={columns!r}; give a tuple of names: ('title', 'body')")
+            raise InputError(
+                f"text_columns={shown(columns)}; give a tuple of names: ('title', 'body')"
+            )
 
 
 def log_left_out(left_out: LeftOut) -> None:

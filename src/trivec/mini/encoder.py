@@ -10,6 +10,7 @@ import numpy as np
 from trivec._models.batching import padded
 from trivec._models.onnx_choice import choose_precision
 from trivec._models.onnx_folder import WITH_COLBERT, OnnxFolder
+from trivec._runtime.checks import shown
 from trivec._runtime.typed import checked
 from trivec.encoders.onnx import OnnxEncoder, OnnxOptions
 from trivec.errors import InputError
@@ -51,7 +52,7 @@ class MiniEncoder(OnnxEncoder):
         for name in _FIXED:
             given, own = getattr(options, name), MINI_SETTINGS[name]
             if given not in (None, own):
-                raise InputError(f"{name}={given!r}, but 'mini' has {own!r}; leave it out")
+                raise InputError(f"{name}={shown(given)}, but 'mini' has {own!r}; leave it out")
         super().__init__("mini", options=options)
         self._progress = progress
 

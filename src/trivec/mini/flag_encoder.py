@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trivec._runtime.checks import shown
 from trivec.encoders.flag import FlagEncoder, FlagOptions
 from trivec.encoders.model_folder import ModelFolder
 from trivec.errors import InputError
@@ -50,7 +51,7 @@ class MiniFlagEncoder(FlagEncoder):
             given, own = getattr(options, name), getattr(MINI_FLAG_OPTIONS, name)
             if given != own:
                 raise InputError(
-                    f"{name}={given!r}, but 'mini' has {own!r}; start from MINI_FLAG_OPTIONS: "
+                    f"{name}={shown(given)}, but 'mini' has {own!r}; start from MINI_FLAG_OPTIONS: "
                     "dataclasses.replace(MINI_FLAG_OPTIONS, precision='bf16')"
                 )
         super().__init__("mini", options=replace(options, local_files_only=True))

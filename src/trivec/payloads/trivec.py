@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from trivec._runtime.checks import check_depth
+from trivec._runtime.checks import check_depth, shown
+from trivec._runtime.plain import own_text
 from trivec._runtime.typed import check_fields, checked, unchecked
 from trivec.errors import InputError
 from trivec.payloads.fields import Field, is_exact, key_path, metadata_field, tokens
@@ -112,7 +113,7 @@ class PayloadCodec:
             raise InputError(f"the codec's keys are {keys}; they must differ from each other")
         if odd := [key for key in keys if key_path(key) is None]:
             raise InputError(
-                f"the codec has the key {odd[0]!r}; Qdrant's paths take no \" and no \\"
+                f"the codec has the key {shown(odd[0])}; Qdrant's paths take no \" and no \\"
             )
 
     @checked
@@ -240,7 +241,7 @@ def identify(chunk: Chunk) -> Chunk:
     text = _clean(chunk.text)
     source = None if chunk.source is None else _clean(chunk.source)
     if chunk.id is not None:
-        identity = _clean(str(chunk.id))
+        identity = _clean(own_text(chunk.id))
     else:
         origin = content_digest(text) if source is None else source
         identity = str(uuid.uuid5(NAMESPACE, json.dumps([origin, chunk.position])))
@@ -301,7 +302,7 @@ def _json_values(value: Any, path: str) -> Any:
         return _json_number(value, path)
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str)]:
-            raise InputError(f"{path} has the key {odd[0]!r}, allowed: strings")
+            raise InputError(f"{path} has the key {shown(odd[0])}, allowed: strings")
         return {
             _json_values(key, path): item
             if item is None or (type(item) is str and item.isascii())  # else its path costs most

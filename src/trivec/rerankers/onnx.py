@@ -22,6 +22,7 @@ from trivec._models.onnx_session import Session, SessionOptions, shared_session
 from trivec._models.saved_tokenizer import SavedTokenizer
 from trivec._runtime.checks import check_choice, check_least
 from trivec._runtime.lazy import Lazy
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
 from trivec.rerankers.classifier import EXPECTED, inspect_folder
@@ -193,7 +194,7 @@ class OnnxReranker:
 
     def _find(self) -> tuple[OnnxFolder, str]:
         """Return the graph's folder and its precision."""
-        options, path = self._options, Path(self._given).expanduser()
+        options, path = self._options, user_path("model", self._given)
         if find_export(path) is not None:
             folder = open_export(path, "reranker")
             held, place = folder.manifest.precisions, folder.path

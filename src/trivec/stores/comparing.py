@@ -8,6 +8,7 @@ from datetime import date, datetime
 from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 
+from trivec._runtime.checks import shown
 from trivec._runtime.plain import plain_values
 from trivec.conditions import qdrant
 from trivec.errors import FilterError
@@ -307,6 +308,6 @@ def _as_date(field: Field, value: Any) -> date:
         return datetime.fromisoformat(value)
     except (TypeError, ValueError) as err:
         raise FilterError(
-            f"the range of {field.key!r} has the bound {value!r}, allowed: finite numbers, dates, "
-            "dates as ISO 8601 text"
+            f"the range of {field.key!r} has the bound {shown(value)}, allowed: finite numbers, "
+            "dates, dates as ISO 8601 text"
         ) from err

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from trivec._runtime.checks import check_depth, shown
+from trivec._runtime.plain import own_text
 from trivec._runtime.typed import checked
 from trivec.conditions import is_filter, of_one_kind, qdrant
 from trivec.errors import FilterError, InputError
@@ -140,12 +141,12 @@ def all_of(*filters: models.Filter | None) -> models.Filter | None:
 
 def _clause(key: str, operand: Any, fields: Fields) -> models.Condition:
     if not isinstance(key, str):
-        raise FilterError(f"the filter has the key {key!r}, allowed: text")
+        raise FilterError(f"the filter has the key {shown(key)}, allowed: text")
     if key in _LOGIC:
         return _logic(key, operand, fields)
     if key in _FOREIGN:
         raise FilterError(
-            f"unknown operator {key!r} in a key's place; allowed: {', '.join(_LOGIC)}"
+            f"unknown operator {shown(key)} in a key's place; allowed: {', '.join(_LOGIC)}"
         )
     return _field(fields(key), operand)
 
@@ -154,7 +155,7 @@ def _logic(operator: str, operand: Any, fields: Fields) -> models.Condition:
     parts = [operand] if operator == "$not" else operand
     if isinstance(parts, str | Mapping) or not isinstance(parts, Sequence) or not parts:
         raise FilterError(
-            f"{operator!r} takes a list of filters with at least one, got {operand!r}"
+            f"{operator!r} takes a list of filters with at least one, got {shown(operand)}"
         )
     filters = [
         of_one_kind(part) if part is None or is_filter(part) else _from_shorthand(part, fields)
@@ -182,12 +183,12 @@ def _operations(field: Field, operations: Mapping[str, Any]) -> list[models.Cond
     bounds: dict[str, Any] = {}
     conditions: list[models.Condition] = []
     for name, operand in operations.items():
-        operator = str(name).removeprefix("$")  # many other filter languages write "$gte"
+        operator = own_text(name).removeprefix("$")  # many other filter languages write "$gte"
         operator = _ALIASES.get(operator, operator)
         if operator in _BOUNDS:
             bounds[operator] = operand
         else:
-            conditions.append(_operation(field, operator, operand, str(name)))
+            conditions.append(_operation(field, operator, operand, own_text(name)))
     if bounds:
         conditions.append(in_range(field, bounds))
     return conditions
@@ -205,7 +206,9 @@ def _operation(field: Field, operator: str, operand: Any, name: str) -> models.C
             return negated(any_of(field, _listed(field, name, operand)))
         case "exists":
             if not isinstance(operand, bool):
-                raise FilterError(f"{name!r} of {field.key!r} takes True or False, got {operand!r}")
+                raise FilterError(
+                    f"{name!r} of {field.key!r} takes True or False, got {shown(operand)}"
+                )
             return negated(empty(field)) if operand else empty(field)
     raise FilterError(
         f"unknown operator {name!r} for {field.key!r}; allowed: {', '.join(_OPERATORS)}"
@@ -214,5 +217,5 @@ def _operation(field: Field, operator: str, operand: Any, name: str) -> models.C
 
 def _listed(field: Field, name: str, operand: Any) -> list[Any]:
     if not isinstance(operand, list | tuple | set | frozenset):
-        raise FilterError(f"{name!r} of {field.key!r} takes a list, got {operand!r}")
+        raise FilterError(f"{name!r} of {field.key!r} takes a list, got {shown(operand)}")
     return list(operand)

@@ -185,7 +185,7 @@ def flag_command(
 def _of_embedders(
     model: str | Path, options: FinetuneOptions, trainer: FlagTrainerOptions
 ) -> dict[str, str]:
-    folder = Path(model)
+    folder = user_path("model", model)
     pooling = stated_usage(folder).pooling if folder.is_dir() else "cls"
     found = {
         "temperature": f"{options.temperature:g}",

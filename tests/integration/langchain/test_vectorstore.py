@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 import pickle
 
 import pytest
@@ -61,6 +62,15 @@ def ids(documents):
 
 
 # adding
+
+
+@pytest.mark.parametrize("identity", ["a\0b", enum.Enum("Name", {"B": "ab"}, type=str).B], ids=repr)
+def test_an_id_that_is_cleaned_or_of_an_own_class_is_not_stored_where_it_was_refused(
+    store, identity
+):
+    assert store.add_documents([Document(page_content=" ")], ids=[identity]) == []
+    assert store.add_documents([Document(page_content="a text")], ids=[identity]) == [identity]
+    assert ids(store.get_by_ids([identity])) == ["ab"]
 
 
 def test_documents_come_back_as_they_were(filled):

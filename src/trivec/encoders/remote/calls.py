@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from trivec._runtime.bounding import bounded
+from trivec._runtime.checks import shown
 from trivec._runtime.retrying import TRANSIENT_STATUS, Backoff, attempts
 from trivec._runtime.secrets import Key, original, server_words
 from trivec.errors import InputError, ModelError, ModelUnavailableError
@@ -238,7 +239,7 @@ def addresses(url: str) -> tuple[str, str]:
         InputError: no address of a server, or one with a key in it.
     """
     if not isinstance(url, str) or not re.match(r"https?://[^/]", url, re.IGNORECASE):
-        raise InputError(f"{url!r} is not an address; give one like http://localhost:8000/v1")
+        raise InputError(f"{shown(url)} is not an address; give one like http://localhost:8000/v1")
     parts = urlsplit(url)
     if "@" in parts.netloc or parts.query:
         raise InputError("a URL holds a user or a query; give the key as api_key, not in the URL")

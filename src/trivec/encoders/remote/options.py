@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from trivec._runtime.checks import check_choice, check_least, check_number
+from trivec._runtime.checks import check_choice, check_least, check_number, shown
 from trivec._runtime.typed import check_fields
 from trivec.errors import InputError
 
@@ -62,7 +62,7 @@ class RemoteOptions:
         for name in ("timeout", "deadline", "longest_wait"):
             check_number(name, getattr(self, name), above=0)
         if "pad" not in self.special_tokens:
-            raise InputError(f"special_tokens={dict(self.special_tokens)!r} lack 'pad'")
+            raise InputError(f"special_tokens={shown(dict(self.special_tokens))} lack 'pad'")
 
 
 DEFAULT_OPTIONS = RemoteOptions()

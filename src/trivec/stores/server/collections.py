@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from trivec._runtime.checks import shown
 from trivec.arms import ARMS
 from trivec.errors import CollectionError, InputError
 from trivec.schema import Schema, VectorKind, VectorSpec
@@ -42,8 +43,8 @@ def require_collection_name(name: str) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
-            f"the collection is called {name!r}, allowed: up to 255 letters, digits, '_', '-' and "
-            "'.', beginning with a letter, a digit or '_'"
+            f"the collection is called {shown(name)}, allowed: up to 255 letters, digits, '_', '-' "
+            "and '.', beginning with a letter, a digit or '_'"
         )
     return name
 

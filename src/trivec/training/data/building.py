@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from trivec._runtime.paths import user_path
 from trivec._runtime.plain import fingerprint_name
 from trivec._runtime.typed import check_fields, checked
 from trivec.arms import ARMS, COLBERT
@@ -137,7 +138,7 @@ def build_dataset(
         >>> report = build_dataset(gather(index), index, "training")  # doctest: +SKIP
         >>> print(report)  # doctest: +SKIP
     """
-    place, rules = Path(folder), options or DatasetOptions()
+    place, rules = user_path("folder", folder), options or DatasetOptions()
     with alone_in(place):
         (place / "report.json").unlink(missing_ok=True)
         building = _Building(gathered, index, place, rules, reranker)

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from trivec._runtime.checks import shown
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import check_fields, checked
 from trivec.errors import InputError
 from trivec.text import is_blank
@@ -131,7 +132,7 @@ def read_examples(path: str | Path) -> Iterator[TrainingExample]:
     Example:
         >>> examples = list(read_examples("training/train.jsonl"))  # doctest: +SKIP
     """
-    place = Path(path)
+    place = user_path("path", path)
     try:
         with place.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
@@ -180,7 +181,7 @@ def write_examples(path: str | Path, examples: Iterable[TrainingExample]) -> int
     """
     first: TrainingExample | None = None
     count = 0
-    with written_whole(Path(path)) as file:
+    with written_whole(user_path("path", path)) as file:
         for example in examples:
             first = first or example
             for name in ("pos_scores", "prompt"):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
 from trivec.errors import CollectionNotFoundError, InputError
 from trivec.index import HybridIndex
@@ -53,7 +54,8 @@ def gather(
         if questions:
             _add_questions(gathered, index)
     for path in files:
-        add_file(gathered, Path(path), split=split, tokenizer=tokenizer, max_tokens=max_tokens)
+        place = user_path("files", path)
+        add_file(gathered, place, split=split, tokenizer=tokenizer, max_tokens=max_tokens)
     if not gathered.pairs:
         raise InputError(
             "there are no questions to train on: write them with 'trivec questions PLACE "

@@ -19,6 +19,7 @@ from typing import Any, cast
 import orjson
 
 from trivec._runtime.checks import check_least
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import check_fields, checked
 from trivec.arms import LEXICAL, SPARSE
 from trivec.bm25 import Bm25Analyzer
@@ -118,7 +119,7 @@ def build_keyword_dataset(
     Example:
         >>> report = build_keyword_dataset(index, "train.jsonl", "chats.jsonl")  # doctest: +SKIP
     """
-    rules, path = options or KeywordOptions(), Path(to)
+    rules, path = options or KeywordOptions(), user_path("to", to)
     lexical = tuple(arm for arm in LEXICAL if arm in index.arms())
     if not lexical:
         raise InputError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
 from trivec.errors import InputError
 from trivec.training.data.examples import TrainingExample, read_examples
@@ -64,7 +65,7 @@ def find_leaks(folder: str | Path, *, threshold: float = 0.8) -> list[Leak]:
         >>> find_leaks("training")  # doctest: +SKIP
         []
     """
-    place = Path(folder)
+    place = user_path("folder", folder)
     train = list(read_examples(place / "train.jsonl"))
     leaks: list[Leak] = []
     for split in ("dev", "test"):
