@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
-from scripts.fresh import LOWEST, NEWEST, Case, direct, pinned
+from scripts import fresh
+from scripts.fresh import LOWEST, NEWEST, ROOT, Case, cases, direct, pinned
 
 METADATA = """Metadata-Version: 2.4
 Name: trivec
@@ -43,8 +45,38 @@ def test_the_lowest_versions_are_pinned(wheel):
     assert list(pinned(Case(frozenset({"mini"}), NEWEST), wheel)) == []
 
 
-def test_torchs_build_is_the_pinned_one(wheel):
-    (torch,) = pinned(Case(frozenset({"flag"}), NEWEST), wheel)
+@pytest.mark.parametrize("extra", ["flag", "finetune", "mteb"])
+def test_torchs_build_is_the_pinned_one(wheel, extra):
+    (torch,) = pinned(Case(frozenset({extra}), NEWEST), wheel)
     assert torch.startswith("torch==2.")
     pins = list(pinned(Case(frozenset({"flag"}), LOWEST), wheel))
     assert [pin for pin in pins if pin.startswith("torch")] == [torch]
+
+
+@pytest.fixture
+def tried(monkeypatch, tmp_path):
+    """Return a function to what is tried; no model is written for it."""
+    monkeypatch.setattr(fresh, "small_model", lambda folder: folder)
+    monkeypatch.setattr(fresh, "vectors_of", lambda *_: ("-c", ""))
+    return lambda *kinds, light=False: list(cases(tmp_path, kinds, light=light))
+
+
+def test_each_extra_is_tried_with_the_newest_and_the_lowest_versions(tried):
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extras = set(tomllib.load(file)["project"]["optional-dependencies"]) - {"all"}
+    for versions in (NEWEST, LOWEST):
+        found = [case for case in tried(NEWEST, LOWEST) if case.versions == versions]
+        assert extras == set().union(*(case.extras for case in found))
+        assert all(case.blocks or case.programs for case in found)
+
+
+def test_every_smoke_program_is_run(tried):
+    programs = {program[0] for case in tried(NEWEST) for program in case.programs}
+    there = {str(path) for path in (ROOT / "scripts" / "smoke").glob("*.py")}
+    assert there - programs == {str(ROOT / "scripts" / "smoke" / "smoke_vectors.py")}
+
+
+def test_the_light_run_has_no_torch(tried):
+    (case,) = tried(NEWEST, light=True)
+    assert not case.extras & fresh.WITH_TORCH
+    assert case.extras >= {"mini", "langchain", "llama-index", "server", "ui", "telemetry"}
