@@ -199,6 +199,7 @@ def tried(case: Case, wheel: Path, folder: Path, server: OpenAIServer) -> str:
     server.otherwise = lambda _: ANSWER
     environment, said = installed(case, wheel, folder)
     seconds = perf_counter() - started
+    megabytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
     if environment is not None:
         variables = {
             "OPENAI_BASE_URL": server.base_url,
@@ -208,7 +209,6 @@ def tried(case: Case, wheel: Path, folder: Path, server: OpenAIServer) -> str:
         }
         said = "\n".join(problems(case, environment, folder, variables))
         said += "\n".join(page_problems(case.pages, environment, folder, server))
-    megabytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
     outcome = "FAILED" if said else PASSED
     if environment is None and UNREACHED.search(said):
         outcome = UNREACHED_HERE
