@@ -31,6 +31,7 @@ from subprocess import run as run_program
 from time import perf_counter
 
 from packaging.requirements import Requirement
+from packaging.version import Version
 from pytest_httpserver import HTTPServer
 from tests.environments import OFFLINE, Environment
 from tests.openai_server import OpenAIServer
@@ -227,7 +228,8 @@ def installed(case: Case, wheel: Path, folder: Path) -> tuple[Environment | None
     pins.write_text("\n".join(pinned(case, wheel)), "utf-8")
     done = run_program([*pip, "-c", pins, wanted], capture_output=True, text=True, check=False)
     if done.returncode:
-        return None, done.stderr[-2000:]
+        said = f"{done.stdout}\n{done.stderr}".splitlines()  # which versions conflict: on stdout
+        return None, "\n".join(line for line in said if not line.startswith("WARNING"))[-2000:]
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "sitecustomize.py").write_text(OFFLINE, "utf-8")
     return Environment(folder), ""
@@ -240,10 +242,13 @@ def pinned(case: Case, wheel: Path) -> Iterator[str]:
         yield from (line for line in constraints if line.startswith("torch=="))
     if case.versions == NEWEST:
         return
+    lowest: dict[str, str] = {}  # of two extras that ask for the same, the higher bound counts
     for requirement in direct(wheel, case.extras):
         bounds = [spec.version for spec in requirement.specifier if spec.operator in (">=", "==")]
+        known = [lowest[requirement.name]] if requirement.name in lowest else []
         if bounds and requirement.name != "torch":
-            yield f"{requirement.name}=={bounds[0]}"
+            lowest[requirement.name] = max([bounds[0], *known], key=Version)
+    yield from (f"{name}=={version}" for name, version in lowest.items())
 
 
 def direct(wheel: Path, extras: Iterable[str]) -> list[Requirement]:

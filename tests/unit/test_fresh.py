@@ -18,6 +18,7 @@ Requires-Dist: torch>=2.6; extra == 'flag'
 Requires-Dist: runtime>=1.20; extra == 'onnx'
 Requires-Dist: trivec[onnx]; extra == 'mini'
 Requires-Dist: weights==0.3.0; extra == 'mini'
+Requires-Dist: numpy>=2; extra == 'flag'
 Requires-Dist: old>=1; python_version < '3' and extra == 'mini'
 """
 
@@ -43,6 +44,11 @@ def test_the_lowest_versions_are_pinned(wheel):
     pins = list(pinned(Case(frozenset({"mini"}), LOWEST), wheel))
     assert pins == ["numpy==1.26", "edge==0.9", "weights==0.3.0", "runtime==1.20"]
     assert list(pinned(Case(frozenset({"mini"}), NEWEST), wheel)) == []
+
+
+def test_of_two_bounds_the_higher_one_is_the_lowest_version(wheel):
+    pins = pinned(Case(frozenset({"flag"}), LOWEST), wheel)
+    assert [pin for pin in pins if pin.startswith("numpy")] == ["numpy==2"]
 
 
 @pytest.mark.parametrize("extra", ["flag", "finetune", "mteb"])
