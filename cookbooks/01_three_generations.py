@@ -238,16 +238,15 @@ for kind, by_way in counts.items():
 
 # %%
 ways = list(counts["other words"])
-figure, axes = plt.subplots(figsize=(8, 3.2))
-axes.imshow(
-    [[counts[kind][way] for way in ways] for kind in counts], cmap="Blues", vmin=0, vmax=5.5
-)
+figure, axes = plt.subplots(figsize=(9, 3))
+shades = [[counts[kind][way] for way in ways] for kind in counts]
+axes.imshow(shades, cmap="Blues", vmin=0, vmax=5.5, aspect="auto")
 for row, kind in enumerate(counts):
     for column, way in enumerate(ways):
         count = counts[kind][way]
         colour = "white" if count > 3 else "black"
         axes.text(column, row, f"{count} of 5", ha="center", va="center", color=colour)
-axes.set_xticks(range(len(ways)), ways, rotation=25, ha="right")
+axes.set_xticks(range(len(ways)), [way.replace(" ", "\n") for way in ways])
 axes.set_yticks(range(len(counts)), list(counts))
 figure.tight_layout()
 

@@ -27,7 +27,7 @@
 #
 # As it stands, the notebook runs offline: `mini` is a small real model, and the chat model is scripted.
 # Set `REAL = True` for BGE-M3 and a chat model behind the OpenAI protocol. This needs
-# `pip install 'trivec[flag,openai,plots]'` and the key in `OPENAI_API_KEY`.
+# `pip install 'trivec[flag,openai,plots]'` and the key in `OPENAI_API_KEY`. The address of a server of your own goes into `OPENAI_BASE_URL`.
 
 # %%
 import json
@@ -218,7 +218,7 @@ for (kind, search, name), figure in figures.items():
     print(f"{kind:18} {search:8} {name:18} {figure:.2f}")
 
 # %%
-picture, both = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
+picture, both = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
 for axes, kind in zip(both, ("lay words", "documents' words"), strict=True):
     for at, name in enumerate(REWRITERS):
         heights = [figures[kind, search, name] for search in SEARCHES]
@@ -226,8 +226,7 @@ for axes, kind in zip(both, ("lay words", "documents' words"), strict=True):
     axes.set_xticks([place + 0.27 for place in range(3)], list(SEARCHES))
     axes.set_title(kind)
 both[0].set_ylabel("mean of one over the rank")
-both[0].legend()
-picture.tight_layout()
+picture.legend(*both[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 # %% [markdown]
 # - **It helps most** where words alone are compared, and people's words are not the documents'.

@@ -27,7 +27,7 @@
 #
 # As it stands, the notebook runs offline: `mini` is a small real model, and the chat model is scripted.
 # Set `REAL = True` for BGE-M3 and a chat model behind the OpenAI protocol. This needs
-# `pip install 'trivec[flag,openai,plots]'` and the key in `OPENAI_API_KEY`.
+# `pip install 'trivec[flag,openai,plots]'` and the key in `OPENAI_API_KEY`. The address of a server of your own goes into `OPENAI_BASE_URL`.
 
 # %%
 import json

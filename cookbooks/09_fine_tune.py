@@ -18,7 +18,7 @@
 # **You learn** how trivec tunes a model by questions and passages, and how an index moves to it.
 # The same examples then go to sentence-transformers, LlamaIndex and FlagEmbedding.
 #
-# **You need** `pip install 'trivec[mini,finetune,evaluation,files]'` and the folder `handbook` beside this notebook. No key, no network.
+# **You need** `pip install 'trivec[mini,finetune,evaluation,files,plots]'` and the folder `handbook` beside this notebook. No key, no network.
 #
 # **Time**: ten minutes to read, one minute to run.
 
@@ -29,9 +29,12 @@
 # Set `REAL = True` for files of your own, as `trivec questions` and the other commands of `docs/training-data.md` write them.
 
 # %%
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
+
+import matplotlib.pyplot as plt
 
 from trivec import HybridIndex, load_encoder
 from trivec.ingest import chunks
@@ -99,6 +102,22 @@ print(
     f"{tuned.steps} steps in {tuned.seconds:.0f} s, loss {tuned.losses[0]:.3f} -> {tuned.losses[1]:.3f}"
 )
 half = mix_models(pruned.folder, tuned.folder, WORK / "half", share=0.5)
+
+# %% [markdown]
+# The run's folder keeps the losses of each step. They swing, since each batch has questions of its own.
+# Here they are nearly 0 soon: so few questions are known by heart.
+
+# %%
+lines = (tuned.run / "losses.jsonl").read_text("utf-8").splitlines()
+steps = [json.loads(line) for line in lines]
+figure, axes = plt.subplots(figsize=(6, 3))
+for name in steps[0]["losses"]:
+    losses = [step["losses"][name] for step in steps]
+    axes.plot(range(1, len(steps) + 1), losses, marker="o", label=name)
+axes.set_xlabel("step")
+axes.set_ylabel("loss")
+axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+figure.tight_layout()
 
 # %% [markdown]
 # ## Use it
@@ -197,6 +216,7 @@ if find_spec("llama_index") and find_spec("llama_index.finetuning"):
 assert pruned.tokens < pruned.of
 assert tuned.in_place
 assert tuned.losses[1] < tuned.losses[0]
+assert len(steps) == tuned.steps
 assert (half / "sparse_linear.pt").is_file()
 assert moved.passages == moved.encoded
 assert "years" in hits[0].text

@@ -14,7 +14,7 @@ __all__ = ["SCENES", "SKIPPED", "offline", "reply"]
 SKIPPED = {
     "serve() {": "starts three vLLM servers on a GPU",
     "trivec --install-completion": "changes the settings of the reader's shell",
-    "trivec finetune training --model mini": "minutes; test_readme_training.py runs the same",
+    "trivec finetune training --model mini": "minutes; test_training_road.py runs the same",
     "trivec finetune training --model BAAI": "eight processes of torchrun",
     "import mteb": "downloads a task; test_evaluation_mteb.py runs one of its own",
 }

@@ -18,6 +18,9 @@ from tests.environments import modules_of, required
 
 TEXTS = sorted(COOKBOOKS.glob("*.py"))
 TIMEOUT = 240  # seconds for a cell on a busy machine
+ASKING = [text for text in TEXTS if "OpenAIChat.connect(" in text.read_text(encoding="utf-8")]
+HERE = {"REAL = False": "REAL = True", '"BAAI/bge-m3"': '"mini"'}
+"""What the settings of real models become where only the chat model is served."""
 
 each_cookbook = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 
@@ -77,16 +80,54 @@ def test_the_install_line_names_what_the_cells_import(text):
         assert "pypdfium2" in installed  # it is a PDF
 
 
-@pytest.mark.model
-@each_cookbook
-def test_it_runs(text, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def ran(cells: nbformat.NotebookNode) -> bool:
+    """Run all cells; return whether each was."""
     client = NotebookClient(
-        notebook(text),
+        cells,
         timeout=TIMEOUT,
         kernel_name="python3",
         resources={"metadata": {"path": str(COOKBOOKS)}},
     )
     client.execute()
-    assert all(cell.execution_count for cell in client.nb.cells if cell.cell_type == "code")
+    return all(cell.execution_count for cell in client.nb.cells if cell.cell_type == "code")
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """Let the notebook's process find the packages that are under test, and no hub."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return monkeypatch
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("kernel")
+@each_cookbook
+def test_it_runs(text):
+    assert ran(notebook(text))
+
+
+def scripted_chat(text: Path):
+    """Return the chat model that a cookbook scripts for itself: what its settings come to."""
+    names: dict[str, object] = {"__name__": "settings"}
+    for node in ast.parse(text.read_text(encoding="utf-8")).body:
+        exec(compile(ast.Module([node], []), str(text), "exec"), names)  # noqa: S102
+        if isinstance(node, ast.If) and "chat" in names:
+            break
+    return names["chat"]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("text", ASKING, ids=lambda path: path.stem)
+def test_it_runs_with_a_chat_model_that_is_served(text, kernel, openai_server):
+    """The settings of real models hold: only the address and the model's size are others."""
+    chat = scripted_chat(text)
+    openai_server.otherwise = lambda body: chat.chat(body["messages"]).text
+    kernel.setenv("OPENAI_BASE_URL", openai_server.base_url)
+    kernel.setenv("OPENAI_API_KEY", "sk-test")
+    cells = notebook(text)
+    for cell in cells.cells:
+        for written, here in HERE.items():
+            cell.source = cell.source.replace(written, here)
+    assert ran(cells)
+    assert openai_server.requests

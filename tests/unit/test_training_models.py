@@ -110,3 +110,10 @@ def test_what_cannot_be_pruned_is_refused(tiny_m3, tmp_path):
     with pytest.raises(ModelError, match="BPE"):
         prune_model(copy, tmp_path / "small", ENGLISH)
     assert not (tmp_path / "small").exists()
+
+
+def test_transformers_4_knows_the_tokenizer_of_a_random_model(tiny_m3):
+    """Version 5 writes a class of its own, which 4 takes for code that is missing."""
+    config = json.loads((tiny_m3 / "tokenizer_config.json").read_text("utf-8"))
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert "backend" not in config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -104,6 +105,12 @@ def save_tokenizer(folder: Path) -> None:
         model_max_length=POSITIONS - 2,
         **ROLES,
     ).save_pretrained(folder)
+    # transformers 5 writes a class that 4 does not know; both know this one
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text("utf-8"))
+    config.pop("backend", None)
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    path.write_text(json.dumps(config, indent=2), "utf-8")
 
 
 def _build_tokenizer() -> Tokenizer:
