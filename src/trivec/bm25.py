@@ -114,10 +114,18 @@ class AnalyzerConfig:
             raise InputError(f"unknown analyser settings {unknown}; allowed: {sorted(known)}")
         settings = dict(data)
         settings["user_words"] = tuple(
-            word if isinstance(word, str) else tuple(word) for word in data.get("user_words", ())
+            tuple(word) if isinstance(word, list) else word for word in _listed("user_words", data)
         )
-        settings["stop_words"] = tuple(data.get("stop_words", ()))
+        settings["stop_words"] = tuple(_listed("stop_words", data))
         return cls(**settings)
+
+
+def _listed(name: str, data: Mapping[str, Any]) -> Sequence[Any]:
+    """Return a list of the settings; none where it is left out."""
+    value = data.get(name, ())
+    if not isinstance(value, list | tuple):
+        raise InputError(f"{name}={shown(value)}; allowed: a list of words")
+    return value
 
 
 class Bm25Analyzer:

@@ -111,7 +111,8 @@ def split(
     if not 0 <= overlap < max_tokens:
         raise InputError(f"overlap={overlap}; it must be 0 or more, and below {max_tokens=}")
     splitter = _Splitter(token_counter(tokenizer), max_tokens, overlap, markdown=markdown)
-    spans = (Span(text[start:end], start, end) for start, end in splitter.pieces(text))
+    readable = SURROGATE.sub("\ufffd", text)  # of the same length, for a library of bytes
+    spans = (Span(text[start:end], start, end) for start, end in splitter.pieces(readable))
     return [span for span in spans if not is_blank(span.text)]
 
 

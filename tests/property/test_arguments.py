@@ -16,6 +16,7 @@ from hypothesis.strategies import SearchStrategy
 from tests.property.calls import CORE, EDGE, FILES, QUESTIONS_AND_ANSWERS, Call, close_edge
 from tests.property.values import (
     ANYTHING,
+    EACH,
     CallersOwnError,
     Fresh,
     Unshowable,
@@ -23,6 +24,7 @@ from tests.property.values import (
     fails,
     made,
     near,
+    spoiled_inside,
 )
 from tests.public_surface import MODULES, Surface
 
@@ -34,8 +36,13 @@ SURFACE = Surface.of_this_checkout()
 EXAMPLES = settings.default.max_examples
 QUICK = 100
 """Examples of a test in ``make test``."""
-CALLED_BACK = {"progress", "on_left_out", "tokenizer", "count_tokens"}
+CALLED_BACK = {"progress", "on_left_out", "tokenizer", "count_tokens", "fields"}
 """Arguments that are functions of the caller's."""
+FROM_PEOPLE = {
+    f"trivec.HybridIndex.{name}"
+    for name in ("add", "search", "search_batch", "delete", "count", "chunks", "get", "add_arm")
+}
+"""What is called with values of a program's own: records, filters, options."""
 ODD = Chunk(3, id=[], source={}, position="x", metadata=None)
 
 
@@ -61,7 +68,7 @@ def spoiled(call: Call) -> SearchStrategy[Mapping[str, object]]:
     names = st.lists(st.sampled_from(sorted(call.right)), min_size=1, max_size=2, unique=True)
     return names.flatmap(
         lambda chosen: st.fixed_dictionaries(
-            {name: near(call.right[name]) | ANYTHING for name in chosen}
+            {name: st.sampled_from(near(call.right[name])) | ANYTHING for name in chosen}
         )
     )
 
@@ -71,8 +78,18 @@ def tried(call: Call, wrong: Mapping[str, object]) -> None:
     arguments = {name: made(value) for name, value in {**call.right, **wrong}.items()}
     called_back = any(callable(arguments[name]) for name in CALLED_BACK & wrong.keys())
     # what a caller's function cannot take is raised where the caller sees it
-    with suppress(TrivecError, CallersOwnError, *([TypeError] if called_back else [])):
+    of_the_caller = (TypeError, ValueError, AttributeError) if called_back else ()
+    with suppress(TrivecError, CallersOwnError, *of_the_caller):
         call(arguments)
+
+
+def can_be_made(value: Fresh) -> bool:
+    """Say whether there is such a value: what cannot be hashed is no key, and options refuse."""
+    try:
+        value.make()
+    except (TypeError, TrivecError):
+        return False
+    return True
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.path)
@@ -101,6 +118,25 @@ def test_any_argument_gives_a_result_or_an_error_of_trivec(call):
         tried(call, wrong)
 
     check()
+
+
+@pytest.mark.skipif(EXAMPLES == QUICK, reason="make properties has the minute that it takes")
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.path)
+def test_each_value_is_tried_for_each_argument(call):
+    for name, right in call.right.items():
+        for value in [*EACH, *near(right)]:
+            tried(call, {name: value})
+
+
+@pytest.mark.skipif(EXAMPLES == QUICK, reason="make properties has the minute that it takes")
+@pytest.mark.parametrize(
+    "call", [call for call in CALLS if call.path in FROM_PEOPLE], ids=lambda call: call.path
+)
+def test_each_value_is_tried_inside_each_argument(call):
+    for name, right in call.right.items():
+        for value in (inner for odd in EACH for inner in spoiled_inside(right, odd)):
+            if can_be_made(value):
+                tried(call, {name: value})
 
 
 @pytest.mark.parametrize("call", [*CALLS, *EDGE], ids=lambda call: call.path)

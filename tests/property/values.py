@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import enum
 import fractions
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -93,76 +95,77 @@ def deep(levels: int) -> list[object]:
     return nested
 
 
-NUMBERS = st.sampled_from(
-    [0, 1, -1, 7, 2**31, 2**32, 2**53 + 1, 2**63, 2**64, -(2**63) - 1, 10**400]
-) | st.sampled_from([0.0, -0.0, 0.5, 1.0, -3.5, 1e-320, 1e308, float("inf"), -float("inf")])
-NOT_A_NUMBER = st.sampled_from([float("nan"), np.float32("nan"), Decimal("nan")])
-TEXTS = st.text(max_size=6) | st.sampled_from(
-    ["", " ", "\0", "a\0b", "\ud800", "x" * 3000, "dense", "1", "{", "../..", "\u200f", "$or"]
+NUMBERS: list[object] = [
+    *[0, 1, -1, 7, 2**31, 2**32, 2**53 + 1, 2**63, 2**64, -(2**63) - 1, 10**400],
+    *[0.0, -0.0, 0.5, 1.0, -3.5, 1e-320, 1e308, float("inf"), -float("inf")],
+    *[float("nan"), np.float32("nan"), Decimal("nan")],
+]
+WORDS = ["", " ", "\0", "a\0b", "\ud800", "x" * 3000, "dense", "1", "{", "../..", "\u200f", "$or"]
+TEXTS = st.text(max_size=6) | st.sampled_from(WORDS)
+NUMPY: list[object] = [
+    np.float64(0.5),
+    np.float32(1),
+    np.int64(3),
+    np.uint8(1),
+    np.True_,
+    np.str_("text"),
+    np.datetime64("2020-01-01"),
+    np.zeros(0),
+    np.zeros(8, np.float32),
+    np.full(8, np.nan),
+    np.full(8, 1e300),
+    np.ones((2, 8)),
+    np.ones(8, np.complex64),
+    np.array(["a", "b"]),
+    np.array(3),
+    np.array([None, {}], object),
+]
+OBJECTS: list[object] = [
+    b"bytes",
+    bytearray(b"x"),
+    1j,
+    object(),
+    int,
+    len,
+    Colour.RED,
+    Word.DENSE,
+    Word.GREEN,
+    Count.THREE,
+    Marked("text"),
+    Marked("dense"),
+    Path("x"),
+    date(2020, 1, 1),
+    datetime(2020, 1, 1, tzinfo=UTC),
+    Decimal("1.5"),
+    fractions.Fraction(1, 3),
+    UUID(int=1),
+    range(3),
+    NotImplemented,
+    ...,
+    Chunk("a passage"),
+    Chunk(3, id=[], source={}, position="x", metadata=None),  # type: ignore[arg-type]
+    QueryText("a question"),
+    SearchOptions(),
+    SparseVector(np.array([1, 1], np.uint32), np.array([np.nan, 0], np.float32)),
+]
+MADE_ANEW: list[object] = [
+    Fresh(lambda: iter([1, 2])),
+    Fresh(lambda: (text for text in ["a", "b"])),
+    Fresh(lambda: map(fails, ["x"])),
+    Fresh(cyclic),
+    Fresh(lambda: deep(2000)),
+    Fresh(lambda: deep_dict(40)),
+    Fresh(lambda: deep_dict(150)),
+    Fresh(lambda: deep_dict(2000)),
+]
+EACH: list[object] = [None, True, False, *NUMBERS, *WORDS, *NUMPY, *OBJECTS, *MADE_ANEW, set()]
+"""Every value that is not drawn at random, for those who try them all."""
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | TEXTS
+    | st.one_of(map(st.sampled_from, (NUMBERS, NUMPY, OBJECTS, MADE_ANEW)))
 )
-NUMPY = st.sampled_from(
-    [
-        np.float64(0.5),
-        np.float32(1),
-        np.int64(3),
-        np.uint8(1),
-        np.True_,
-        np.str_("text"),
-        np.datetime64("2020-01-01"),
-        np.zeros(0),
-        np.zeros(8, np.float32),
-        np.full(8, np.nan),
-        np.full(8, 1e300),
-        np.ones((2, 8)),
-        np.ones(8, np.complex64),
-        np.array(["a", "b"]),
-        np.array(3),
-        np.array([None, {}], object),
-    ]
-)
-OBJECTS = st.sampled_from(
-    [
-        b"bytes",
-        bytearray(b"x"),
-        1j,
-        object(),
-        int,
-        len,
-        Colour.RED,
-        Word.DENSE,
-        Word.GREEN,
-        Count.THREE,
-        Marked("text"),
-        Marked("dense"),
-        Path("x"),
-        date(2020, 1, 1),
-        datetime(2020, 1, 1, tzinfo=UTC),
-        Decimal("1.5"),
-        fractions.Fraction(1, 3),
-        UUID(int=1),
-        range(3),
-        NotImplemented,
-        ...,
-        Chunk("a passage"),
-        Chunk(3, id=[], source={}, position="x", metadata=None),  # type: ignore[arg-type]
-        QueryText("a question"),
-        SearchOptions(),
-        SparseVector(np.array([1, 1], np.uint32), np.array([np.nan, 0], np.float32)),
-    ]
-)
-MADE_ANEW = st.sampled_from(
-    [
-        Fresh(lambda: iter([1, 2])),
-        Fresh(lambda: (text for text in ["a", "b"])),
-        Fresh(lambda: map(fails, ["x"])),
-        Fresh(cyclic),
-        Fresh(lambda: deep(2000)),
-        Fresh(lambda: deep_dict(40)),
-        Fresh(lambda: deep_dict(150)),
-        Fresh(lambda: deep_dict(2000)),
-    ]
-)
-LEAVES = st.none() | st.booleans() | NUMBERS | NOT_A_NUMBER | TEXTS | NUMPY | OBJECTS | MADE_ANEW
 KEYS = TEXTS | st.none() | st.integers(-1, 1) | st.just(("a", 1))
 ANYTHING: SearchStrategy[object] = LEAVES | st.one_of(
     st.lists(LEAVES, max_size=3),
@@ -174,10 +177,10 @@ ANYTHING: SearchStrategy[object] = LEAVES | st.one_of(
 )
 
 
-def near(value: object) -> SearchStrategy[object]:
-    """Return a strategy of what a caller may take for a right value: it, wrapped or converted."""
+def near(value: object) -> list[object]:
+    """Return what a caller may take for a right value: it, wrapped or converted."""
     if isinstance(value, Fresh):
-        return st.just(Fresh(lambda: [value.make()]))
+        return [Fresh(lambda: [value.make()])]
     misses: list[object] = [[value], (value,), [value, None], str(value)]
     if isinstance(value, str):
         misses += [value.encode(), f" {value} ", value.upper(), [value, value]]
@@ -188,7 +191,37 @@ def near(value: object) -> SearchStrategy[object]:
         misses += [list(value), list(value.items())]
     if isinstance(value, list | tuple):
         misses += [[*value, None], [*value, *value], iter([]), {"a": value}]
-    return st.sampled_from(misses)
+    return misses
+
+
+def spoiled_inside(value: object, odd: object) -> Iterator[Fresh]:
+    """Yield a value with another one in one of its places: an element, a key, a field."""
+    if isinstance(value, list | tuple) and value:
+        yield Fresh(lambda: type(value)([*map(made, value[1:]), made(odd)]))
+        for inner in spoiled_inside(value[0], odd):
+            yield Fresh(partial(_first, value, inner))
+    elif isinstance(value, dict) and value:
+        name, first = next(iter(value.items()))
+        yield Fresh(lambda: {**value, name: made(odd)})
+        yield Fresh(lambda: {made(odd): first})
+        for inner in spoiled_inside(first, odd):
+            yield Fresh(partial(_first_item, value, name, inner))
+    elif is_dataclass(value) and not isinstance(value, type | Fresh):
+        for field in fields(value):
+            if field.init:
+                yield Fresh(partial(_with_field, value, field.name, odd))
+
+
+def _first(value: list[object] | tuple[object, ...], inner: Fresh) -> object:
+    return type(value)([inner.make(), *value[1:]])
+
+
+def _first_item(value: dict[object, object], name: object, inner: Fresh) -> object:
+    return {**value, name: inner.make()}
+
+
+def _with_field(value: Any, name: str, odd: object) -> object:
+    return replace(value, **{name: made(odd)})
 
 
 def made(value: object) -> object:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from trivec import bm25
 from trivec.bm25 import AnalyzerConfig, Bm25Analyzer
 from trivec.errors import InputError
+from trivec.types import SparseVector
 
 ANALYZER = Bm25Analyzer()
 UNSTEMMED = Bm25Analyzer(AnalyzerConfig(stemmer=None))
@@ -239,3 +240,16 @@ def test_the_order_of_passages_follows_the_words_shared():
     good = ANALYZER.document("The profile of the wing decides how much lift it gives.")
     bad = ANALYZER.document("The engine of the plane gives thrust.")
     assert query.dot(good) > query.dot(bad) > 0
+
+
+@pytest.mark.parametrize("name", ["stop_words", "user_words"])
+@pytest.mark.parametrize("value", [None, 3, "the"])
+def test_settings_that_hold_no_list(name, value):
+    with pytest.raises(InputError, match=f"{name}=.*a list of words"):
+        AnalyzerConfig.from_json({name: value})
+
+
+@pytest.mark.parametrize("index", [-1, 2**32, 10**400], ids=["-1", "2**32", "huge"])
+def test_an_index_of_a_sparse_vector_has_32_bits(index):
+    with pytest.raises(InputError, match="unsigned integers of 32 bits"):
+        SparseVector.from_mapping({1: 0.5, index: 0.5})

@@ -317,3 +317,45 @@ def test_names_of_sources_are_kept_only_where_sources_are_replaced(monkeypatch, 
     )
     assert tally.seen.nbytes == 8 * 300
     assert len(tally.sources) == (300 if replace_sources else 0)
+
+
+class Broken:
+    def __str__(self):
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+def deep():
+    nested = []
+    for _ in range(2000):
+        nested = [nested]
+    return nested
+
+
+ODD = {
+    "metadata=None": Chunk("a", metadata=None),
+    "metadata=' '": Chunk("a", metadata=" "),
+    "extra=' '": Chunk("a", extra=" "),
+    "source=array": Chunk("a", source=np.zeros(0)),
+    "source=[[": Chunk("a", source=deep()),
+    "position=array": Chunk("a", position=np.zeros(0)),
+    "position=-1": Chunk("a", source="a.md", position=-1),
+    "the id is a list that cannot be written as text": Chunk("a", id=deep()),
+    "the id is a Broken that cannot be written as text": Chunk("a", id=Broken()),
+}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(("reason", "odd"), ODD.items(), ids=ODD)
+def test_a_chunk_of_wrong_types_is_refused_and_the_others_are_stored(reason, odd, late):
+    index = HybridIndex.open(MemoryStore(), FakeEncoder(), config=CONFIG)
+    report = index.add([CHUNKS[0], odd, CHUNKS[1]], late_chunking=late)
+    [refused] = report.refused
+    assert (report.added, refused.reason.startswith(reason)) == (2, True), refused
+
+
+def test_a_position_of_numpy_is_a_number():
+    index = HybridIndex.open(MemoryStore(), FakeEncoder(), config=CONFIG)
+    index.add([Chunk("a", source="a.md", position=np.int64(3))])
+    assert index.add([Chunk("a", source="a.md", position=3)]).skipped == 1

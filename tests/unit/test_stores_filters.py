@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import uuid
 from datetime import UTC, date, datetime
 from itertools import count
 from typing import get_args
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -442,3 +444,19 @@ def test_the_levels_of_the_shorthand_are_counted_as_it_is_written():
 def test_a_list_operator_without_a_list_is_named_as_it_was_written(name):
     with pytest.raises(FilterError, match=re.escape(f"{name!r} of 'a' takes a list, got 3")):
         as_filter({"a": {name: 3}}, path)
+
+
+@pytest.mark.parametrize("bound", [np.float64(0.5), np.float32(0.5), 0.5])
+def test_a_bound_of_numpy_is_a_number(bound):
+    expected = passing(as_filter({"score": {"gte": 0.5}}, path))
+    assert expected
+    assert passing(as_filter({"score": {"gte": bound}}, path)) == expected
+    assert passing(as_filter({"year": {"gt": np.int64(2020)}}, path)) == passing(
+        as_filter({"year": {"gt": 2020}}, path)
+    )
+
+
+@pytest.mark.parametrize("bound", [10**400, -(10**400), math.inf, math.nan])
+def test_a_bound_that_no_float_holds(bound):
+    with pytest.raises(FilterError, match="the range of 'score' has the bound"):
+        as_filter({"score": {"gte": bound}}, path)

@@ -191,3 +191,10 @@ def test_a_blank_text_has_no_pieces(text):
 def test_bad_limits(settings, message):
     with pytest.raises(InputError, match=message):
         split("text", len, **settings)
+
+
+def test_half_of_a_surrogate_pair_is_split_as_any_character():
+    text = "one \ud800 two. three \udc00 four."
+    pieces = split(text, lambda piece: len(piece.split()), max_tokens=3)
+    assert [text[one.start : one.end] for one in pieces] == [one.text for one in pieces]
+    assert "".join(one.text for one in pieces).count("\ud800") == 1

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from trivec._runtime.checks import shown
 from trivec._runtime.plain import own_text
 from trivec.errors import InputError
 from trivec.index.collection import Binding
@@ -27,7 +28,7 @@ def identified(
         try:
             chunk = identify(given)
         except InputError as err:
-            tally.refuse(_place(given) if given.id is None else clean(own_text(given.id)), str(err))
+            tally.refuse(_named(given), str(err))
             if isinstance(given.source, str):
                 tally.incomplete.add(clean(given.source))
             continue
@@ -94,5 +95,13 @@ def _collision(chunk: Chunk, first: Chunk) -> str:
     return f"{shared}; the first is stored, give each chunk an id of its own"
 
 
-def _place(chunk: Chunk) -> str:
-    return f"{chunk.source or 'no source'} #{chunk.position}"
+def _named(chunk: Chunk) -> str:
+    """Return what a chunk that cannot be stored is called: its id, or its place."""
+    if chunk.id is None:
+        source = "no source" if chunk.source is None else _shown(chunk.source)
+        return f"{source} #{shown(chunk.position)}"
+    return _shown(chunk.id)
+
+
+def _shown(value: object) -> str:
+    return clean(own_text(value)) if isinstance(value, str) else shown(value)

@@ -68,4 +68,5 @@ def context_digest(around: Mapping[PointId, Context], key: PointId) -> str | Non
 
 
 def _source(chunk: Chunk) -> object:
-    return object() if chunk.source is None else chunk.source  # an object equals only itself
+    # an object equals only itself
+    return chunk.source if isinstance(chunk.source, str) else object()

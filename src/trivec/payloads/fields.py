@@ -117,7 +117,7 @@ def is_exact(value: float) -> bool:
     """
     if isinstance(value, int):
         return -EXACT_INTEGERS < value < EXACT_INTEGERS
-    mantissa, _, exponent = repr(abs(value)).partition("e")
+    mantissa, _, exponent = repr(abs(float(value))).partition("e")  # not as numpy writes it
     whole, _, fraction = mantissa.partition(".")
     scale = int(exponent or 0) - len(fraction)
     return int(whole + fraction) <= EXACT_INTEGERS and abs(scale) <= _EXACT_POWERS

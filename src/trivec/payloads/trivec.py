@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from trivec._runtime.checks import check_depth, shown
+from trivec._runtime.checks import check_depth, check_least, shown
 from trivec._runtime.plain import own_text
 from trivec._runtime.typed import check_fields, checked, unchecked
 from trivec.errors import InputError
@@ -183,6 +183,7 @@ def own_fields(
         context: the digest of the document that its vectors were computed in; None, of it alone.
         hidden: metadata keys that the layout keeps for itself.
     """
+    check_fields(chunk)
     own: dict[str, Any] = {
         "id": chunk.id,
         "source": chunk.source,
@@ -237,22 +238,46 @@ def identify(chunk: Chunk) -> Chunk:
     Raises:
         InputError: the metadata is not JSON, or the position is negative.
     """
-    plain = type(chunk.extra) is dict and not chunk.extra
-    text = _clean(chunk.text)
+    check_least("position", chunk.position, 0)
+    position = int(chunk.position)
+    text = clean(chunk.text)
+    if not isinstance(chunk.source, str | None):
+        raise InputError(f"source={shown(chunk.source)}; allowed: text, or None")
     source = None if chunk.source is None else _clean(chunk.source)
     if chunk.id is not None:
-        identity = _clean(own_text(chunk.id))
+        identity = identity_of(chunk.id)
     else:
         origin = content_digest(text) if source is None else source
-        identity = str(uuid.uuid5(NAMESPACE, json.dumps([origin, chunk.position])))
+        identity = str(uuid.uuid5(NAMESPACE, json.dumps([origin, position])))
     return Chunk(
         text=text,
         id=identity,
         source=source,
-        position=chunk.position,
-        metadata=json_values(dict(chunk.metadata)),
-        extra={} if plain else json_values(dict(chunk.extra), "extra"),
+        position=position,
+        metadata=_json_object("metadata", chunk.metadata),
+        extra={} if chunk.extra == {} else _json_object("extra", chunk.extra),
     )
+
+
+def identity_of(value: object) -> str:
+    """Return a caller's id as text, cleaned.
+
+    Raises:
+        InputError: it cannot be written as text.
+    """
+    try:
+        return _clean(own_text(value))
+    except Exception as err:  # somebody's own __str__
+        raise InputError(
+            f"the id is a {type(value).__name__} that cannot be written as text; give a text"
+        ) from err
+
+
+def _json_object(name: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name}={shown(value)}; allowed: a dict")
+    values: dict[str, Any] = json_values(dict(value), name)
+    return values
 
 
 def point_id(identity: str, tenant: str | None = None, source: str | None = None) -> PointId:

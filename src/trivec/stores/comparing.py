@@ -218,8 +218,10 @@ def in_range(field: Field, bounds: Mapping[str, Any]) -> models.Condition:
     Raises:
         FilterError: bounds of both kinds or of another one, or the field's values are kept as text.
     """
+    bounds = {name: _plain(value) for name, value in bounds.items()}
     numbers = [
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        (isinstance(value, int) and not isinstance(value, bool))
+        or (isinstance(value, float) and math.isfinite(value))
         for value in bounds.values()
     ]
     if not field.paths and field.fallback is None:
@@ -230,7 +232,7 @@ def in_range(field: Field, bounds: Mapping[str, Any]) -> models.Condition:
     if all(numbers):
         return _or_fallback(field, lambda one: _all_bounds(one, bounds))
     if any(numbers):
-        raise FilterError(f"the range of {field.key!r} mixes numbers and dates: {dict(bounds)}")
+        raise FilterError(f"the range of {field.key!r} mixes numbers and dates: {shown(bounds)}")
     dates = {name: _as_date(field, value) for name, value in bounds.items()}
     return _or_fallback(field, lambda one: _dates(one, dates))
 
@@ -244,9 +246,9 @@ def _all_bounds(field: Field, bounds: Mapping[str, float]) -> models.Condition:
     for bound in bounds.values():
         if isinstance(bound, int) and not is_exact(bound):
             raise FilterError(
-                f"the range of {field.key!r} has the bound {bound}; ranges compare as floats, "
-                "which tell integers apart up to 2**53; compare with eq or in, or store smaller "
-                "numbers"
+                f"the range of {field.key!r} has the bound {shown(bound)}; ranges compare as "
+                "floats, which tell integers apart up to 2**53; compare with eq or in, or store "
+                "smaller numbers"
             )
     if field.tokens is None:
         ranges: list[models.Condition] = [

@@ -120,7 +120,8 @@ def _exclusive(threshold: float | None) -> float | None:
     """Turn "at least" into the engines' "greater than"."""
     if threshold is None:
         return None
-    return float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))
+    with np.errstate(over="ignore"):  # no score reaches what float32 does not hold
+        return float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))
 
 
 def _require_usable(query: StoreQuery, plain: tuple[Lookup, ...]) -> None:

@@ -40,12 +40,18 @@ class SparseVector:
     @classmethod
     @checked
     def from_mapping(cls, weights: Mapping[int, float]) -> SparseVector:
-        """Build from ``{index: weight}``."""
+        """Build from ``{index: weight}``.
+
+        Raises:
+            InputError: an index is not an unsigned integer of 32 bits.
+        """
         order = sorted(weights)
-        return cls(
-            np.array(order, dtype=np.uint32),
-            np.array([weights[index] for index in order], dtype=np.float32),
-        )
+        if order and not 0 <= order[0] <= order[-1] < 2**32:
+            odd = order[0] if order[0] < 0 else order[-1]
+            raise InputError(f"index {shown(odd)}; allowed: unsigned integers of 32 bits")
+        with np.errstate(over="ignore"):  # infinity is found where vectors are checked
+            values = np.array([weights[index] for index in order], dtype=np.float32)
+        return cls(np.array(order, dtype=np.uint32), values)
 
     def to_mapping(self) -> dict[int, float]:
         """Return ``{index: weight}`` in Python numbers."""
