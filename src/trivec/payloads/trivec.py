@@ -240,7 +240,7 @@ def identify(chunk: Chunk) -> Chunk:
     """
     check_least("position", chunk.position, 0)
     position = int(chunk.position)
-    text = clean(chunk.text)
+    text, bare = clean(chunk.text), type(chunk.extra) is dict and not chunk.extra
     if not isinstance(chunk.source, str | None):
         raise InputError(f"source={shown(chunk.source)}; allowed: text, or None")
     source = None if chunk.source is None else _clean(chunk.source)
@@ -255,7 +255,7 @@ def identify(chunk: Chunk) -> Chunk:
         source=source,
         position=position,
         metadata=_json_object("metadata", chunk.metadata),
-        extra={} if chunk.extra == {} else _json_object("extra", chunk.extra),
+        extra={} if bare else _json_object("extra", chunk.extra),
     )
 
 
