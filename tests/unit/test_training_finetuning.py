@@ -15,7 +15,7 @@ pytest.importorskip("FlagEmbedding")
 from trivec.encoders import FlagEncoder, FlagOptions, OnnxEncoder, OnnxOptions  # noqa: E402
 from trivec.encoders.model_folder import inspect_folder  # noqa: E402
 from trivec.encoders.stated import StatedUsage  # noqa: E402
-from trivec.errors import InputError  # noqa: E402
+from trivec.errors import InputError, ModelError  # noqa: E402
 from trivec.testing.backbone import SENTENCES  # noqa: E402
 from trivec.training import FinetuneData, FinetuneOptions, finetune  # noqa: E402
 from trivec.training.data import TrainingExample, general_examples  # noqa: E402
@@ -315,6 +315,15 @@ def test_a_general_example_that_the_model_cannot_read_is_left_out(run):
     unread = TrainingExample(query="ᚠᚢᚦ ᚠᚢᚦ ᚠᚢᚦ", pos=("ᚠᚢᚦ ᚠᚢᚦ ᚠᚢᚦ",))
     line = (run(replace(DATA, general=[unread])).run / "losses.jsonl").read_text().splitlines()[0]
     assert "kept" not in json.loads(line)["losses"]
+
+
+def test_a_tokenizer_of_another_transformers_is_named(run, monkeypatch):
+    def refuse(*_, **__):
+        raise ValueError("Tokenizer class TokenizersBackend does not exist")  # transformers 4
+
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", refuse)
+    with pytest.raises(ModelError, match="TokenizersBackend does not exist.*transformers 5"):
+        run()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from trivec._runtime.dependencies import unavailable
 from trivec.encoders.model_folder import ModelFolder
 from trivec.encoders.stated import StatedUsage
 from trivec.encoders.tokens import TextTokenizer
+from trivec.errors import ModelError
 from trivec.training.batches import Candidate, candidates
 from trivec.training.data import TrainingExample
 from trivec.training.development import ndcg_by_arm
@@ -248,4 +249,10 @@ def _tokenizer(path: Path) -> TextTokenizer:
         from transformers import AutoTokenizer
     except ImportError as err:
         raise unavailable(err, "transformers", "finetune") from err
-    return TextTokenizer(AutoTokenizer.from_pretrained(str(path)))
+    try:
+        return TextTokenizer(AutoTokenizer.from_pretrained(str(path)))
+    except (OSError, ValueError) as err:
+        raise ModelError(
+            f"the tokenizer in {path} cannot be loaded ({err}); one that transformers 5 has saved "
+            "needs transformers 5: pip install -U 'trivec[finetune]'"
+        ) from err
