@@ -322,7 +322,7 @@ def test_a_tokenizer_of_another_transformers_is_named(run, monkeypatch):
         raise ValueError("Tokenizer class TokenizersBackend does not exist")  # transformers 4
 
     monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", refuse)
-    with pytest.raises(ModelError, match="TokenizersBackend does not exist.*transformers 5"):
+    with pytest.raises(ModelError, match=r"TokenizersBackend does not exist.*transformers 5"):
         run()
 
 
