@@ -300,8 +300,13 @@ print(json.dumps(loaded))
     return json.loads(run.stdout)
 
 
-# What the modules of a package need to define their classes: nothing, but for these.
-NEEDS = {"trivec.cli": {"rich", "typer"}, **FRAMEWORKS}
+# What the modules of a package need to define their classes: nothing, but for these. The last one
+# is imported where a client with gRPC is given, which has loaded the same.
+NEEDS = {
+    "trivec.cli": {"rich", "typer"},
+    **FRAMEWORKS,
+    "trivec.stores.server.wire.grpc": {"qdrant_client", "rich"},
+}
 
 
 def needy(name: str) -> bool:
