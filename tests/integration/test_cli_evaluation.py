@@ -113,6 +113,12 @@ class TestAnIndexOfOnesOwn:
         assert verdict["word"] == "TIE"
         assert verdict["comparison"]["ties"] == 4
 
+    def test_is_compared_with_an_index_of_the_file(self, run, asked):
+        outcome = run("compare", "kb", "some/model", asked, "--json")
+        (verdict,) = json.loads(outcome.out)["verdicts"].values()
+        counts = {name: verdict["comparison"][name] for name in ("wins", "ties", "losses")}
+        assert counts == {"wins": 0, "ties": 3, "losses": 1}  # of what it does not hold
+
     def test_holds_the_parts_of_a_long_paragraph(self, run):
         paper = "An abstract.\n\n" + "\n".join(PASSAGES.values())
         asked = [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from trivec._showing.tables import bar, note, number, table
 from trivec._showing.texts import visible
 from trivec.errors import InputError
 from trivec.evaluation.costs import Costs
-from trivec.evaluation.dataset import Dataset
+from trivec.evaluation.dataset import Dataset, Question
 from trivec.evaluation.features import Features, features_of
 from trivec.evaluation.metrics import MAIN_MEASURE, MEASURES, figures
 from trivec.evaluation.records import QuestionResult
@@ -211,6 +211,7 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
     if not evaluations:
         raise InputError("there are no evaluations to join; give some")
     first = evaluations[0]
+    evaluations = [first, *(_by_ids_of(first.dataset, one) for one in evaluations[1:])]
     names = [name for one in evaluations for name in one.names]
     if len({one.dataset.digest() for one in evaluations}) > 1 or len(set(names)) < len(names):
         raise InputError(
@@ -223,3 +224,41 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
         {key: text for one in reversed(evaluations) for key, text in one.texts.items()},
         first.missing,
     )
+
+
+def _by_ids_of(dataset: Dataset, evaluation: Evaluation) -> Evaluation:
+    """Return an evaluation with a dataset's ids: two indexes may call the same passages otherwise.
+
+    One of other questions is returned as it is.
+    """
+    asked, other = dataset.questions, evaluation.dataset.questions
+    if dataset.digest() == evaluation.dataset.digest() or (
+        [_about(one) for one in asked] != [_about(one) for one in other]
+    ):
+        return evaluation
+    names = {
+        theirs: ours
+        for one, same in zip(asked, other, strict=True)
+        for ours, theirs in zip(one.relevant, same.relevant, strict=True)
+    }
+
+    def renamed(keys: Iterable[str]) -> tuple[str, ...]:
+        return tuple(names.get(key, key) for key in keys)
+
+    systems = (
+        replace(
+            system,
+            results=tuple(replace(one, ids=renamed(one.ids)) for one in system.results),
+        )
+        for system in evaluation.systems
+    )
+    texts = dict(zip(renamed(evaluation.texts), evaluation.texts.values(), strict=True))
+    missing = frozenset(renamed(evaluation.missing))
+    return replace(
+        evaluation, dataset=dataset, systems=tuple(systems), texts=texts, missing=missing
+    )
+
+
+def _about(question: Question) -> tuple[str, str, str, list[int]]:
+    grades = list(question.relevant.values())
+    return question.id, question.text, question.document, grades
