@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,9 @@ def test_a_dataset_gives_a_table_and_reports(run):
     (dataset,) = report["datasets"]
     assert [one["name"] for one in dataset["systems"]][:4] == ["dense", "sparse", "bm25", "colbert"]
     assert "| bm25 |" in Path("trivec-eval/report.md").read_text("utf-8")
+    for report in ("report.md", "report.html", "report.json"):  # which model this was
+        assert "mini, fp32" in Path("trivec-eval", report).read_text("utf-8")
+    assert f"trivec {version('trivec')}, 20" in Path("trivec-eval/report.html").read_text("utf-8")
 
 
 def test_json_is_one_document(run):

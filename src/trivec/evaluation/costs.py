@@ -36,6 +36,7 @@ class Costs:
         memory_bytes: the most memory that this process has taken, model and engine included.
         encode_ms: milliseconds of one query that is encoded with all others at once.
         encode_alone_ms: median milliseconds of one query that is encoded alone.
+        model: the model's name, and its precision.
     """
 
     passages: int
@@ -43,6 +44,7 @@ class Costs:
     memory_bytes: int | None = None
     encode_ms: float | None = None
     encode_alone_ms: float | None = None
+    model: str | None = None
 
 
 def measured_costs(
@@ -70,11 +72,17 @@ def measured_costs(
         memory_bytes=_peak_memory(),
         encode_ms=1000 * seconds / len(texts) if texts else None,
         encode_alone_ms=_alone(encoder, texts[:ALONE]) if texts else None,
+        model=f"{_shown(encoder.info.model)}, {encoder.info.precision}",
     )
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(asdict(costs)), encoding="utf-8")
     return costs
+
+
+def _shown(model: str) -> str:
+    """Return a model's name as reports show it: of a folder, not where on this machine it lies."""
+    return Path(model).name if Path(model).is_absolute() else model
 
 
 def _alone(encoder: Encoder, texts: Sequence[str]) -> float:

@@ -98,7 +98,8 @@ def _dataset_markdown(evaluation: Evaluation) -> str:
     dataset, costs = evaluation.dataset, evaluation.costs
     counts = (
         f"{len(dataset.questions):,} questions, {costs.passages:,} passages, "
-        f"{dataset.documents:,} documents; intervals of 95 % by {evaluation.drawn_by}."
+        f"{dataset.documents:,} documents; intervals of 95 % by {evaluation.drawn_by}"
+        f"{f'; model {costs.model}' if costs.model else ''}."
     )
     lines = [f"## {dataset.name}", "", counts, ""]
     lines += [f"- {fault}" for fault in dataset.faults]

@@ -217,10 +217,11 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
         raise InputError(
             f"these evaluations are not of one dataset, or names stand twice: {', '.join(names)}"
         )
+    models = [one.costs.model for one in evaluations]
     return Evaluation(
         first.dataset,
         tuple(system for one in evaluations for system in one.systems),
-        first.costs,
+        replace(first.costs, model="; ".join(dict.fromkeys(filter(None, models))) or None),
         {key: text for one in reversed(evaluations) for key, text in one.texts.items()},
         first.missing,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from importlib.resources import files
 
 from trivec.errors import InputError
@@ -53,6 +55,7 @@ def as_html(evaluations: Sequence[Evaluation]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{title}</title><style>{style}</style></head>'
         f"<body><header><h1>{both('Evaluation')}</h1>"
+        f"<span>trivec {version('trivec')}, {datetime.now(UTC):%Y-%m-%d}</span>"
         '<button id="language">中文 / English</button><button id="theme">◐</button></header>'
         f"{_contents(evaluations)}{body}<script>{script}</script></body></html>"
     )
@@ -96,6 +99,7 @@ def _head(evaluation: Evaluation, number: int) -> str:
         f"{dataset.documents:,} {both('documents')}",
         both(f"intervals of 95 % drawn by {evaluation.drawn_by}"),
     ]
+    facts += [f"{both('model')} {safe(costs.model)}"] if costs.model else []
     for words, size in (("index", costs.index_bytes), ("memory", costs.memory_bytes)):
         facts += [f"{both(words)} {size / 1e6:,.0f} MB"] if size else []
     if costs.encode_alone_ms is not None:

@@ -16,6 +16,7 @@ CHINESE: dict[str, str] = {
     "intervals of 95 % drawn by document": "95% 区间，按文档抽样",
     "intervals of 95 % drawn by question": "95% 区间，按问题抽样",
     "index": "索引",
+    "model": "模型",
     "memory": "内存",
     "encoding a query alone": "单独编码一个查询",
     "What was wrong with the dataset": "数据集中的问题",
