@@ -116,6 +116,7 @@ class TestAnIndexOfOnesOwn:
         (verdict,) = json.loads(outcome.out)["verdicts"].values()
         assert verdict["word"] == "TIE"
         assert verdict["comparison"]["ties"] == 4
+        assert outcome.err.count("judged passage that is not there (1): ") == 2
 
     def test_is_compared_with_an_index_of_the_file(self, run, asked):
         outcome = run("compare", "kb", "some/model", asked, "--json")

@@ -13,7 +13,7 @@ import pytest
 from trivec import Chunk, HybridIndex, SearchOptions
 from trivec.errors import CollectionLockedError, InputError
 from trivec.evaluation import read_dataset
-from trivec.evaluation.locating import PassageSplitter
+from trivec.evaluation.locating import IndexSplitter
 from trivec.questions import QuestionIndex
 from trivec.testing import FakeEncoder
 from trivec.training.data import (
@@ -453,7 +453,7 @@ def test_questions_about_a_paper_are_about_the_part_of_it_that_the_index_holds(i
 
 
 def test_parts_are_found_whatever_the_white_space():
-    splitter = PassageSplitter(story(animal, place) for animal in ANIMALS for place in PLACES)
+    splitter = IndexSplitter(story(animal, place) for animal in ANIMALS for place in PLACES)
     text = "\n\n".join(story("owl", place) for place in PLACES).replace(" grass", "\n  grass")
     spans = splitter(text)
     assert [span.text for span in spans] == [story("owl", place) for place in PLACES]

@@ -18,6 +18,7 @@ from trivec.cli.evaluating import (
     own_folder,
     read_datasets,
     tell_failures,
+    tell_missing,
 )
 from trivec.cli.exits import INCOMPLETE
 from trivec.cli.paths import expanded
@@ -67,6 +68,7 @@ def compare(
         one, other = (_evaluated(dataset, side, evaluating, quiet=quiet) for side in sides)
         verdicts[dataset.name] = verdict(one, other)
         evaluations += [one, other]
+    tell_missing(evaluations)
     if as_json:
         print_json({"verdicts": {name: one.to_json() for name, one in verdicts.items()}})
     else:

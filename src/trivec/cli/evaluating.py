@@ -48,6 +48,7 @@ __all__ = [
     "own_folder",
     "read_datasets",
     "tell_failures",
+    "tell_missing",
 ]
 
 FAILURE_COLUMNS = ("dataset", "system", "why", "question", "relevant", "rank", "first")
@@ -158,7 +159,7 @@ def eval(  # noqa: A001  # the command's name
             encoder = next(iter(encoders.values()))
             read.append(sampled(sample, path, place, encoder, chat, fresh=evaluating.fresh))
         evaluations = [run.evaluation(dataset, encoders) for dataset in read]
-    _tell_missing(evaluations)
+    tell_missing(evaluations)
     paths = _written(evaluations, expanded(evaluating.to))
     if as_json:
         from trivec.evaluation import as_json as json_of
@@ -215,29 +216,34 @@ def read_datasets(
     Raises:
         InputError: one cannot be read.
     """
-    from trivec.evaluation import read_dataset
-    from trivec.evaluation.formats.opening import form_of
-    from trivec.evaluation.locating import PassageSplitter
-    from trivec.evaluation.reading import read_squad_file
-
-    tokens = arguments.chunk_tokens
     datasets = []
     for path in paths:
-        file = expanded(Path(path))
-        if place is not None and file.is_file() and form_of(file) == ".json":
-            with place.open(encoder, create=False) as index:
-                splitter = PassageSplitter(chunk.text for chunk in index.chunks())
-            dataset = read_squad_file(file, splitter)
-        else:
-            dataset = read_dataset(
-                AND_ASKED.join(str(expanded(part)) for part in path.split(AND_ASKED)),
-                split=arguments.split,
-                tokenizer=None if tokens is None else encoder.tokenizer,
-                max_tokens=tokens or 256,
-            )
+        dataset = _read(path, arguments, encoder, place)
         complain_each(f"in {dataset.name}", [str(fault) for fault in dataset.faults])
         datasets.append(dataset)
     return datasets
+
+
+def _read(
+    path: str,
+    arguments: EvaluationArguments,
+    encoder: FlagEncoder | OnnxEncoder,
+    place: Place | None,
+) -> Dataset:
+    from trivec.evaluation import read_dataset
+    from trivec.evaluation.reading import read_over
+
+    path = AND_ASKED.join(str(expanded(part)) for part in path.split(AND_ASKED))
+    if place is not None:
+        with place.open(encoder, create=False) as index:
+            return read_over(path, (one.text for one in index.chunks()), split=arguments.split)
+    tokens = arguments.chunk_tokens
+    return read_dataset(
+        path,
+        split=arguments.split,
+        tokenizer=None if tokens is None else encoder.tokenizer,
+        max_tokens=tokens or 256,
+    )
 
 
 def _rewriters(chat: ChatArguments) -> dict[str, Rewriter]:
@@ -397,7 +403,7 @@ def _failures_written(evaluations: Sequence[Evaluation], folder: Path) -> Path:
     return path
 
 
-def _tell_missing(evaluations: Sequence[Evaluation]) -> None:
+def tell_missing(evaluations: Sequence[Evaluation]) -> None:
     """Say which judged passages an index does not hold; of own passages the dataset said so."""
     from trivec.evaluation import DatasetFault
 

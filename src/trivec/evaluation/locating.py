@@ -10,7 +10,7 @@ from trivec.evaluation.dataset import Dataset
 from trivec.index import HybridIndex
 from trivec.text import Span
 
-__all__ = ["PassageSplitter", "located"]
+__all__ = ["IndexSplitter", "located"]
 
 BEGINNING = 12
 """Characters, white space left out, by which a passage is looked for; shorter ones are not."""
@@ -53,7 +53,7 @@ def located(dataset: Dataset, index: HybridIndex) -> Dataset:
     return replace(dataset, passages=(), questions=questions)
 
 
-class PassageSplitter:
+class IndexSplitter:
     """Splits a text where an index has split it.
 
     A SQuAD-shaped file may hold whole papers, of which an index holds the parts. Whoever chunked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,13 @@ from trivec.evaluation.formats.opening import form_of, read_text
 from trivec.evaluation.formats.squad import SplitText, read_squad
 from trivec.evaluation.formats.tables import TABLES, read_table
 from trivec.evaluation.formats.trec import QRELS, read_trec
+from trivec.evaluation.locating import IndexSplitter
 from trivec.text import split as split_text
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["AND_ASKED", "read_dataset", "read_squad_file"]
+__all__ = ["AND_ASKED", "read_dataset", "read_over"]
 
 AND_ASKED = "@"
 """Between the file of the questions and the file of the passages."""
@@ -69,8 +70,25 @@ def read_dataset(
     if form_of(place) in TABLES:
         return read_table(place)
     if form_of(place) == ".json":
-        return read_squad_file(place, _splitter(tokenizer, max_tokens))
+        return _read_json(place, _splitter(tokenizer, max_tokens))
     raise InputError(f"{place.name} is not a dataset; give {FORMS}")
+
+
+def read_over(path: str | Path, passages: Iterable[str], *, split: str | None = None) -> Dataset:
+    """Read a dataset whose questions are about passages that an index holds.
+
+    Args:
+        path: as ``read_dataset`` takes it.
+        passages: the texts of the index, read where paragraphs have to be split as they are.
+        split: of a BEIR folder.
+
+    Raises:
+        InputError: as of ``read_dataset``.
+    """
+    place = Path(path)
+    if place.is_file() and form_of(place) == ".json":
+        return _read_json(place, IndexSplitter(passages))
+    return read_dataset(path, split=split)
 
 
 def _read_folder(folder: Path, split: str | None) -> Dataset:
@@ -81,12 +99,7 @@ def _read_folder(folder: Path, split: str | None) -> Dataset:
     raise InputError(f"{folder} holds neither {QUERIES} nor {QRELS}; give {FORMS}")
 
 
-def read_squad_file(path: Path, split: SplitText | None) -> Dataset:
-    """Read a SQuAD-shaped file, its paragraphs split by a function, or whole.
-
-    Raises:
-        InputError: it is not JSON, or has another shape.
-    """
+def _read_json(path: Path, split: SplitText | None) -> Dataset:
     try:
         data = json.loads(read_text(path))
     except (ValueError, RecursionError) as err:

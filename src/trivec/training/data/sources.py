@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from trivec.errors import InputError
 from trivec.evaluation import Dataset, read_dataset
-from trivec.evaluation.formats.opening import form_of
-from trivec.evaluation.locating import PassageSplitter
-from trivec.evaluation.reading import read_squad_file
+from trivec.evaluation.reading import read_over
 from trivec.questions import QuestionIndex
 from trivec.text import clean, is_blank
 from trivec.training.data.likeness import normalised
@@ -108,9 +106,9 @@ def add_file(
         return
     if not path.exists():
         raise InputError(f"{str(path)!r} does not exist; give {FORMS}")
-    if gathered.passages and path.is_file() and form_of(path) == ".json":
+    if gathered.passages:
         texts = (passage.text for passage in gathered.passages.values())
-        dataset = read_squad_file(path, PassageSplitter(texts))
+        dataset = read_over(path, texts, split=split)
     else:
         dataset = read_dataset(path, split=split, tokenizer=tokenizer, max_tokens=max_tokens)
     gathered.notes += [f"{origin}: {fault}" for fault in dataset.faults]
