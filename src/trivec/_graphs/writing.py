@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trivec._graphs.checkpoint import Checkpoint
@@ -31,12 +31,14 @@ class Source:
         checkpoint: its weights.
         tokenizer: its tokenizer.
         add_heads: adds what stands on the last states, which it is given the name of.
+        beside: contents of further files by name, which go with the graphs.
     """
 
     manifest: Manifest
     checkpoint: Checkpoint
     tokenizer: FolderTokenizer
     add_heads: Callable[[Graph, str, Checkpoint], None]
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def write_export(folder: Path, source: Source, precisions: Sequence[str]) -> Manifest:
@@ -50,6 +52,8 @@ def write_export(folder: Path, source: Source, precisions: Sequence[str]) -> Man
         ModelError: the weights are not whole.
     """
     source.tokenizer.save(folder / TOKENIZER)
+    for name, content in source.beside.items():
+        (folder / name).write_bytes(content)
     for precision in precisions:
         logger.info("writing the graph in %s", precision)
         _write_graph(folder, source, precision)

@@ -15,6 +15,7 @@ from trivec._models.onnx_folder import Manifest
 from trivec._models.weights import read_tensors
 from trivec._runtime.cache import combined_digest, file_digest
 from trivec.encoders.model_folder import COLBERT_HEAD, EXPECTED, SPARSE_HEAD, ModelFolder
+from trivec.encoders.query_map import QUERY_MAP
 from trivec.types import ALL_HEADS
 
 __all__ = ["encoder_place", "encoder_source"]
@@ -28,7 +29,9 @@ def encoder_place(model: str, folder: ModelFolder, settings: Mapping[str, Any]) 
         folder: a checked folder.
         settings: how it is used: pooling, instructions, lengths.
     """
-    files = combined_digest(folder.weights), file_digest(folder.tokenizer)
+    query_map = folder.path / QUERY_MAP
+    decisive = (folder.tokenizer, *([query_map] if query_map.is_file() else []))
+    files = combined_digest(folder.weights), *(file_digest(file) for file in decisive)
     return named_place(model, "encoder", *files, dict(settings))
 
 
@@ -71,4 +74,6 @@ def encoder_source(model: str, folder: ModelFolder, settings: Mapping[str, Any])
         )
 
     add_heads = heads if folder.heads == ALL_HEADS else dense
-    return Source(manifest, read_checkpoint(folder.path), tokenizer, add_heads)
+    query_map = folder.path / QUERY_MAP
+    beside = {QUERY_MAP: query_map.read_bytes()} if query_map.is_file() else {}
+    return Source(manifest, read_checkpoint(folder.path), tokenizer, add_heads, beside)

@@ -17,6 +17,7 @@ from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, ModelFolder, inspect_folder
 from trivec.encoders.network import Network, NetworkOptions
+from trivec.encoders.query_map import QueryMap, read_query_map
 from trivec.encoders.spans import TokenOutputs
 from trivec.encoders.stated import stated_usage
 from trivec.encoders.tokens import TextTokenizer, TokenizedText
@@ -93,6 +94,7 @@ class _Used:
     passage_instruction: str
     query_max_length: int
     passage_max_length: int
+    query_map: QueryMap | None
 
 
 class FlagEncoder(LocalEncoder):
@@ -185,6 +187,7 @@ class FlagEncoder(LocalEncoder):
                 "lower passage_max_length, split the text into smaller chunks, or take "
                 "precision='bf16'",
             ),
+            query_map=used.query_map,
         )
 
     def _forward(self, texts: Sequence[TokenizedText], heads: Sequence[Head]) -> list[Encoding]:
@@ -228,6 +231,7 @@ class FlagEncoder(LocalEncoder):
             passage_instruction=chosen(options.passage_instruction, stated.passage_instruction),
             query_max_length=options.query_max_length or min(QUERY_LENGTH, folder.max_length),
             passage_max_length=options.passage_max_length or min(PASSAGE_LENGTH, folder.max_length),
+            query_map=read_query_map(folder.path, folder.hidden_size),
         )
 
     def _load_network(self) -> Network:

