@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from qdrant_client import QdrantClient, models
+from tests.clock import HOUR
 from tests.qdrant_server import recorded
 from tests.served_grpc import over_grpc
 from tests.served_qdrant import ServedQdrant, TroubleError
@@ -18,8 +20,12 @@ from trivec.errors import FilterError, StoreError, StoreUnavailableError
 from trivec.stores import RetryPolicy, ServerStore
 from trivec.testing import FakeEncoder
 
-FAST = RetryPolicy(read_deadline=10.0, write_deadline=10.0, first_wait=0.01, longest_wait=0.05)
-HASTY = RetryPolicy(read_deadline=0.6, write_deadline=0.6, first_wait=0.01, longest_wait=0.1)
+# whatever the server refuses, for a while or for ever, is over at once
+pytestmark = pytest.mark.usefixtures("clock")
+
+PATIENT = RetryPolicy(
+    read_deadline=HOUR, write_deadline=HOUR, first_wait=0.01, longest_wait=HOUR / 10
+)
 
 
 @dataclass
@@ -30,7 +36,7 @@ class Place:
     client: QdrantClient
     sent: list[tuple[str, Any]] = field(default_factory=list)
 
-    def opened(self, *, retry=FAST, **options) -> HybridIndex:
+    def opened(self, *, retry=PATIENT, **options) -> HybridIndex:
         on_demand = options.pop("index_on_demand", True)
         store = ServerStore(self.client, "kb", retry=retry, index_on_demand=on_demand)
         return HybridIndex.open(store, FakeEncoder(), **options)
@@ -61,11 +67,12 @@ def place(request) -> Iterator[Place]:
             grpc_port=port,
             prefer_grpc=request.param == "gRPC",
             check_compatibility=False,
+            timeout=60,
         )
-        made = Place(served, client)
-        served.hooks.append(lambda _, what, body: made.sent.append((what, body)))
-        yield made
-        client.close()
+        with contextlib.closing(client):
+            made = Place(served, client)
+            served.hooks.append(lambda _, what, body: made.sent.append((what, body)))
+            yield made
 
 
 def chunks(count, **changes):
@@ -124,7 +131,7 @@ def test_a_search_waits_for_the_rate_limit(place, hint):
 
 @pytest.mark.parametrize("hint", [20, None], ids=["with a hint", "without"])
 def test_a_search_that_the_rate_limit_never_lets_pass_says_so(place, hint):
-    index = place.opened(retry=HASTY)
+    index = place.opened()
     place.fails(
         "points/query/batch", TroubleError(429, words("strict: read 4 of 3 a minute"), hint)
     )
@@ -201,7 +208,7 @@ def test_a_node_lost_inside_a_write_loses_nothing(place, kind):
 def test_a_node_that_stays_lost_is_named_in_the_server_s_words(place, kind):
     what, write = WRITES[kind]
     filled(place)
-    index = place.opened(retry=HASTY)
+    index = place.opened()
 
     def lost(_verb, at, body):
         if at == what and (what != "points" or isinstance(body, models.PointsList)):
@@ -231,7 +238,7 @@ def test_a_collection_deleted_while_it_is_made_is_made_again(place):
 def test_a_worker_that_dies_before_the_indexes_leaves_them_to_the_next(place):
     place.fails("index", LOST)
     with pytest.raises(StoreUnavailableError):
-        place.opened(retry=HASTY)
+        place.opened()
     assert place.served.local.collection_exists("kb")
     place.served.hooks.pop()
     index = place.opened(config=IndexConfig(payload_indexes={"year": "integer"}))
