@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trivec.conditions import for_client
 from trivec.errors import (
@@ -211,7 +211,7 @@ class Operations:
         change: Change[Point] = Change(
             lambda point: self._wire.vectors(_asked(point)),
             self._wire.size,
-            lambda some: self._calls.update_vectors(some, where),
+            lambda some: self._calls.update_vectors(some, self._terms.limits.filter(where)),
         )
         values = {point.id: point for point in points}
         yield from self._terms.adapting(lambda: self._writer.write(change, values), schema, where)
@@ -310,7 +310,8 @@ class Operations:
         limit = min(limit, self._pages.get(tuple(with_vectors), limit))
         while True:
             try:
-                return (yield from self._calls.scroll(filter, limit, offset, with_vectors))
+                sent = self._terms.limits.filter(filter)
+                return (yield from self._calls.scroll(sent, limit, offset, with_vectors))
             except StoreError as err:
                 if limit == 1 or not is_oversized(err.__cause__):
                     raise
@@ -327,18 +328,20 @@ class Operations:
         filter = _served(filter)
         schema = yield from self._existing_schema()
         if filter is not None:
-            selector = models.FilterSelector(filter=filter)
-            yield from self._terms.adapting(
-                lambda: self._gone(
-                    lambda: self._calls.delete(selector), lambda: self._calls.none_match(filter)
-                ),
-                schema,
-                filter,
-            )
+            yield from self._terms.adapting(partial(self._delete_matching, filter), schema, filter)
         for some in _slices(ids, _IDS_PER_REQUEST):
             delete = partial(self._calls.delete, models.PointIdsList(points=[*some]))
             verify = partial(self._calls.seen, some, gone)
             yield from self._terms.adapting(partial(self._gone, delete, verify), schema)
+
+    def _delete_matching(self, filter: Filter) -> Operation[None]:
+        from qdrant_client import models
+
+        sent = cast("Filter", self._terms.limits.filter(filter))
+        selector = models.FilterSelector(filter=sent)
+        yield from self._gone(
+            partial(self._calls.delete, selector), partial(self._calls.none_match, sent)
+        )
 
     def count(self, filter: Filter | None) -> Operation[int]:
         """Read the exact number of points."""
@@ -348,6 +351,7 @@ class Operations:
 
     def _counted(self, filter: Filter | None) -> Operation[int]:
         """Count; page by page where strict mode takes an exact count for an exact search."""
+        filter = self._terms.limits.filter(filter)
         if self._terms.limits.exact:
             return (yield from self._calls.count(filter)).count
         counted, offset = 0, None
