@@ -22,10 +22,16 @@ from trivec.errors import (
     StoreError,
 )
 from trivec.query import Filter, RankedList, StoreQuery
-from trivec.schema import Schema, VectorSpec, require_shallow
+from trivec.schema import Schema, VectorSpec
 from trivec.stores.execution import require_page
 from trivec.stores.filters import require_storable_filter
-from trivec.stores.records import asked_id, point_id_of
+from trivec.stores.records import (
+    asked_id,
+    point_id_of,
+    searchable,
+    storable_payloads,
+    storable_points,
+)
 from trivec.stores.server import collections, requests
 from trivec.stores.server.calls import Calls, Operation
 from trivec.stores.server.failures import (
@@ -185,15 +191,14 @@ class Operations:
     def upsert(self, points: Sequence[Point]) -> Operation[None]:
         """Insert points or replace them whole."""
         schema = yield from self._unchanged_schema()
-        schema.require_valid(points)
-        payloads = {point.id: point.payload for point in points}
+        storable = {point.id: point for point in storable_points(schema, points)}
         change: Change[Point] = Change(
-            lambda point: self._wire.point(_asked(point)),
+            self._wire.point,
             self._wire.size,
             self._calls.upsert,
-            lambda some: self._calls.seen(*stored({asked_id(key): payloads[key] for key in some})),
+            lambda some: self._calls.seen(*stored({key: storable[key].payload for key in some})),
         )
-        yield from self._writer.write(change, {point.id: point for point in points})
+        yield from self._writer.write(change, storable)
 
     def update_vectors(
         self, vectors: Mapping[PointId, Mapping[str, Vector]], where: Filter | None
@@ -202,31 +207,30 @@ class Operations:
         where = _served(where)
         points = [Point(identity, given, {}) for identity, given in vectors.items()]
         schema = yield from self._unchanged_schema()
-        schema.require_valid(points)
+        values = {point.id: point for point in storable_points(schema, points)}
         if where is not None and (version := (yield from self._terms.lacks("update_filter"))):
             raise FilterError(
                 f"the server is Qdrant {shown(version)}, which writes vectors to points that the "
                 f"filter leaves out; update it to {shown(FEATURES['update_filter'].since)} or later"
             )
         change: Change[Point] = Change(
-            lambda point: self._wire.vectors(_asked(point)),
+            self._wire.vectors,
             self._wire.size,
             lambda some: self._calls.update_vectors(some, self._terms.limits.filter(where)),
         )
-        values = {point.id: point for point in points}
         yield from self._terms.adapting(lambda: self._writer.write(change, values), schema, where)
 
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> Operation[None]:
         """Replace the payload of existing points."""
-        require_shallow(payloads)
+        storable = storable_payloads(payloads)
         yield from self._unchanged_schema()
         change: Change[PointId] = Change(
-            lambda key: requests.overwrite_operation(asked_id(key), payloads[key]),
+            lambda key: requests.overwrite_operation(key, storable[key]),
             requests.operation_bytes,
             self._calls.batch_update,
-            lambda some: self._calls.seen(*stored({asked_id(key): payloads[key] for key in some})),
+            lambda some: self._calls.seen(*stored({key: storable[key] for key in some})),
         )
-        yield from self._writer.write(change, {key: key for key in payloads})
+        yield from self._writer.write(change, {key: key for key in storable})
 
     def query(self, queries: Sequence[StoreQuery]) -> Operation[list[list[StoredPoint]]]:
         """Run several searches, in as few requests as the server takes."""
@@ -247,6 +251,7 @@ class Operations:
         for filter in filters.values():
             require_storable_filter(filter)
         schema = yield from self._existing_schema()
+        queries = searchable(schema, queries)
         return (
             yield from self._terms.adapting(
                 lambda: search(self._calls, self._terms, self._wire, queries, local=self._local),
@@ -427,12 +432,6 @@ def _served(filter: Filter | None) -> Filter | None:
     require_storable_filter(filter)
     served: Filter | None = for_client(filter)
     return served
-
-
-def _asked(point: Point) -> Point:
-    """Return a point with its id as every client takes it."""
-    key = asked_id(point.id)
-    return point if key is point.id else Point(key, point.vectors, point.payload)
 
 
 def _slices(ids: Sequence[PointId], size: int) -> list[list[PointId]]:
