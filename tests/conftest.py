@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from pytest_httpserver import HTTPServer
+    from tests.clock import Clock
     from tests.openai_server import OpenAIServer
 
-# a first example imports what is lazy, and machines differ: tests measure no time
-settings.register_profile("trivec", deadline=None)
+# a first example imports what is lazy, and machines differ and stall: tests measure no time
+UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("trivec", **UNTIMED)
 settings.load_profile("trivec")
-settings.register_profile("thorough", deadline=None, max_examples=3000)
+settings.register_profile("thorough", **UNTIMED, max_examples=3000)
 
 # a real language model, which make test-llm installs and serves
 collect_ignore = [] if "TRIVEC_LLM_PYTHON" in os.environ else ["llm"]
@@ -60,6 +62,16 @@ def _speeds_are_given() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnx_choice, "_measured", Lazy(given))
         yield
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time of every request that is tried again: it moves by the waits alone."""
+    from tests.clock import Clock
+
+    made = Clock()
+    made.rule(monkeypatch)
+    return made
 
 
 @pytest.fixture(scope="session")

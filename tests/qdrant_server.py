@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,7 +47,8 @@ class LoopbackQdrant:
         rules: asked first for every request.
         requests: method, path and body of every request, in order.
         collections: the collections by name.
-        drips: takes method and path; whether the answer comes byte by byte.
+        drips: takes method and path; whether the answer comes byte by byte, for a minute or so.
+        is_over: set once the server is closed; a rule that hangs waits for it.
     """
 
     def __init__(self, version: str = "1.18.3") -> None:
@@ -57,6 +57,7 @@ class LoopbackQdrant:
         self.requests: list[tuple[str, str, dict]] = []
         self.collections: dict[str, dict] = {}
         self.drips: Callable[[str, str], bool] = lambda _method, _path: False
+        self.is_over = threading.Event()
         self._lock = threading.RLock()
         handler = type("Bound", (_Handler,), {"qdrant": self})
         self._server = _Server(("127.0.0.1", 0), handler)
@@ -65,7 +66,8 @@ class LoopbackQdrant:
         self._thread.start()
 
     def close(self) -> None:
-        """End the server."""
+        """End the server, and let go of what hangs."""
+        self.is_over.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -210,7 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
             for byte in content:
                 self.wfile.write(bytes([byte]))
                 self.wfile.flush()
-                time.sleep(0.2)
+                if self.qdrant.is_over.wait(1):
+                    break
             return
         self.wfile.write(content)
 

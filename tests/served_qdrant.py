@@ -43,12 +43,14 @@ class ServedQdrant:
     Attributes:
         hooks: called before each request with its method, its path after the collection's and its
             body; one may raise ``TroubleError``.
+        strict: the strict mode that each collection says it has; hooks refuse what exceeds it.
     """
 
     def __init__(self, port: int = 0, version: str = VERSION) -> None:
         self.version = version
         self.padding: int | None = None  # spaces in each answer, which is packed with gzip then
         self.hooks: list[Callable[[str, str, Any], None]] = []
+        self.strict: dict[str, Any] | None = None
         self.local = QdrantClient(":memory:")
         self.indexes: dict[str, dict[str, Any]] = {}
         self.lock = threading.RLock()  # local mode is for one thread
@@ -146,6 +148,7 @@ def _create(served: ServedQdrant, name: str, body: models.CreateCollection) -> b
 
 def _describe(served: ServedQdrant, name: str) -> Any:
     described = _plain(served.local.get_collection(name))
+    described["config"]["strict_mode_config"] = served.strict
     indexes = served.indexes.get(name, {})
     described["payload_schema"] = {
         path: {"data_type": kind, "points": 0} for path, kind in indexes.items()

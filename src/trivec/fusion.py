@@ -65,6 +65,11 @@ FusionName: TypeAlias = Literal["adaptive", "rrf", "dbsf", "linear"]
 """What options call the ways of fusing; ``FUSIONS`` says what each is."""
 
 
+def _check_weights(weights: Sequence[float]) -> None:
+    for weight in weights:
+        check_number("weights", weight, least=0, most=_LARGE)
+
+
 @dataclass(frozen=True, slots=True)
 class Rrf:
     """Reciprocal rank fusion: ``sum 1 / (k - 1 + (rank + 1) / weight)``, rank from 0.
@@ -76,6 +81,11 @@ class Rrf:
 
     k: int
     weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_least("k", self.k, 1)
+        _check_weights(self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,10 @@ class Linear:
     """
 
     weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        _check_weights(self.weights)
 
 
 @dataclass(frozen=True, slots=True)

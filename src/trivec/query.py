@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from trivec._runtime.checks import check_least
+from trivec._runtime.typed import check_fields
 from trivec.conditions import qdrant
+from trivec.errors import InputError
 from trivec.fusion import Fusion
 from trivec.types import FloatArray, PointId, StoredPoint, Vector
 
@@ -47,6 +50,10 @@ class Prefetch:
     threshold: float | None = None
     over_candidates: bool = False
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_least("limit", self.limit, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class StoreQuery:
@@ -73,6 +80,13 @@ class StoreQuery:
     with_vectors: tuple[str, ...] = ()
     exact: bool = False
     evidence: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("limit", "offset", "evidence"):
+            check_least(name, getattr(self, name), 0)
+        if not self.prefetches:
+            raise InputError("prefetches=(); allowed: at least one")
 
     @property
     def depth(self) -> int:

@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from trivec._runtime.checks import check_depth
-from trivec._runtime.typed import checked, unchecked
-from trivec.errors import CollectionError, FingerprintMismatchError, InvalidVectorError
+from trivec._runtime.checks import check_least, shown
+from trivec._runtime.typed import check_fields, checked
+from trivec.errors import (
+    CollectionError,
+    FingerprintMismatchError,
+    InputError,
+    InvalidVectorError,
+)
 from trivec.types import EncoderInfo, Point, PointId, SparseVector, Vector
 
 if TYPE_CHECKING:
@@ -25,7 +30,6 @@ __all__ = [
     "Schema",
     "VectorKind",
     "VectorSpec",
-    "require_shallow",
 ]
 
 SCHEMA_VERSION = 1
@@ -64,9 +68,14 @@ class VectorSpec:
     distance: str = "cosine"
     datatype: str = "float32"
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_least("size", self.size, 1, or_none=True)
+
     def fault(self, vector: Vector) -> str | None:
         """Say what keeps a vector from being stored or looked up here, or None."""
-        return _fault(vector, self)
+        sound = self.kind != "multivector" and _is_sound_column((vector,), self)
+        return None if sound else _fault(vector, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,9 @@ class Fingerprint:
 
     encoder: EncoderInfo
     analyzer: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     #: changing one of these leaves the vectors comparable
     _FREE = ("model", "revision", "heads")
@@ -130,6 +142,9 @@ class Schema:
     scoped_ids: bool = False
     root: str | None = None
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     @property
     def written(self) -> dict[str, VectorSpec]:
         """The vectors that a new point gets, by arm: those that are being added too."""
@@ -173,7 +188,7 @@ class Schema:
                 scoped_ids=bool(data.get("scoped_ids", False)),  # descriptions before had neither
                 root=data.get("root"),
             )
-        except (KeyError, TypeError, AttributeError) as err:
+        except (KeyError, TypeError, AttributeError, InputError) as err:
             raise CollectionError(
                 f"the collection's description is damaged ({err!r}); restore it or index again"
             ) from err
@@ -222,7 +237,7 @@ class Schema:
                 else:
                     reason = spec.fault(vector)
                 if reason is not None:
-                    reasons[point.id] = f"vector {name!r} {reason}"
+                    reasons[point.id] = f"vector {shown(name)} {reason}"
                     break
         return reasons
 
@@ -232,23 +247,10 @@ class Schema:
 
         Raises:
             InvalidVectorError: names every such point; nothing was written.
-            InputError: a payload is nested too deep; likewise.
         """
-        unchecked(require_shallow)({point.id: point.payload for point in points})
         if reasons := self.invalid(points):
             listing = "; ".join(f"{point}: {reason}" for point, reason in reasons.items())
             raise InvalidVectorError(f"{len(reasons)} of {len(points)} points refused: {listing}")
-
-
-@checked
-def require_shallow(payloads: Mapping[PointId, Mapping[str, Any]]) -> None:
-    """Raise where an engine could store a payload and not read it back.
-
-    Raises:
-        InputError: a payload is nested too deep; nothing was written.
-    """
-    for point, payload in payloads.items():
-        check_depth(f"the payload of point {point}", payload, MAX_DEPTH + 1)  # metadata lies in it
 
 
 def _specs(data: Mapping[str, Mapping[str, Any]]) -> dict[str, VectorSpec]:
@@ -280,7 +282,7 @@ def _is_sound_column(vectors: Sequence[Vector], spec: VectorSpec) -> bool:
     with np.errstate(over="ignore", under="ignore"):
         shape = (spec.size,)
         for row in dense:
-            if not isinstance(row, np.ndarray) or row.dtype != _FLOAT32 or row.shape != shape:
+            if type(row) is not np.ndarray or row.dtype != _FLOAT32 or row.shape != shape:
                 return False
             if not _SHORTEST_SQUARE <= np.dot(row, row) < np.inf:
                 return False
@@ -292,7 +294,7 @@ def _are_sound_sparse(vectors: Sequence[SparseVector]) -> bool:
     for vector in vectors:
         values: Any = vector.values
         indices: Any = vector.indices
-        if not isinstance(values, np.ndarray) or not isinstance(indices, np.ndarray):
+        if type(values) is not np.ndarray or type(indices) is not np.ndarray:
             return False
         if values.dtype != _FLOAT32 or indices.dtype != _UINT32:
             return False
@@ -370,7 +372,8 @@ def _are_indices(indices: NDArray[Any]) -> bool:
 
 
 def _is_numeric(vector: object) -> bool:
-    return isinstance(vector, np.ndarray) and vector.dtype.kind in "fiu"
+    masked = isinstance(vector, np.ma.MaskedArray)
+    return isinstance(vector, np.ndarray) and not masked and vector.dtype.kind in "fiu"
 
 
 def _dtype(vector: object) -> str:

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 from qdrant_client import AsyncQdrantClient, QdrantClient
+from tests.clock import HOUR
+from tests.heart import Heart
 
 from trivec import AsyncHybridIndex, Chunk, HybridIndex, IndexConfig, QueryText, SearchOptions
 from trivec.errors import CollectionNotFoundError, InputError, StoreError, StoreUnavailableError
@@ -39,9 +41,11 @@ async def opened(kind, path, encoder):
         twin = AsyncQdrantClient(":memory:")  # the two share their data in this test alone
         twin._client.collections = client._client.collections
         index = HybridIndex.open(client, encoder, collection="kb", config=CONFIG)
-        yield AsyncHybridIndex(index, AsyncServerStore(twin, "kb"))
-        await twin.close()
-        client.close()
+        try:
+            yield AsyncHybridIndex(index, AsyncServerStore(twin, "kb"))
+        finally:
+            await twin.close()
+            client.close()
     else:
         location = path / "kb" if kind == "edge" else MemoryStore()
         with HybridIndex.open(location, encoder, config=CONFIG) as index:
@@ -91,26 +95,6 @@ async def test_adding_from_many_tasks_loses_nothing(kind, tmp_path):
         parts = [CHUNKS[start::8] for start in range(8)]
         reports = await asyncio.gather(*(index.add(part) for part in parts))
         assert sum(report.added for report in reports) == len(CHUNKS) == await index.count()
-
-
-class Heart:
-    """Ticks on the event loop; after so many ticks it lets others go on.
-
-    Whoever waits for it on the loop itself waits for ever, which the time limit turns into False.
-    """
-
-    TICKS = 25
-
-    def __init__(self):
-        self.has_beaten = threading.Event()
-
-    def wait(self):
-        assert self.has_beaten.wait(timeout=20), "the event loop stood still"
-
-    async def beat(self):
-        for _ in range(self.TICKS):
-            await asyncio.sleep(0.002)
-        self.has_beaten.set()
 
 
 async def test_the_loop_goes_on_while_texts_are_encoded(kind, tmp_path):
@@ -189,12 +173,12 @@ async def test_cancelling_leaves_nothing_behind(kind, tmp_path):
         def encode_documents(self, texts, *, heads=ALL_HEADS):
             if any("number 9 " in text for text in texts) and not proceed.is_set():
                 reached.set()
-                proceed.wait(timeout=20)
+                proceed.wait(timeout=60)
             return super().encode_documents(texts, heads=heads)
 
     async with opened(kind, tmp_path, Waiting()) as index:
         adding = asyncio.create_task(index.add(CHUNKS))
-        await asyncio.to_thread(reached.wait, 20)
+        assert await asyncio.to_thread(reached.wait, 60)
         adding.cancel()
         proceed.set()
         with pytest.raises(asyncio.CancelledError):
@@ -230,7 +214,7 @@ async def test_an_arm_that_was_added_is_written_asynchronously_too(tmp_path):
 
 
 @pytest.mark.parametrize("grpc", [False, True], ids=["rest", "grpc"])
-async def test_a_server_that_is_not_there(closed_port, grpc):
+async def test_a_server_that_is_not_there(closed_port, grpc, clock):
     client = AsyncQdrantClient(
         host="127.0.0.1",
         port=closed_port,
@@ -238,12 +222,15 @@ async def test_a_server_that_is_not_there(closed_port, grpc):
         prefer_grpc=grpc,
         https=False,
         check_compatibility=False,
-        timeout=1,
+        timeout=60,
     )
-    retry = RetryPolicy(read_deadline=0.5, first_wait=0.01)
-    with pytest.raises(StoreUnavailableError, match="check that it runs"):
-        await AsyncServerStore(client, "kb", retry=retry).count()
-    await client.close()
+    patient = RetryPolicy(read_deadline=HOUR, longest_wait=HOUR / 10)
+    try:
+        with pytest.raises(StoreUnavailableError, match="check that it runs"):
+            await AsyncServerStore(client, "kb", retry=patient).count()
+    finally:
+        await client.close()
+    assert 0 < clock.now < HOUR
 
 
 # Opened on the loop

@@ -11,9 +11,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +29,7 @@ from trivec.errors import (
 from trivec.index import check_index
 from trivec.schema import Schema, VectorSpec
 from trivec.stores import EdgeStore
+from trivec.stores.edge import engine as engines
 from trivec.stores.edge.folder import IndexFolder
 from trivec.stores.edge.manifest import read_manifest
 from trivec.testing import FakeEncoder
@@ -258,12 +259,14 @@ def held_elsewhere(folder, seconds):
     command = [sys.executable, "-c", HOLD, str(folder), str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "3\n"
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_who_has_the_folder_open_is_named(folder):
-    with held_elsewhere(folder, 60) as process:
+    with held_elsewhere(folder, 600) as process:
         store = EdgeStore(folder, wait=0)
         expected = rf"open elsewhere, in process {process.pid} \('-c'\).*close\(\).*server"
         for use in (store.count, lambda: check_index(folder)):
@@ -277,16 +280,20 @@ def test_who_has_the_folder_open_is_named(folder):
 
 
 def test_a_process_that_comes_second_waits_a_moment(folder):
-    with held_elsewhere(folder, 0.7):
-        assert count(folder) == 3
+    with held_elsewhere(folder, 0.7), contextlib.closing(EdgeStore(folder, wait=60)) as store:
+        assert store.count() == 3
 
 
-def test_it_waits_as_long_as_asked(folder):
-    with held_elsewhere(folder, 60):
-        start = time.monotonic()
-        with pytest.raises(CollectionLockedError):
-            EdgeStore(folder, wait=0.3).count()
-        assert 0.3 <= time.monotonic() - start < 3
+@pytest.mark.parametrize("wait", [None, 3.0], ids=["not asked", "asked"])
+def test_it_waits_as_long_as_asked(folder, monkeypatch, wait):
+    """By a clock that its naps alone move."""
+    naps = []
+    clock = SimpleNamespace(monotonic=lambda: sum(naps), sleep=naps.append)
+    monkeypatch.setattr(engines, "time", clock)
+    asked = {} if wait is None else {"wait": wait}
+    with held_elsewhere(folder, 600), pytest.raises(CollectionLockedError):
+        EdgeStore(folder, **asked).count()
+    assert (wait or 5.0) <= sum(naps) < (wait or 5.0) + 0.5
 
 
 @pytest.mark.parametrize("wait", [-1, float("nan"), "5", None])
@@ -296,7 +303,7 @@ def test_a_wait_that_is_none(folder, wait):
 
 
 def test_a_holder_that_was_killed_is_none(folder):
-    with held_elsewhere(folder, 60) as process:
+    with held_elsewhere(folder, 600) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert (folder / "holder.json").exists()
@@ -310,7 +317,7 @@ def test_a_holder_that_was_killed_is_none(folder):
 def test_a_folder_to_read_only_says_what_the_engine_says(folder):
     """Where no file can be locked the engine's own lock remains."""
     (folder / "holder.json").mkdir()
-    with held_elsewhere(folder, 60), pytest.raises(CollectionLockedError, match="left no name"):
+    with held_elsewhere(folder, 600), pytest.raises(CollectionLockedError, match="left no name"):
         EdgeStore(folder, wait=0).count()
     assert count(folder) == 3
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from qdrant_client import AsyncQdrantClient, QdrantClient, models
+from tests.clock import HOUR
+from tests.heart import Heart
 
 from trivec._runtime.secrets import Key
 from trivec.errors import CollectionNotFoundError, StoreError, StoreUnavailableError
@@ -24,7 +27,9 @@ from trivec.stores.server.failures import call, is_refusal
 from trivec.types import Point, SparseVector
 
 KEY = "very-secret-key"
-FAST = RetryPolicy(read_deadline=1.0, write_deadline=2.0, first_wait=0.01, longest_wait=0.5)
+PATIENT = RetryPolicy(
+    read_deadline=HOUR / 2, write_deadline=HOUR, first_wait=0.01, longest_wait=HOUR / 10
+)
 SCHEMA = Schema({"dense": VectorSpec("dense", "dense", 4)})
 OK = {"result": {"operation_id": 1, "status": "completed"}, "status": "ok", "time": 0.0}
 
@@ -97,6 +102,7 @@ class FakeQdrant:
         sizes: the body length of every upsert.
         changes: method, path and body of every other write.
         metadata: what the collection was described with.
+        is_over: set once the test has ended, so that a reply which waits for it is let go.
     """
 
     def __init__(self) -> None:
@@ -106,6 +112,7 @@ class FakeQdrant:
         self.sizes: list[int] = []
         self.changes: list[tuple[str, str, dict]] = []
         self.metadata: dict = {}
+        self.is_over = threading.Event()
         handler = type("BoundHandler", (Handler,), {"fake": self})
         self.server = _Server(("127.0.0.1", 0), handler)
         self.port = self.server.server_address[1]
@@ -150,6 +157,7 @@ def qdrant() -> Iterator[FakeQdrant]:
     thread = threading.Thread(target=fake.server.serve_forever, daemon=True)
     thread.start()
     yield fake
+    fake.is_over.set()
     fake.server.shutdown()
     fake.server.server_close()
     thread.join()
@@ -159,18 +167,29 @@ def connect(port, kind=QdrantClient, **options):
     return kind(host="127.0.0.1", port=port, https=False, check_compatibility=False, **options)
 
 
+@contextlib.asynccontextmanager
+async def connected(port, **options) -> AsyncIterator[AsyncQdrantClient]:
+    """An asynchronous client, for as long as it is used."""
+    client = connect(port, AsyncQdrantClient, **options)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
 @pytest.fixture(params=["sync", "async"])
 def store(request, qdrant: FakeQdrant, awaited) -> Iterator[ServerStore]:
-    client = connect(qdrant.port, timeout=5)
-    store = ServerStore(client, "kb", retry=FAST)
-    if request.param == "sync":
-        yield store
-    else:
-        other = connect(qdrant.port, AsyncQdrantClient, timeout=5)
-        both = awaited(store, AsyncServerStore(other, "kb", retry=FAST))
-        yield both
-        both.wait_for(other.close())
-    client.close()
+    with contextlib.closing(connect(qdrant.port, timeout=60)) as client:
+        store = ServerStore(client, "kb", retry=PATIENT)
+        if request.param == "sync":
+            yield store
+        else:
+            other = connect(qdrant.port, AsyncQdrantClient, timeout=60)
+            both = awaited(store, AsyncServerStore(other, "kb", retry=PATIENT))
+            try:
+                yield both
+            finally:
+                both.wait_for(other.close())
 
 
 def make_points(count):
@@ -194,30 +213,39 @@ QUERY = StoreQuery((Prefetch("dense", np.ones(4, dtype=np.float32), 3),), 3)
     ],
     ids=["503", "500", "429", "429-seconds", "429-date", "wait-timeout"],
 )
+@pytest.mark.usefixtures("clock")
 def test_a_passing_failure_is_retried(qdrant, store, failure):
     qdrant.replies = lambda _, number: failure if number < 3 else (200, OK, {})
     store.upsert(make_points(3))
     assert qdrant.requests == [[1, 2, 3]] * 3
 
 
-def test_retry_after_is_waited_for(qdrant, store):
-    longer = RetryPolicy(write_deadline=5.0, first_wait=0.001, longest_wait=5.0)
+def test_retry_after_is_waited_for(qdrant, store, clock):
+    waiting = error(429, "slow down", Retry_After="100")
+    qdrant.replies = lambda _, number: waiting if number == 1 else (200, OK, {})
+    store.upsert(make_points(1))
+    assert clock.waits == [100.0]
+
+
+def test_retry_after_is_waited_for_in_truth(qdrant):
+    longer = RetryPolicy(write_deadline=HOUR, first_wait=0.001, longest_wait=HOUR)
     waiting = error(429, "slow down", Retry_After="1")
     qdrant.replies = lambda _, number: waiting if number == 1 else (200, OK, {})
     begun = time.monotonic()
-    ServerStore(store._client, "kb", retry=longer).upsert(make_points(1))
-    assert 1.0 <= time.monotonic() - begun < 3.0
+    with contextlib.closing(connect(qdrant.port, timeout=60)) as client:
+        ServerStore(client, "kb", retry=longer).upsert(make_points(1))
+    assert time.monotonic() - begun >= 1.0
 
 
-def test_a_failure_that_does_not_pass_ends_at_the_deadline(qdrant, store):
+def test_a_failure_that_does_not_pass_ends_at_the_deadline(qdrant, store, clock):
     qdrant.replies = lambda *_: error(503, "overloaded")
-    begun = time.monotonic()
     with pytest.raises(StoreUnavailableError, match="503"):
         store.upsert(make_points(1))
-    assert time.monotonic() - begun < FAST.write_deadline + 1
+    assert PATIENT.read_deadline < clock.now < PATIENT.write_deadline
     assert len(qdrant.requests) > 2
 
 
+@pytest.mark.usefixtures("clock")
 def test_reads_are_retried_too(qdrant, store):
     answers = [error(503, "overloaded"), (200, {"result": {"count": 7}, "status": "ok"}, {})]
     qdrant.replies = lambda *_: answers.pop(0)
@@ -322,27 +350,18 @@ def test_a_collection_that_went_away(qdrant, store):
 @pytest.mark.asyncio
 async def test_the_loop_goes_on_while_the_server_thinks(qdrant):
     """Twenty requests at once, none answered before the event loop has ticked for a while."""
-    ticked = threading.Event()
+    heart = Heart()
 
     def replies(*_):
-        in_time = ticked.wait(timeout=20)
-        return 200 if in_time else 500, {"result": {"count": 7}, "status": "ok"}, {}
-
-    async def tick():
-        for _ in range(25):
-            await asyncio.sleep(0.002)
-        ticked.set()
+        heart.wait()
+        return 200, {"result": {"count": 7}, "status": "ok"}, {}
 
     qdrant.replies = replies
-    client = connect(qdrant.port, AsyncQdrantClient, timeout=30)
-    # Nothing is refused here, so a slow machine alone could reach a short deadline.
-    store = AsyncServerStore(client, "kb", retry=RetryPolicy(read_deadline=60.0))
-    try:
+    async with connected(qdrant.port, timeout=60) as client:
+        store = AsyncServerStore(client, "kb", retry=PATIENT)
         counts, _ = await asyncio.gather(
-            asyncio.gather(*(store.count() for _ in range(20))), tick()
+            asyncio.gather(*(store.count() for _ in range(20))), heart.beat()
         )
-    finally:
-        await client.close()
     assert counts == [7] * 20
 
 
@@ -356,48 +375,51 @@ async def test_a_cancelled_retry_stops(qdrant):
         return error(503, "overloaded")
 
     qdrant.replies = replies
-    client = connect(qdrant.port, AsyncQdrantClient, timeout=5)
-    patient = RetryPolicy(write_deadline=600.0, first_wait=0.01, longest_wait=0.05)
-    writing = asyncio.create_task(
-        AsyncServerStore(client, "kb", retry=patient).upsert(make_points(2))
-    )
-    assert await asyncio.to_thread(retried.wait, 20)
-    writing.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await writing
-    await asyncio.sleep(0.1)  # what was under way arrives
-    sent = len(qdrant.requests)
-    await asyncio.sleep(0.3)
-    assert len(qdrant.requests) == sent
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-    await client.close()
+    often = RetryPolicy(write_deadline=HOUR, first_wait=0.01, longest_wait=0.05)
+    async with connected(qdrant.port, timeout=60) as client:
+        writing = asyncio.create_task(
+            AsyncServerStore(client, "kb", retry=often).upsert(make_points(2))
+        )
+        assert await asyncio.to_thread(retried.wait, 60)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert await comes_to_rest(qdrant.requests)
+
+
+async def comes_to_rest(requests):
+    """Say whether no more requests come, once what was under way has arrived."""
+    for _ in range(50):
+        before = len(requests)
+        await asyncio.sleep(0.3)
+        if len(requests) == before:
+            return True
+    return False
 
 
 def test_a_server_that_does_not_answer(qdrant):
-    def replies(*_):
-        time.sleep(1.5)
-        return 200, OK, {}
-
-    qdrant.replies = replies
-    client = connect(qdrant.port, timeout=1)
-    with pytest.raises(StoreUnavailableError, match="timeout"):
-        ServerStore(client, "kb", retry=FAST).count()
-    client.close()
+    qdrant.replies = lambda *_: (qdrant.is_over.wait(HOUR), (200, OK, {}))[1]
+    short = RetryPolicy(read_deadline=1.0)
+    with (
+        contextlib.closing(connect(qdrant.port, timeout=1)) as client,
+        pytest.raises(StoreUnavailableError, match="longer timeout"),
+    ):
+        ServerStore(client, "kb", retry=short).count()
 
 
 @pytest.mark.parametrize("grpc", [False, True], ids=["rest", "grpc"])
 @pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection:UserWarning")
-def test_no_server_at_all(closed_port, grpc, caplog):
-    client = connect(closed_port, api_key=KEY, prefer_grpc=grpc, grpc_port=closed_port, timeout=1)
-    store = ServerStore(client, "kb", retry=FAST)
-    begun = time.monotonic()
-    with pytest.raises(StoreUnavailableError, match="check that it runs") as caught:
-        store.count()
-    assert time.monotonic() - begun < 5
+def test_no_server_at_all(closed_port, grpc, caplog, clock):
+    there = {"api_key": KEY, "prefer_grpc": grpc, "grpc_port": closed_port, "timeout": 60}
+    with contextlib.closing(connect(closed_port, **there)) as client:
+        store = ServerStore(client, "kb", retry=PATIENT)
+        with pytest.raises(StoreUnavailableError, match="check that it runs") as caught:
+            store.count()
+    assert 0 < clock.now < PATIENT.read_deadline
     assert str(closed_port) not in str(caught.value)
     shown = "".join(traceback.format_exception(caught.value)) + repr(store) + caplog.text
     assert KEY not in shown
-    client.close()
 
 
 # Keys, and where requests go
@@ -405,13 +427,14 @@ def test_no_server_at_all(closed_port, grpc, caplog):
 
 @pytest.mark.parametrize("status", [400, 401, 409, 500])
 @pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection:UserWarning")
+@pytest.mark.usefixtures("clock")
 def test_no_error_holds_a_key_that_the_server_repeats(qdrant, status, caplog):
     qdrant.replies = lambda *_: error(status, f"no such user: {KEY}", X_Echo=KEY)
-    client = connect(qdrant.port, api_key=KEY)
-    short = RetryPolicy(read_deadline=0.3, write_deadline=0.3, first_wait=0.01, longest_wait=0.05)
-    with pytest.raises(StoreError, match=r"\*\*\*") as caught:
-        ServerStore(client, "kb", retry=short).upsert(make_points(2))
-    client.close()
+    with (
+        contextlib.closing(connect(qdrant.port, api_key=KEY, timeout=60)) as client,
+        pytest.raises(StoreError, match=r"\*\*\*") as caught,
+    ):
+        ServerStore(client, "kb", retry=PATIENT).upsert(make_points(2))
     assert KEY not in "".join(traceback.format_exception(caught.value)) + caplog.text
 
 
@@ -427,7 +450,7 @@ def test_a_key_that_comes_back_over_grpc_is_taken_out():
         raise RefusedError(KEY)
 
     with pytest.raises(StoreError, match=r"INVALID_ARGUMENT: no such user: \*\*\*") as caught:
-        call(refuse, FAST, key=Key(KEY))
+        call(refuse, PATIENT, key=Key(KEY))
     assert KEY not in "".join(traceback.format_exception(caught.value, chain=False))
     assert KEY not in str(caught.value.__cause__)
     assert is_refusal(caught.value.__cause__)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from qdrant_client import QdrantClient
+from tests.clock import HOUR
 from tests.qdrant_server import LoopbackQdrant, recorded
 from tests.served_grpc import over_grpc
 from tests.served_qdrant import ServedQdrant
@@ -15,7 +17,7 @@ from trivec.errors import FilterError, InputError, StoreError
 from trivec.stores import RetryPolicy, ServerStore
 from trivec.testing import FakeEncoder
 
-FAST = RetryPolicy(read_deadline=5.0, write_deadline=5.0, first_wait=0.01, longest_wait=0.05)
+PATIENT = RetryPolicy(read_deadline=HOUR, write_deadline=HOUR, first_wait=0.01, longest_wait=0.05)
 POINTS = "/collections/kb/points"
 CHUNKS = [Chunk(f"passage number {n}", id=f"c{n}", metadata={"n": n}) for n in range(4)]
 
@@ -29,14 +31,16 @@ def qdrant() -> Iterator[LoopbackQdrant]:
 
 @pytest.fixture
 def client(qdrant) -> Iterator[QdrantClient]:
-    made = QdrantClient(host="127.0.0.1", port=qdrant.port, https=False, check_compatibility=False)
-    yield made
-    made.close()
+    made = QdrantClient(
+        host="127.0.0.1", port=qdrant.port, https=False, check_compatibility=False, timeout=60
+    )
+    with closing(made):
+        yield made
 
 
 @pytest.fixture
 def index(client) -> HybridIndex:
-    made = HybridIndex.open(ServerStore(client, "kb", retry=FAST), FakeEncoder())
+    made = HybridIndex.open(ServerStore(client, "kb", retry=PATIENT), FakeEncoder())
     made.add(CHUNKS)
     return made
 
@@ -58,7 +62,7 @@ def test_without_exact_search_points_are_counted_by_pages(qdrant, client, index,
     refuse(qdrant, words, "POST", f"{POINTS}/count", lambda body: body.get("exact"))
     qdrant.strict(search_allow_exact=False)
     if known:
-        index = HybridIndex.open(ServerStore(client, "kb", retry=FAST), FakeEncoder())
+        index = HybridIndex.open(ServerStore(client, "kb", retry=PATIENT), FakeEncoder())
     assert index.count() == 4
     assert index.delete(filter={"n": 1}) == 4  # this server matches everything
     assert bool(qdrant.sent("POST", f"{POINTS}/count")) is not known
@@ -115,7 +119,7 @@ def test_an_index_that_may_not_be_made_is_named_with_the_reason(qdrant, index):
 
 def test_deleting_by_ids_keeps_to_a_limit_that_was_set_behind_it(qdrant, client, index):
     assert index
-    store = ServerStore(client, "kb", retry=FAST)
+    store = ServerStore(client, "kb", retry=PATIENT)
     keys = [point.id for point in store.scroll()[0]]
     qdrant.strict(max_timeout=30)
     refusals = [recorded("strict: timeout 60 of 30")]
@@ -137,11 +141,15 @@ def test_too_many_candidates_for_mmr_name_the_option(qdrant, index):
 def test_an_integer_that_grpc_cannot_hold_is_refused_with_what_to_do(number):
     with ServedQdrant() as served, over_grpc(served) as port:
         client = QdrantClient(
-            port=served.port, grpc_port=port, prefer_grpc=True, check_compatibility=False
+            port=served.port,
+            grpc_port=port,
+            prefer_grpc=True,
+            check_compatibility=False,
+            timeout=60,
         )
-        index = HybridIndex.open(client, FakeEncoder(), collection="kb")
-        report = index.add([*CHUNKS, Chunk("large", id="x", metadata={"n": number})])
-        client.close()
+        with closing(client):
+            index = HybridIndex.open(client, FakeEncoder(), collection="kb")
+            report = index.add([*CHUNKS, Chunk("large", id="x", metadata={"n": number})])
     assert report.added == len(CHUNKS)
     (refusal,) = report.refused
     assert refusal.id == "x"

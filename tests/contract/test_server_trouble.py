@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from qdrant_client import QdrantClient, models
+from tests.clock import HOUR
 from tests.qdrant_server import recorded
 from tests.served_grpc import over_grpc
 from tests.served_qdrant import ServedQdrant, TroubleError
@@ -18,8 +21,12 @@ from trivec.errors import FilterError, StoreError, StoreUnavailableError
 from trivec.stores import RetryPolicy, ServerStore
 from trivec.testing import FakeEncoder
 
-FAST = RetryPolicy(read_deadline=10.0, write_deadline=10.0, first_wait=0.01, longest_wait=0.05)
-HASTY = RetryPolicy(read_deadline=0.6, write_deadline=0.6, first_wait=0.01, longest_wait=0.1)
+# whatever the server refuses, for a while or for ever, is over at once
+pytestmark = pytest.mark.usefixtures("clock")
+
+PATIENT = RetryPolicy(
+    read_deadline=HOUR, write_deadline=HOUR, first_wait=0.01, longest_wait=HOUR / 10
+)
 
 
 @dataclass
@@ -30,7 +37,7 @@ class Place:
     client: QdrantClient
     sent: list[tuple[str, Any]] = field(default_factory=list)
 
-    def opened(self, *, retry=FAST, **options) -> HybridIndex:
+    def opened(self, *, retry=PATIENT, **options) -> HybridIndex:
         on_demand = options.pop("index_on_demand", True)
         store = ServerStore(self.client, "kb", retry=retry, index_on_demand=on_demand)
         return HybridIndex.open(store, FakeEncoder(), **options)
@@ -61,11 +68,12 @@ def place(request) -> Iterator[Place]:
             grpc_port=port,
             prefer_grpc=request.param == "gRPC",
             check_compatibility=False,
+            timeout=60,
         )
-        made = Place(served, client)
-        served.hooks.append(lambda _, what, body: made.sent.append((what, body)))
-        yield made
-        client.close()
+        with contextlib.closing(client):
+            made = Place(served, client)
+            served.hooks.append(lambda _, what, body: made.sent.append((what, body)))
+            yield made
 
 
 def chunks(count, **changes):
@@ -124,7 +132,7 @@ def test_a_search_waits_for_the_rate_limit(place, hint):
 
 @pytest.mark.parametrize("hint", [20, None], ids=["with a hint", "without"])
 def test_a_search_that_the_rate_limit_never_lets_pass_says_so(place, hint):
-    index = place.opened(retry=HASTY)
+    index = place.opened()
     place.fails(
         "points/query/batch", TroubleError(429, words("strict: read 4 of 3 a minute"), hint)
     )
@@ -201,7 +209,7 @@ def test_a_node_lost_inside_a_write_loses_nothing(place, kind):
 def test_a_node_that_stays_lost_is_named_in_the_server_s_words(place, kind):
     what, write = WRITES[kind]
     filled(place)
-    index = place.opened(retry=HASTY)
+    index = place.opened()
 
     def lost(_verb, at, body):
         if at == what and (what != "points" or isinstance(body, models.PointsList)):
@@ -231,7 +239,7 @@ def test_a_collection_deleted_while_it_is_made_is_made_again(place):
 def test_a_worker_that_dies_before_the_indexes_leaves_them_to_the_next(place):
     place.fails("index", LOST)
     with pytest.raises(StoreUnavailableError):
-        place.opened(retry=HASTY)
+        place.opened()
     assert place.served.local.collection_exists("kb")
     place.served.hooks.pop()
     index = place.opened(config=IndexConfig(payload_indexes={"year": "integer"}))
@@ -258,36 +266,87 @@ def test_workers_that_index_at_once_all_succeed_and_all_is_remembered(place):
 # strict mode
 
 
-@pytest.mark.parametrize("act", ["get", "add"])
-def test_a_condition_that_is_too_large_names_what_to_do(place, act):
+IDS = [f"c{n}" for n in range(30)]
+NAMED = [replace(chunk, metadata={"name": f"n{n}", "n": n}) for n, chunk in enumerate(chunks(30))]
+LISTS = {
+    "get": lambda index: len(index.get(IDS)),
+    "delete": lambda index: index.delete(ids=IDS[:25]),
+    "add again": lambda index: index.add(NAMED).skipped,
+    "any of texts": lambda index: index.count({"name": [f"n{n}" for n in range(25)]}),
+    "any of numbers": lambda index: index.count({"n": list(range(5, 95))}),
+    "none of texts": lambda index: index.count({"name": {"not_in": [*IDS, "n3"]}}),
+    "in a should": lambda index: index.count({"$or": [{"name": IDS}, {"name": ["n1", "n2"]}]}),
+    "search": lambda index: len(index.search("passage", filter={"name": ["n1", *IDS]})),
+    "explained": lambda index: len(
+        index.search("passage", k=25, fusion="linear", explain=True, filter={"name": ["n1", *IDS]})
+    ),
+    "chunks": lambda index: len(list(index.chunks({"name": ["n1", *IDS]}))),
+    "delete where": lambda index: index.delete(filter={"name": ["n1", "n2", *IDS]}),
+}
+
+
+@pytest.mark.parametrize("read", ["when opened", "behind it"])
+@pytest.mark.parametrize("act", LISTS)
+def test_lists_that_are_too_long_for_strict_mode_are_sent_in_slices(place, act, read):
+    index = place.opened()
+    index.add(NAMED)
+    place.served.strict = {"enabled": True, "condition_max_size": 7}
+    place.served.hooks.append(limit_lists(7))
+    if read == "when opened":
+        index = place.opened()
+    assert LISTS[act](index) == EXPECTED[act]
+
+
+EXPECTED = {
+    "get": 30,
+    "delete": 25,
+    "add again": 30,
+    "any of texts": 25,
+    "any of numbers": 25,
+    "none of texts": 29,
+    "in a should": 2,
+    "search": 1,
+    "explained": 1,
+    "chunks": 1,
+    "delete where": 2,
+}
+
+
+@pytest.mark.parametrize("act", ["get", "any of texts", "search"])
+def test_slices_that_would_be_too_many_conditions_name_what_to_do(place, act):
     index = place.opened()
     index.add(chunks(30))
+    place.served.strict = {"enabled": True, "condition_max_size": 7, "filter_max_conditions": 3}
+    place.served.hooks.append(limit_lists(7))
+    with pytest.raises(StoreError, match=r"fewer ids at once, or set a smaller IndexConfig"):
+        LISTS[act](index)
+    assert len(place.opened().get(IDS[:7])) == 7
+
+
+def limit_lists(most: int):
+    """Refuse filters with longer lists, as a server does."""
 
     def limit(_verb, _what, body):
-        if len(_ids(getattr(body, "filter", None))) > 20:
-            raise TroubleError(400, "Bad request: Condition size limit reached (30 > 20)")
+        longest = max((len(values) for values in listed(body)), default=0)
+        if longest > most:
+            words = f"Bad request: Condition size limit reached ({longest} > {most})"
+            raise TroubleError(400, words)
 
-    place.served.hooks.append(limit)
-    acts = {
-        "get": lambda: index.get([f"c{n}" for n in range(30)]),
-        "add": lambda: index.add(chunks(30)),
-    }
-    with pytest.raises(StoreError, match=r"fewer ids at once, or set a smaller IndexConfig"):
-        acts[act]()
-    few = place.opened(config=IndexConfig(batch_size=15))
-    assert few.add(chunks(30)).skipped == 30
-    assert len(few.get([f"c{n}" for n in range(15)])) == 15
+    return limit
 
 
-def _ids(condition: Any) -> list[Any]:
-    """Return the ids that a filter names, at any depth."""
-    if isinstance(condition, list):
-        return [key for one in condition for key in _ids(one)]
-    if isinstance(condition, models.HasIdCondition):
-        return list(condition.has_id)
-    if isinstance(condition, models.Filter):
-        return _ids([*(condition.must or []), *(condition.should or [])])
-    return []
+def listed(body: Any) -> Iterator[list[Any]]:
+    """Yield the lists of a body's conditions, at any depth."""
+    if isinstance(body, list):
+        for one in body:
+            yield from listed(one)
+    elif isinstance(body, models.HasIdCondition):
+        yield list(body.has_id)
+    elif isinstance(body, models.MatchAny):
+        yield list(body.any)
+    elif isinstance(body, BaseModel):
+        for name in type(body).model_fields:
+            yield from listed(getattr(body, name))
 
 
 @pytest.mark.parametrize("framework", ["langchain", "llama_index"])

@@ -5,10 +5,13 @@ from __future__ import annotations
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from enum import StrEnum
+from itertools import count as counting
 
 import numpy as np
 import pytest
 from qdrant_client import models
+from tests.contract.conftest import DIM
 
 from trivec.errors import (
     CollectionError,
@@ -19,7 +22,7 @@ from trivec.errors import (
 )
 from trivec.fusion import Dbsf, Linear, Rrf
 from trivec.query import Prefetch, StoreQuery
-from trivec.schema import VectorSpec
+from trivec.schema import Schema, VectorSpec
 from trivec.types import Point, SparseVector
 
 ARMS = ("dense", "sparse", "bm25")
@@ -827,3 +830,113 @@ def test_all_stores_agree(all_stores, many_points, query_vectors):
                 assert [point.score for point in found] == pytest.approx(
                     [point.score for point in wanted], abs=1e-4
                 )
+
+
+# Odd values in the fields of points and searches
+
+CYCLIC: dict = {}
+CYCLIC["a"] = CYCLIC
+DEEP: dict = {}
+for _ in range(1000):
+    DEEP = {"a": DEEP}
+VECTOR = np.ones(DIM, np.float32)
+POINT = Point(1, {"dense": VECTOR}, {"n": 1})
+
+
+class Text(StrEnum):
+    DENSE = "dense"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *(
+            {"id": odd}
+            for odd in (None, True, -1, 2**64, 10**5000, 1.5, np.nan, "a", [1], "x" * 10**5)
+        ),
+        *(
+            {"vectors": odd}
+            for odd in (None, 1, "dense", [VECTOR], {1: VECTOR}, {"x" * 10**5: VECTOR})
+        ),
+        *(
+            {"vectors": {"dense": odd}}
+            for odd in (
+                None,
+                1,
+                [1.0] * DIM,
+                VECTOR * np.nan,
+                VECTOR * 1j,
+                np.ma.masked_array(VECTOR),
+            )
+        ),
+        {"vectors": {"sparse": SparseVector(None, None)}},
+        *({"payload": odd} for odd in (None, 1, "a", [1], {1: 1}, DEEP, CYCLIC)),
+        *(
+            {"payload": {"a": odd}}
+            for odd in (np.nan, np.inf, 2**64, 10**5000, np.int64(1), {1}, b"a", object(), DEEP)
+        ),
+    ],
+    ids=map(str, counting()),
+)
+def test_an_odd_field_of_a_point_is_named_and_nothing_is_written(store, fields):
+    with pytest.raises((InputError, StoreError), match=r"allowed|refused|float32|JSON") as caught:
+        store.upsert([replace(POINT, **fields)])
+    assert len(str(caught.value)) < 600
+    assert store.count() == 0
+
+
+def test_fields_that_mean_plain_values_are_stored_as_those(store):
+    odd = {
+        Text.DENSE: VECTOR.astype(">f4"),
+        "bm25": SparseVector(np.array([1, 5], np.int64), np.array([1, 2], np.float64)),
+    }
+    payload = {Text.DENSE: Text.DENSE, "list": (1, np.float64(0.5))}
+    store.upsert([Point(np.int64(3), odd, payload)])
+    (found,) = store.retrieve([np.uint8(3)], with_vectors=["dense", "bm25"])
+    assert found.payload == {"dense": "dense", "list": [1, 0.5]}
+    assert found.id == 3
+    assert set(found.vectors) == {"dense", "bm25"}
+
+
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [
+        *(("limit", odd) for odd in (None, -1, 1.5, np.nan, 2**64, 10**5000, "1", VECTOR)),
+        *(("using", odd) for odd in (None, 1, "nowhere", "\ud800", "x" * 10**5)),
+        *(
+            ("vector", odd)
+            for odd in (None, 1, [1.0] * DIM, VECTOR[:1], VECTOR * np.inf, VECTOR * 1j)
+        ),
+        *(("threshold", odd) for odd in (np.nan, 10**5000, "1", DEEP)),
+        ("over_candidates", VECTOR),
+    ],
+    ids=map(str, counting()),
+)
+@pytest.mark.parametrize("method", ["query", "rank"])
+def test_an_odd_field_of_a_search_is_named(store, method, name, odd):
+    fields = {"using": "dense", "vector": VECTOR, "limit": 3, name: odd}
+    with pytest.raises(
+        (InputError, StoreError), match=r"allowed|must be|there are|float32|NaN|shape"
+    ) as caught:
+        getattr(store, method)([StoreQuery((Prefetch(**fields),), 3)])
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(lambda k=k: Rrf(k, (1.0,)) for k in (None, 0, 1.5, 10**5000)),
+        *(lambda w=w: Rrf(2, (w,)) for w in (None, np.nan, np.inf, -1, 10**5000)),
+        *(lambda w=w: Linear((w,)) for w in (None, np.nan, np.inf, "1", DEEP)),
+        *(lambda v=v: StoreQuery(v, 3) for v in (None, (), (1,), "dense", CYCLIC)),
+        *(lambda v=v: VectorSpec("a", "dense", v) for v in (0, -1, 1.5, "8")),
+        *(lambda v=v: VectorSpec(v, "dense", 8) for v in (None, 1, DEEP)),
+        lambda: VectorSpec("a", "fancy", 8),
+        *(lambda v=v: Schema(v) for v in (None, 1, {"dense": 8}, CYCLIC)),
+    ],
+    ids=map(str, counting()),
+)
+def test_what_can_mean_nothing_is_refused_when_it_is_built(make):
+    with pytest.raises(InputError, match=r"allowed|must be") as caught:
+        make()
+    assert len(str(caught.value)) < 600

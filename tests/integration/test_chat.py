@@ -45,7 +45,7 @@ def connect(openai_server):
     """Build chats that talk to the server; their connections are closed in the end."""
     chats = []
 
-    def connected(*, timeout=5.0, max_retries=0, base_url=openai_server.base_url, **options):
+    def connected(*, timeout=60.0, max_retries=0, base_url=openai_server.base_url, **options):
         chat = OpenAIChat.connect(
             "model-1",
             base_url=base_url,

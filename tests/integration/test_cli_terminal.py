@@ -9,7 +9,7 @@ import logging
 import re
 import sys
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 from tests.reading import Reading
@@ -239,14 +239,17 @@ def test_progress_on_a_terminal(run, docs, tmp_path, monkeypatch):
         def isatty(self) -> bool:
             return True
 
+    out, err = Terminal(), Terminal()
     encode = FakeEncoder.encode_documents
+    read = "[123] of 3 files, 0 passages"
 
     def slowly(*given, **more):
-        sleep(0.4)  # until the line is drawn anew
+        end = monotonic() + 60
+        while not re.search(read, err.getvalue()) and monotonic() < end:
+            sleep(0.02)  # until the line is drawn anew
         return encode(*given, **more)
 
     monkeypatch.setattr(FakeEncoder, "encode_documents", slowly)
-    out, err = Terminal(), Terminal()
     monkeypatch.setattr("sys.argv", ["trivec", "sync", str(tmp_path / "kb"), str(docs)])
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
@@ -256,7 +259,7 @@ def test_progress_on_a_terminal(run, docs, tmp_path, monkeypatch):
         cli.main()
     drawn = err.getvalue()
     assert "looking for files" in drawn
-    assert re.search("[123] of 3 files, 0 passages", drawn)  # before the first batch is encoded
+    assert re.search(read, drawn)  # before the first batch is encoded
     ours = re.sub(r"\x1b\[[0-9;?]*[mAKhl]|\r", "", drawn)  # colours, lines up, erase, cursor
     assert not STEERS.search(ours)
     assert "\\x1b[31mred" in ours

@@ -10,6 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 from qdrant_client import AsyncQdrantClient, QdrantClient
+from tests.clock import HOUR
 from tests.served_qdrant import ServedQdrant
 
 from trivec import AsyncHybridIndex, HybridIndex
@@ -24,7 +25,7 @@ from trivec.types import Point
 SCHEMA = Schema({"dense": VectorSpec("dense", "dense", 4)})
 POINTS = [Point(at, {"dense": np.ones(4, np.float32)}, {"text": "a" * 1000}) for at in range(1, 33)]
 QUERY = StoreQuery((Prefetch("dense", np.ones(4, np.float32), 8),), 8)
-ONCE = RetryPolicy(read_deadline=20.0, write_deadline=20.0)
+PATIENT = RetryPolicy(read_deadline=HOUR, write_deadline=HOUR)
 BOMB = 2**28
 ASKED = {
     "schema": lambda store: store.schema() if isinstance(store, AsyncServerStore) else store.schema,
@@ -44,13 +45,13 @@ def served():
 
 
 def client_of(served: ServedQdrant) -> QdrantClient:
-    return QdrantClient(port=served.port, host="127.0.0.1", check_compatibility=False)
+    return QdrantClient(port=served.port, host="127.0.0.1", timeout=60, check_compatibility=False)
 
 
 @pytest.fixture
 def store(served):
     with closing(client_of(served)) as client:
-        store = ServerStore(client, "kb", retry=ONCE)
+        store = ServerStore(client, "kb", retry=PATIENT)
         store.create(SCHEMA)
         store.upsert(POINTS)
         yield store
@@ -70,7 +71,7 @@ def refused(act) -> None:
 @pytest.mark.parametrize("asked", ASKED)
 def test_an_answer_that_unpacks_without_end_is_not_read(served, store, asked):
     served.padding = 2**22
-    fresh = ServerStore(store._client, "kb", retry=ONCE)
+    fresh = ServerStore(store._client, "kb", retry=PATIENT)
     refused(lambda: ASKED[asked](fresh if asked == "schema" else store))
     served.padding = 0
     assert store.count() in (31, 32)  # the server did what it was asked
@@ -79,14 +80,18 @@ def test_an_answer_that_unpacks_without_end_is_not_read(served, store, asked):
 @pytest.mark.usefixtures("mebibyte")
 @pytest.mark.parametrize("asked", ASKED)
 async def test_nor_on_the_event_loop(served, store, asked):
-    client = AsyncQdrantClient(port=served.port, host="127.0.0.1", check_compatibility=False)
-    awaited = AsyncServerStore(client, "kb", retry=ONCE)
-    if asked != "schema":
-        assert await awaited.count() == 32
-    served.padding = 2**22
-    with pytest.raises(StoreError, match="more than 128 MB"):
-        await ASKED[asked](awaited)
-    await client.close()
+    client = AsyncQdrantClient(
+        port=served.port, host="127.0.0.1", timeout=60, check_compatibility=False
+    )
+    awaited = AsyncServerStore(client, "kb", retry=PATIENT)
+    try:
+        if asked != "schema":
+            assert await awaited.count() == 32
+        served.padding = 2**22
+        with pytest.raises(StoreError, match="more than 128 MB"):
+            await ASKED[asked](awaited)
+    finally:
+        await client.close()
 
 
 def test_a_bomb_takes_little_memory(served, store, mebibyte, monkeypatch):
@@ -109,7 +114,9 @@ def test_opening_an_index_meets_the_limit(served, mebibyte):
         refused(lambda: HybridIndex.open(client, encoder, collection="kb"))
 
     async def opened() -> None:
-        client = AsyncQdrantClient(port=served.port, host="127.0.0.1", check_compatibility=False)
+        client = AsyncQdrantClient(
+            port=served.port, host="127.0.0.1", timeout=60, check_compatibility=False
+        )
         try:
             await AsyncHybridIndex.open(client, encoder, collection="kb")
         finally:

@@ -6,7 +6,6 @@ import gzip
 import json
 import logging
 import threading
-import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from itertools import pairwise
 import httpx
 import numpy as np
 import pytest
+from tests.clock import HOUR
 from tests.vllm_server import LetterModel, M3Model, VllmServer
 
 from trivec import Chunk, HybridIndex, IndexConfig
@@ -30,8 +30,8 @@ from trivec.errors import (
 )
 from trivec.types import ALL_HEADS, EncoderInfo
 
-QUICK = RemoteOptions(deadline=0.4, longest_wait=0.05, timeout=5)
-PATIENT = RemoteOptions(deadline=20, longest_wait=0.05, timeout=5)
+PATIENT = RemoteOptions(deadline=HOUR, longest_wait=0.05, timeout=60)
+SELDOM = RemoteOptions(deadline=HOUR, longest_wait=HOUR / 10, timeout=60)  # under a clock
 TEXTS = [
     "The river rises in the mountains and flows through three countries to the sea.",
     "这条河发源于山区，流经三个国家，最后注入大海。",
@@ -276,15 +276,16 @@ def test_retry_after_is_honoured_and_bounded(letters, dense, monkeypatch):
     assert waits[4] == 0
 
 
-def test_until_the_deadline(letters):
+def test_until_the_deadline(letters, clock):
     for _ in range(200):
         letters.fail(503)
     with (
-        closing(connect(letters.url, options=QUICK)) as encoder,
+        closing(connect(letters.url, options=SELDOM)) as encoder,
         pytest.raises(ModelUnavailableError, match="kept answering 503 until the deadline"),
     ):
         encoder.encode_queries(["a"], heads=("dense",))
     assert 2 < len(letters.requests) < 200
+    assert HOUR / 2 < clock.now < HOUR
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
@@ -314,7 +315,7 @@ def test_a_server_that_hangs(letters):
     done = threading.Event()
     for _ in range(50):
         letters.hang(done.wait)
-    options = replace(QUICK, timeout=0.1)
+    options = replace(PATIENT, deadline=0.4, timeout=0.1)
     try:
         with (
             closing(connect(letters.url, options=options)) as encoder,
@@ -325,9 +326,10 @@ def test_a_server_that_hangs(letters):
         done.set()
 
 
+@pytest.mark.usefixtures("clock")
 def test_nobody_listens():
     with (
-        closing(connect("http://127.0.0.1:9", options=QUICK)) as encoder,
+        closing(connect("http://127.0.0.1:9", options=SELDOM)) as encoder,
         pytest.raises(ModelUnavailableError, match=r"127\.0\.0\.1:9.*cannot be reached"),
     ):
         encoder.encode_queries(["a"], heads=("dense",))
@@ -503,18 +505,17 @@ def test_order_is_kept_when_the_server_answers_in_another(letters, dense):
 
 
 @pytest.mark.parametrize("status", [400, 413, 422, 500])
-@pytest.mark.parametrize("options", [PATIENT, replace(PATIENT, batch_size=1, concurrency=1)])
-def test_one_text_that_a_server_does_not_take_is_named(letters, status, options):
+@pytest.mark.parametrize("options", [SELDOM, replace(SELDOM, batch_size=1, concurrency=1)])
+def test_one_text_that_a_server_does_not_take_is_named(letters, status, options, clock):
     letters.breaks_at = (20, status, "too long for the GPU: CUDA out of memory")
     texts = ["a" * 5, "b" * 30, "c", "d", "e", "f" * 25, "g", "h"]
-    start = time.monotonic()
     with (
         closing(connect(letters.url, options=options)) as encoder,
         pytest.raises(TextsRefusedError, match=r"2 of the texts.*CUDA out of memory") as caught,
     ):
         encoder.encode_documents(texts, heads=("dense",))
     assert set(caught.value.reasons) == {"b" * 30, "f" * 25}
-    assert time.monotonic() - start < PATIENT.deadline / 2
+    assert clock.now < HOUR / 2
 
 
 @pytest.mark.parametrize("status", [400, 500])
@@ -536,11 +537,12 @@ def test_the_others_are_stored_and_the_one_is_refused_by_the_servers_words(
         assert index.add(chunks).skipped == 9
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_server_that_fails_at_everything_is_not_the_texts_fault(letters):
     for _ in range(500):
         letters.fail(500, "the model is not loaded")
     with (
-        closing(connect(letters.url, options=QUICK)) as encoder,
+        closing(connect(letters.url, options=SELDOM)) as encoder,
         pytest.raises(ModelUnavailableError, match="kept answering 500: the model is not loaded"),
     ):
         encoder.encode_documents(["a", "b", "c", "d", "e"], heads=("dense",))
@@ -600,24 +602,24 @@ def held_by(error: BaseException) -> str:
     return "\n".join(texts)
 
 
+@pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 500, 503])
 @pytest.mark.parametrize("texts", [["a"], ["a", "b", "c", "d"]])
 def test_no_error_holds_the_key(letters, status, texts):
     for _ in range(300):
         letters.fail(status, "Authorization: Bearer sk-secret-key-1 cannot do it")
     with (
-        closing(connect(letters.url, options=QUICK, api_key="sk-secret-key-1")) as encoder,
+        closing(connect(letters.url, options=SELDOM, api_key="sk-secret-key-1")) as encoder,
         pytest.raises(ModelError) as caught,
     ):
         encoder.encode_documents(texts, heads=("dense",))
     assert "secret-key" not in held_by(caught.value)
 
 
+@pytest.mark.usefixtures("clock")
 def test_no_error_of_the_connection_holds_the_key():
-    with (
-        closing(connect("http://127.0.0.1:9", options=QUICK, api_key="sk-secret-key-1")) as encoder,
-        pytest.raises(ModelUnavailableError) as caught,
-    ):
+    nowhere = connect("http://127.0.0.1:9", options=SELDOM, api_key="sk-secret-key-1")
+    with closing(nowhere) as encoder, pytest.raises(ModelUnavailableError) as caught:
         encoder.encode_documents(["a"], heads=("dense",))
     assert "secret-key" not in held_by(caught.value)
 

@@ -564,7 +564,6 @@ CORE: list[Call] = [
     Call("trivec.schema.Schema.require_valid", SCHEMA.require_valid, {"points": POINTS}),
     Call("trivec.schema.VectorSpec.fault", SPECS["dense"].fault, {"vector": DENSE}),
     Call("trivec.schema.VectorSpec.fault", SPECS["bm25"].fault, {"vector": SPARSE}),
-    public("trivec.schema.require_shallow", {"payloads": {1: {"a": 1}}}),
     Call(
         "trivec.types.SparseVector.from_mapping", SparseVector.from_mapping, {"weights": {1: 0.5}}
     ),

@@ -267,7 +267,7 @@ async def test_a_cancelled_task_leaves_no_stream_open(index):
             try:
                 yield ChatReply("Green ")
                 self.waiting.set()
-                self.released.wait(10)
+                self.released.wait(60)
                 yield ChatReply("tea")
             finally:
                 self.ended.set()
@@ -279,13 +279,13 @@ async def test_a_cancelled_task_leaves_no_stream_open(index):
             pass
 
     task = asyncio.create_task(consume())
-    assert await asyncio.to_thread(chat.waiting.wait, 10)
+    assert await asyncio.to_thread(chat.waiting.wait, 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not chat.ended.is_set()  # a thread still waits for the model
     chat.released.set()
-    assert await asyncio.to_thread(chat.ended.wait, 10)
+    assert await asyncio.to_thread(chat.ended.wait, 60)
 
 
 async def test_a_model_that_fails_midway_keeps_what_it_said(index):

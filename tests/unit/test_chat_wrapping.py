@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -127,6 +127,6 @@ def test_unwrapping_takes_from_the_ends_and_ends(text):
 
 @pytest.mark.parametrize("sign", ["(", ")", "<", '"', "*", ". ", "()", "“”", "__a"])
 def test_time_is_linear(sign):
-    start = time.perf_counter()
+    start = process_time()
     unwrapped(sign * 200_000)
-    assert time.perf_counter() - start < 5
+    assert process_time() - start < 5  # a machine that stalls takes none

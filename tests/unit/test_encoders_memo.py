@@ -2,7 +2,6 @@
 
 import gc
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +10,8 @@ from trivec.encoders.arguments import check_arguments
 from trivec.encoders.memo import MemoEncoder
 from trivec.errors import InputError, ModelError
 from trivec.testing import FakeEncoder
+
+SECONDS = 60  # of waiting for what happens at once, unless it never does
 
 
 def test_dense_then_sparse_is_one_forward():
@@ -72,7 +73,7 @@ class SlowEncoder(FakeEncoder):
 
     def encode_documents(self, texts, *, heads):
         self.entered.set()
-        assert self.go.wait(10)
+        assert self.go.wait(SECONDS)
         return super().encode_documents(texts, heads=heads)
 
 
@@ -81,10 +82,10 @@ def test_a_text_that_another_thread_encodes_is_waited_for():
     memo = MemoEncoder(encoder)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(memo.encode_documents, ["x"], heads=["dense"])
-        assert encoder.entered.wait(10)
+        assert encoder.entered.wait(SECONDS)
         second = pool.submit(memo.encode_documents, ["x"], heads=["sparse"])
         encoder.go.set()
-        assert first.result(10)[0] is second.result(10)[0]
+        assert first.result(SECONDS)[0] is second.result(SECONDS)[0]
     assert encoder.calls == 1
 
 
@@ -131,7 +132,7 @@ def test_an_encoder_that_fails_leaves_nobody_waiting(stopped):
     class Failing(FakeEncoder):
         def encode_queries(self, *_arguments, **_options):
             begun.set()
-            go_on.wait(10)
+            go_on.wait(SECONDS)
             raise stopped
 
     assert_both_end(MemoEncoder(Failing()), begun, go_on)
@@ -143,7 +144,7 @@ def test_an_encoder_that_returns_fewer_rows_leaves_nobody_waiting():
     class Short(FakeEncoder):
         def encode_queries(self, texts, *, heads=("dense",)):
             begun.set()
-            go_on.wait(10)
+            go_on.wait(SECONDS)
             return super().encode_queries(texts, heads=heads)[:-1]
 
     assert_both_end(MemoEncoder(Short()), begun, go_on)
@@ -153,12 +154,15 @@ def assert_both_end(memo, begun, go_on):
     """The second thread waits for the first one's text; both end with an error of ours."""
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(memo.encode_queries, ["a", "b"], heads=("dense",))
-        assert begun.wait(10)
+        assert begun.wait(SECONDS)
+        [running] = [future for (_, text), future in memo._running.items() if text == "b"]
+        waited, waits = threading.Event(), running.result
+        running.result = lambda: (waited.set(), waits())[1]
         second = pool.submit(memo.encode_queries, ["b"], heads=("dense",))
-        time.sleep(0.05)
+        assert waited.wait(SECONDS)
         go_on.set()
-        assert first.exception(timeout=10) is not None
-        assert isinstance(second.exception(timeout=10), ModelError)
+        assert first.exception(timeout=SECONDS) is not None
+        assert isinstance(second.exception(timeout=SECONDS), ModelError)
     assert memo._running == {}
 
 

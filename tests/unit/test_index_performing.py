@@ -19,7 +19,7 @@ from trivec.index.steps import compute, in_background, join, read, write
 from trivec.testing import FakeEncoder, MemoryStore
 from trivec.types import ALL_HEADS
 
-SECONDS = 10  # of waiting for what happens at once, unless it never does
+SECONDS = 60  # of waiting for what happens at once, unless it never does
 CONFIG = IndexConfig(arms=("dense",), batch_size=1)
 CHUNKS = [Chunk(f"passage number {n}", id=str(n)) for n in range(4)]
 CHANGED = [Chunk(chunk.text, id=chunk.id, metadata={"n": 1}) for chunk in CHUNKS]
@@ -451,11 +451,24 @@ async def test_a_call_in_a_thread_that_does_not_end_is_left_after_a_while(monkey
 
 
 async def test_a_time_limit_is_a_cancellation():
+    """Time is over once the first write has begun, and the write ends after that."""
     gate = Gate()
-    threading.Timer(0.1, gate.let.set).start()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.02):
+
+    async def end(limit):
+        await gate.has_begun()
+        limit.reschedule(asyncio.get_running_loop().time())
+        while not limit.expired():  # noqa: ASYNC110  # it sets no event
+            await asyncio.sleep(0.001)
+        gate.let.set()
+
+    async def limited():
+        async with asyncio.timeout(None) as limit:
+            ending = asyncio.create_task(end(limit))
             await arun(written_in_front(), Recorder(gate=gate), None)
+        await ending
+
+    with pytest.raises(TimeoutError):
+        await limited()
     assert gate.ended.is_set()
 
 
@@ -523,13 +536,14 @@ async def test_a_write_that_does_not_end_is_cut_off_after_a_while(operation, mon
     assert not others()
 
 
-async def test_a_read_of_an_asynchronous_store_is_cut_off_at_once():
+async def test_a_read_of_an_asynchronous_store_is_cut_off_at_once(monkeypatch):
+    monkeypatch.setattr(performing_on_loop, "LAST_SECONDS", 10 * SECONDS)  # of a write
     store = Asynchronous()
     task = asyncio.create_task(arun(read(do("gate")), MemoryStore(), store))
     await store.begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 1)
+        await asyncio.wait_for(task, SECONDS)
     assert store.calls == ["gate", "cut off"]
     assert not others()
 

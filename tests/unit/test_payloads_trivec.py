@@ -8,15 +8,16 @@ from itertools import count
 import pytest
 
 from trivec import Chunk
+from trivec._runtime.plain import json_values
 from trivec.errors import InputError
 from trivec.payloads.codecs import CODECS
 from trivec.payloads.trivec import (
     PayloadCodec,
     content_digest,
     identify,
-    json_values,
     point_id,
 )
+from trivec.schema import MAX_DEPTH
 from trivec.types import StoredPoint
 
 
@@ -197,10 +198,14 @@ def test_a_chunk_is_cleaned_but_for_its_content():
     assert point_id("a\x00", "red") == point_id("a", "red")
 
 
+def plain_json(value):
+    return json_values(value, "metadata", MAX_DEPTH)
+
+
 @pytest.mark.parametrize("value", [-(2**63), 2**64 - 1, True, None, "x", 0.5, [], {}, 1e300])
 def test_json_values_stay(value):
-    assert json_values(value) == value
-    assert type(json_values(value)) is type(value)
+    assert plain_json(value) == value
+    assert type(plain_json(value)) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +227,7 @@ def test_json_values_stay(value):
 )
 def test_a_message_names_the_path_of_what_cannot_be_stored(value, message):
     with pytest.raises(InputError) as caught:
-        json_values(value)
+        plain_json(value)
     assert str(caught.value) == message
     with pytest.raises(InputError) as caught:
         identify(Chunk("t", extra={"v": value}))
@@ -235,7 +240,7 @@ def test_numbers_of_other_types_become_json():
     class Grade(int):
         pass
 
-    assert type(json_values(Grade(3))) is int
-    assert type(json_values(np.float64(0.5))) is float
+    assert type(plain_json(Grade(3))) is int
+    assert type(plain_json(np.float64(0.5))) is float
     with pytest.raises(InputError, match="is a int64"):
-        json_values(np.int64(3))
+        plain_json(np.int64(3))

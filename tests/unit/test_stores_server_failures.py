@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from tests.clock import HOUR
 
 from trivec.errors import StoreError, StoreUnavailableError
 from trivec.stores import RetryPolicy
@@ -17,8 +18,6 @@ from trivec.stores.server.failures import (
     is_transient,
     retry_delay,
 )
-
-WAITS = {"first_wait": 0.001, "longest_wait": 0.001}
 
 
 class Answer(grpc.RpcError):
@@ -67,8 +66,10 @@ def test_a_full_disk_does_not_pass():
     assert not isinstance(error, StoreUnavailableError)
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_node_that_is_down_may_come_back():
-    error, tries = failing(Answer(CODE.INTERNAL, NODE), RetryPolicy(read_deadline=0.2, **WAITS))
+    policy = RetryPolicy(read_deadline=HOUR, longest_wait=HOUR / 10)
+    error, tries = failing(Answer(CODE.INTERNAL, NODE), policy)
     assert tries > 1
     assert "currently unavailable" in str(error)
     assert isinstance(error, StoreUnavailableError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -13,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trivec._runtime.checks import check_depth, shown
+from trivec.errors import InputError
+
 if TYPE_CHECKING:
     from trivec.types import EncoderInfo
 
-__all__ = ["fingerprint_name", "own_text", "plain_values"]
+__all__ = ["fingerprint_name", "json_values", "own_text", "plain_values"]
 
 
 def fingerprint_name(info: EncoderInfo) -> str:
@@ -84,3 +88,58 @@ def _by_pydantic(value: Any) -> Any:
         return to_jsonable_python(value)
     except (PydanticSerializationError, ValueError, RecursionError):
         return value
+
+
+def json_values(value: Any, path: str, levels: int) -> Any:
+    """Return the value as JSON would give it back: tuples as lists, strings cleaned of surrogates.
+
+    Raises:
+        InputError: a value that JSON or Qdrant cannot hold; the message names its path. Or it is
+            nested more than ``levels`` deep.
+    """
+    check_depth(path, value, levels)
+    return _json_values(value, path)
+
+
+def _json_values(value: Any, path: str) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        plain = type(value) is str and value.isascii()
+        return value if plain else value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, int | float):
+        return _json_number(value, path)
+    if isinstance(value, Mapping):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise InputError(f"{path} has the key {shown(odd[0])}, allowed: strings")
+        return {
+            _json_values(key, path): item
+            if item is None or (type(item) is str and item.isascii())  # else its path costs most
+            else _json_values(item, f"{path}.{_named(key)}")
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_json_values(item, f"{path}[{at}]") for at, item in enumerate(value)]
+    raise InputError(
+        f"{path} is a {type(value).__name__}, allowed: str, int, float, bool, None, list, dict"
+    )
+
+
+def _json_number(value: float, path: str) -> float:
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise InputError(
+                f"{path} is {shown(value)}, allowed: integers of 64 bits; give it as text"
+            )
+        return int(value)
+    if not math.isfinite(value):
+        raise InputError(f"{path} is {value}, which JSON cannot hold; leave it out")
+    return float(value)
+
+
+def _named(key: str) -> str:
+    """Return a key as a path shows it."""
+    return key if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]}…"
+
+
+_LONGEST_KEY = 60

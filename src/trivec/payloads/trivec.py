@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from trivec._runtime.checks import check_depth, check_least, shown
-from trivec._runtime.plain import own_text
+from trivec._runtime.checks import check_least, shown
+from trivec._runtime.plain import json_values, own_text
 from trivec._runtime.typed import check_fields, checked, unchecked
 from trivec.errors import InputError
 from trivec.payloads.fields import Field, is_exact, key_path, metadata_field, tokens
@@ -27,7 +27,6 @@ __all__ = [
     "PayloadCodec",
     "content_digest",
     "identify",
-    "json_values",
     "mapping",
     "own_fields",
     "point_id",
@@ -276,7 +275,7 @@ def identity_of(value: object) -> str:
 def _json_object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise InputError(f"{name}={shown(value)}; allowed: a dict")
-    values: dict[str, Any] = json_values(dict(value), name)
+    values: dict[str, Any] = json_values(dict(value), name, MAX_DEPTH)
     return values
 
 
@@ -304,48 +303,3 @@ def _canonical_uuid(identity: str) -> str | None:
         return str(uuid.UUID(identity))
     except ValueError:
         return None
-
-
-def json_values(value: Any, path: str = "metadata") -> Any:
-    """Return the value as JSON would give it back: tuples as lists, strings cleaned of surrogates.
-
-    Raises:
-        InputError: a value that JSON or Qdrant cannot hold; the message names its path. Or it is
-            nested more than ``trivec.schema.MAX_DEPTH`` levels deep.
-    """
-    check_depth(path, value, MAX_DEPTH)
-    return _json_values(value, path)
-
-
-def _json_values(value: Any, path: str) -> Any:
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        plain = type(value) is str and value.isascii()
-        return value if plain else value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    if isinstance(value, int | float):
-        return _json_number(value, path)
-    if isinstance(value, Mapping):
-        if odd := [key for key in value if not isinstance(key, str)]:
-            raise InputError(f"{path} has the key {shown(odd[0])}, allowed: strings")
-        return {
-            _json_values(key, path): item
-            if item is None or (type(item) is str and item.isascii())  # else its path costs most
-            else _json_values(item, f"{path}.{key}")
-            for key, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_json_values(item, f"{path}[{at}]") for at, item in enumerate(value)]
-    raise InputError(
-        f"{path} is a {type(value).__name__}, allowed: str, int, float, bool, None, list, dict"
-    )
-
-
-def _json_number(value: float, path: str) -> float:
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**64:
-            raise InputError(f"{path} is {value}, allowed: integers of 64 bits; give it as text")
-        return int(value)
-    if not math.isfinite(value):
-        raise InputError(f"{path} is {value}, which JSON cannot hold; leave it out")
-    return float(value)

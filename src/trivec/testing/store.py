@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import threading
 from collections import Counter
@@ -20,10 +19,10 @@ from trivec.conditions import for_client
 from trivec.errors import CollectionError, CollectionNotFoundError, InputError, StoreError
 from trivec.fusion import fuse
 from trivec.query import Filter, RankedList, Ranking, StoreQuery
-from trivec.schema import Schema, VectorSpec, require_shallow
+from trivec.schema import Schema, VectorSpec
 from trivec.stores.execution import Lookup, plan_query, require_page
 from trivec.stores.filters import require_storable_filter
-from trivec.stores.records import asked_id
+from trivec.stores.records import asked_id, searchable, storable_payloads, storable_points
 from trivec.types import FloatArray, Point, PointId, SparseVector, StoredPoint, Vector
 
 __all__ = ["MemoryStore"]
@@ -108,15 +107,14 @@ class MemoryStore:
             StoreError: a payload is not JSON.
         """
         schema = self._existing_schema()
-        schema.require_valid(points)
         kinds = {spec.name: spec for spec in schema.written.values()}
         stored = [
             Point(
-                asked_id(point.id),
+                point.id,
                 {name: _kept(vector, kinds[name]) for name, vector in point.vectors.items()},
-                _json(point.payload),
+                point.payload,
             )
-            for point in points
+            for point in storable_points(schema, points)
         ]
         with self._lock:
             self._points |= {point.id: point for point in stored}
@@ -135,8 +133,8 @@ class MemoryStore:
             StoreError: a point does not exist; the others were written.
         """
         schema = self._existing_schema()
-        points = [Point(asked_id(key), vector, {}) for key, vector in vectors.items()]
-        schema.require_valid(points)
+        points = [Point(key, vector, {}) for key, vector in vectors.items()]
+        points = storable_points(schema, points)
         kinds = {spec.name: spec for spec in schema.written.values()}
         with self._lock:
             passing = set(self._passing(where))
@@ -159,18 +157,19 @@ class MemoryStore:
             InputError: a payload is nested too deep; nothing was written.
         """
         self._existing_schema()
-        require_shallow(payloads)
+        storable = storable_payloads(payloads)
         with self._lock:
-            for identity, payload in payloads.items():
-                point = self._points.get(asked_id(identity))
+            for identity, payload in storable.items():
+                point = self._points.get(identity)
                 if point is None:
                     raise StoreError(f"there is no point {identity!r} to give a payload to")
-                self._points[point.id] = Point(point.id, point.vectors, _json(payload))
+                self._points[point.id] = Point(point.id, point.vectors, payload)
 
     @checked
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
         """Run several searches; one list of results for each, best first."""
         schema = self._existing_schema()
+        queries = searchable(schema, queries)
         with self._lock:
             return [
                 [
@@ -184,6 +183,7 @@ class MemoryStore:
     def rank(self, queries: Sequence[StoreQuery]) -> list[RankedList]:
         """Return the lists of several searches, each as long as its deepest prefetch."""
         schema = self._existing_schema()
+        queries = searchable(schema, queries)
         with self._lock:
             rankings = [self._ranking(query, query.depth, schema) for query in queries]
             return [
@@ -398,11 +398,3 @@ def _order(identity: PointId) -> tuple[bool, int]:
     if isinstance(identity, int):
         return False, identity
     return True, UUID(identity).int
-
-
-def _json(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the payload as any engine would give it back."""
-    try:
-        return json.loads(json.dumps(payload, allow_nan=False))  # type: ignore[no-any-return]
-    except (TypeError, ValueError) as err:
-        raise StoreError(f"a payload is not JSON: {err}") from err

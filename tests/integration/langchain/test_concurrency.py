@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 from langchain_core.documents import Document
+from tests.heart import Heart
 
 from langchain_trivec import TrivecRetriever, TrivecVectorStore
 from trivec.testing import FakeEncoder
@@ -49,27 +50,19 @@ async def test_tasks_add_and_search(store):
     assert_whole(store)
 
 
-class Slow(FakeEncoder):
-    """Takes its time, as a model does."""
-
-    def encode_queries(self, texts, *, heads=("dense", "sparse", "colbert")):
-        time.sleep(0.1)
-        return super().encode_queries(texts, heads=heads)
-
-
 async def test_the_event_loop_goes_on_while_the_model_thinks(tmp_path):
-    store = TrivecVectorStore.from_texts(["one text"], Slow(), location=tmp_path / "kb")
-    retriever = TrivecRetriever(index=store.index)
-    beats = 0
+    heart = Heart()
 
-    async def heart():
-        nonlocal beats
-        while True:
-            beats += 1
-            await asyncio.sleep(0.01)
+    class Waiting(FakeEncoder):
+        """It holds the thread that asks, until the loop has gone on."""
 
-    beating = asyncio.create_task(heart())
-    await asyncio.gather(*(retriever.ainvoke(f"text {number}") for number in range(3)))
-    beating.cancel()
-    store.index.close()
-    assert beats >= 5, "blocked, the loop beats once or twice"
+        def encode_queries(self, texts, *, heads=("dense", "sparse", "colbert")):
+            heart.wait()
+            return super().encode_queries(texts, heads=heads)
+
+    store = TrivecVectorStore.from_texts(["one text"], Waiting(), location=tmp_path / "kb")
+    with closing(store.index):
+        retriever = TrivecRetriever(index=store.index)
+        searching = asyncio.gather(*(retriever.ainvoke(f"text {number}") for number in range(3)))
+        found, _ = await asyncio.gather(searching, heart.beat())
+    assert [len(documents) for documents in found] == [1] * 3

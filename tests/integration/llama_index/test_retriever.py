@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from llama_index.core.indices.query.query_transform.base import HyDEQueryTransform
@@ -13,6 +12,7 @@ from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.core.schema import IndexNode, MetadataMode, QueryBundle, TextNode
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 from qdrant_client import models
+from tests.heart import Heart
 from tests.integration.llama_index.corpus import NAMES, TEXTS
 
 from llama_index_trivec import TrivecRetriever
@@ -148,48 +148,20 @@ def test_inside_a_query_engine(kb):
     assert names(response.source_nodes) == ["tea"]
 
 
-class SlowEncoder(FakeEncoder):
-    """A fake that takes as long as a model, without holding the interpreter's lock."""
-
-    def encode_queries(self, texts, **options):
-        time.sleep(0.05)
-        return super().encode_queries(texts, **options)
-
-
-@pytest.fixture
-def slow_index(open_index, nodes):
+async def test_twenty_queries_do_not_block_the_loop(open_index, nodes):
     from llama_index_trivec import TrivecVectorStore
 
-    index = open_index("edge")
+    index, heart = open_index("edge"), Heart()
     TrivecVectorStore(index).add(nodes)
-    return index.with_encoder(SlowEncoder())
 
+    class Waiting(FakeEncoder):
+        """It holds the thread that asks, until the loop has gone on."""
 
-async def longest_pause(work) -> float:
-    """Run a coroutine; return the longest time that the event loop stood still meanwhile."""
-    pauses = []
+        def encode_queries(self, texts, **options):
+            heart.wait()
+            return super().encode_queries(texts, **options)
 
-    async def beat() -> None:
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.005)
-            pauses.append(time.perf_counter() - before)
-
-    heart = asyncio.create_task(beat())
-    await work
-    heart.cancel()
-    assert len(pauses) > 5
-    return max(pauses)
-
-
-async def test_twenty_queries_do_not_block_the_loop(slow_index):
-    retriever = TrivecRetriever(slow_index, similarity_top_k=2)
-    queries = [f"green tea {number}" for number in range(20)]
-    blocking = 20 * 0.05
-
-    async def search() -> None:
-        found = await asyncio.gather(*map(retriever.aretrieve, queries))
-        assert [names(each)[0] for each in found] == ["tea"] * 20
-
-    await retriever.aretrieve("warm up")
-    assert await longest_pause(search()) < blocking / 5
+    retriever = TrivecRetriever(index.with_encoder(Waiting()), similarity_top_k=2)
+    searching = asyncio.gather(*(retriever.aretrieve(f"green tea {n}") for n in range(20)))
+    found, _ = await asyncio.gather(searching, heart.beat())
+    assert [names(each)[0] for each in found] == ["tea"] * 20

@@ -28,6 +28,7 @@ _LIMITS: Mapping[int | None, str] = {
 """What to do where the system refuses something: the files are not damaged."""
 
 _NUMBER = re.compile(r"\(os error (\d{1,5})\)|\bcode: (\d{1,5})\b")
+_LONGEST_REASON = 400
 _LOCKED = "WouldBlock"
 _PANIC = "PanicException"
 
@@ -50,7 +51,7 @@ def engine_errors(path: Path, *, loading: bool = False) -> Iterator[None]:
         panicked = type(err).__name__ == _PANIC
         if not panicked and not isinstance(err, Exception):
             raise
-        reason = next(iter(str(err).splitlines()), type(err).__name__)
+        reason = next(iter(str(err).splitlines()), type(err).__name__)[:_LONGEST_REASON]
         if _LOCKED in reason:
             raise held_elsewhere(path) from err
         advice = _LIMITS.get(_number(reason), remedy(path) if loading or panicked else "")

@@ -14,13 +14,19 @@ from trivec._runtime.paths import user_path
 from trivec._runtime.typed import checked
 from trivec.errors import InputError, StoreError
 from trivec.query import Filter, RankedList, Ranking, StoreQuery
-from trivec.schema import Schema, VectorSpec, require_shallow
+from trivec.schema import Schema, VectorSpec
 from trivec.stores.edge import codec
 from trivec.stores.edge.engine import Engine, join, let_go, require_schema
 from trivec.stores.edge.folder import IndexFolder
 from trivec.stores.edge.space import points_bytes, require_space, used_bytes
 from trivec.stores.execution import require_page
-from trivec.stores.records import point_id_of
+from trivec.stores.records import (
+    asked_id,
+    point_id_of,
+    searchable,
+    storable_payloads,
+    storable_points,
+)
 from trivec.types import Point, PointId, StoredPoint, Vector
 
 if TYPE_CHECKING:
@@ -157,7 +163,7 @@ class EdgeStore:
         """
         import qdrant_edge as edge
 
-        self._existing_schema().require_valid(points)
+        points = storable_points(self._existing_schema(), points)
         if points:
             with self._engine(points_bytes(points)) as shard:
                 shard.update(edge.UpdateOperation.upsert_points(codec.edge_points(points)))
@@ -176,7 +182,7 @@ class EdgeStore:
             StoreError: a point does not exist; the others were written.
         """
         points = [Point(identity, each, {}) for identity, each in vectors.items()]
-        self._existing_schema().require_valid(points)
+        points = storable_points(self._existing_schema(), points)
         if points:
             with self._engine(points_bytes(points)) as shard:
                 shard.update(codec.update_operation(points, where))
@@ -191,11 +197,11 @@ class EdgeStore:
         """
         import qdrant_edge as edge
 
-        require_shallow(payloads)
-        points = [Point(point, {}, payload) for point, payload in payloads.items()]
+        storable = storable_payloads(payloads)
+        points = [Point(point, {}, payload) for point, payload in storable.items()]
         with self._engine(points_bytes(points)) as shard:
-            for point, payload in payloads.items():
-                shard.update(edge.UpdateOperation.overwrite_payload([point], dict(payload)))
+            for point, payload in storable.items():
+                shard.update(edge.UpdateOperation.overwrite_payload([point], payload))
 
     @checked
     def query(self, queries: Sequence[StoreQuery]) -> list[list[StoredPoint]]:
@@ -207,6 +213,7 @@ class EdgeStore:
         """
         import qdrant_edge as edge
 
+        queries = searchable(self._existing_schema(), queries)
         with self._engine() as shard:
             requests = [codec.edge_request(query) for query in queries]
             found = shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
@@ -222,6 +229,7 @@ class EdgeStore:
         """
         import qdrant_edge as edge
 
+        queries = searchable(self._existing_schema(), queries)
         with self._engine() as shard:
             requests = [codec.edge_request(query, ranked=True) for query in queries]
             found = shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
@@ -246,8 +254,9 @@ class EdgeStore:
         self, ids: Sequence[PointId], *, with_vectors: Sequence[str] = ()
     ) -> list[StoredPoint]:
         """Return the points that exist, in no promised order."""
+        asked: list[Any] = list(map(asked_id, ids))
         with self._engine() as shard:
-            records = shard.retrieve(list(ids), with_payload=True, with_vector=list(with_vectors))
+            records = shard.retrieve(asked, with_payload=True, with_vector=list(with_vectors))
         return [codec.stored_point(record) for record in records]
 
     @checked
@@ -265,7 +274,7 @@ class EdgeStore:
         require_page(limit - 1)
         with self._engine() as shard:  # which names what the engine refuses
             request = edge.ScrollRequest(
-                offset=offset,
+                offset=None if offset is None else asked_id(offset),
                 limit=limit,
                 filter=codec.edge_filter(filter),
                 with_payload=True,
@@ -302,9 +311,10 @@ class EdgeStore:
 
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter, exactly one of them")
+        asked: list[Any] = list(map(asked_id, ids or ()))
         with self._engine(0) as shard:
             if ids is not None:
-                shard.update(edge.UpdateOperation.delete_points(list(ids)))
+                shard.update(edge.UpdateOperation.delete_points(asked))
             elif (within := codec.edge_filter(filter)) is not None:
                 shard.update(edge.UpdateOperation.delete_points_by_filter(within))
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from trivec.errors import InputError
 from trivec.fusion import method_of
-from trivec.query import StoreQuery
+from trivec.query import Filter, StoreQuery
+from trivec.stores.server.slicing import sliced
 
 if TYPE_CHECKING:
     from qdrant_client import models
@@ -51,6 +52,8 @@ class Limits:
         upserts: points of one write.
         write_rate: points that are written a minute.
         exact: whether exact search is allowed.
+        conditions: conditions of one filter.
+        values: values in a list of one condition.
     """
 
     query_limit: int | None = None
@@ -59,6 +62,8 @@ class Limits:
     upserts: int | None = None
     write_rate: int | None = None
     exact: bool = True
+    conditions: int | None = None
+    values: int | None = None
 
     @property
     def points(self) -> int | None:
@@ -70,12 +75,20 @@ class Limits:
         """Return how many points a page may have."""
         return limit if self.query_limit is None else min(limit, self.query_limit)
 
+    def filter(self, filter: Filter | None) -> Filter | None:
+        """Return a filter whose lists are as long as is allowed."""
+        if filter is None or self.values is None:
+            return filter
+        return sliced(filter, self.values, self.conditions)
+
     def query(self, query: StoreQuery) -> StoreQuery:
-        """Return a search whose lists are as deep as is allowed.
+        """Return a search whose lists are as deep, and whose filter's are as long, as is allowed.
 
         Raises:
             InputError: as many results as are asked for are not allowed.
         """
+        if self.values is not None:
+            query = replace(query, filter=self.filter(query.filter))
         most = self.query_limit
         if most is None:
             return query
@@ -128,6 +141,8 @@ def limits_of(config: models.CollectionConfig) -> Limits:
         upserts=mode.upsert_max_batchsize,
         write_rate=mode.write_rate_limit,
         exact=mode.search_allow_exact is not False,
+        conditions=mode.filter_max_conditions,
+        values=mode.condition_max_size,
     )
 
 

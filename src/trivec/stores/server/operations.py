@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trivec.conditions import for_client
 from trivec.errors import (
@@ -22,10 +22,16 @@ from trivec.errors import (
     StoreError,
 )
 from trivec.query import Filter, RankedList, StoreQuery
-from trivec.schema import Schema, VectorSpec, require_shallow
+from trivec.schema import Schema, VectorSpec
 from trivec.stores.execution import require_page
 from trivec.stores.filters import require_storable_filter
-from trivec.stores.records import asked_id, point_id_of
+from trivec.stores.records import (
+    asked_id,
+    point_id_of,
+    searchable,
+    storable_payloads,
+    storable_points,
+)
 from trivec.stores.server import collections, requests
 from trivec.stores.server.calls import Calls, Operation
 from trivec.stores.server.failures import (
@@ -185,15 +191,14 @@ class Operations:
     def upsert(self, points: Sequence[Point]) -> Operation[None]:
         """Insert points or replace them whole."""
         schema = yield from self._unchanged_schema()
-        schema.require_valid(points)
-        payloads = {point.id: point.payload for point in points}
+        storable = {point.id: point for point in storable_points(schema, points)}
         change: Change[Point] = Change(
-            lambda point: self._wire.point(_asked(point)),
+            self._wire.point,
             self._wire.size,
             self._calls.upsert,
-            lambda some: self._calls.seen(*stored({asked_id(key): payloads[key] for key in some})),
+            lambda some: self._calls.seen(*stored({key: storable[key].payload for key in some})),
         )
-        yield from self._writer.write(change, {point.id: point for point in points})
+        yield from self._writer.write(change, storable)
 
     def update_vectors(
         self, vectors: Mapping[PointId, Mapping[str, Vector]], where: Filter | None
@@ -202,31 +207,30 @@ class Operations:
         where = _served(where)
         points = [Point(identity, given, {}) for identity, given in vectors.items()]
         schema = yield from self._unchanged_schema()
-        schema.require_valid(points)
+        values = {point.id: point for point in storable_points(schema, points)}
         if where is not None and (version := (yield from self._terms.lacks("update_filter"))):
             raise FilterError(
                 f"the server is Qdrant {shown(version)}, which writes vectors to points that the "
                 f"filter leaves out; update it to {shown(FEATURES['update_filter'].since)} or later"
             )
         change: Change[Point] = Change(
-            lambda point: self._wire.vectors(_asked(point)),
+            self._wire.vectors,
             self._wire.size,
-            lambda some: self._calls.update_vectors(some, where),
+            lambda some: self._calls.update_vectors(some, self._terms.limits.filter(where)),
         )
-        values = {point.id: point for point in points}
         yield from self._terms.adapting(lambda: self._writer.write(change, values), schema, where)
 
     def overwrite_payload(self, payloads: Mapping[PointId, Mapping[str, Any]]) -> Operation[None]:
         """Replace the payload of existing points."""
-        require_shallow(payloads)
+        storable = storable_payloads(payloads)
         yield from self._unchanged_schema()
         change: Change[PointId] = Change(
-            lambda key: requests.overwrite_operation(asked_id(key), payloads[key]),
+            lambda key: requests.overwrite_operation(key, storable[key]),
             requests.operation_bytes,
             self._calls.batch_update,
-            lambda some: self._calls.seen(*stored({asked_id(key): payloads[key] for key in some})),
+            lambda some: self._calls.seen(*stored({key: storable[key] for key in some})),
         )
-        yield from self._writer.write(change, {key: key for key in payloads})
+        yield from self._writer.write(change, {key: key for key in storable})
 
     def query(self, queries: Sequence[StoreQuery]) -> Operation[list[list[StoredPoint]]]:
         """Run several searches, in as few requests as the server takes."""
@@ -247,6 +251,7 @@ class Operations:
         for filter in filters.values():
             require_storable_filter(filter)
         schema = yield from self._existing_schema()
+        queries = searchable(schema, queries)
         return (
             yield from self._terms.adapting(
                 lambda: search(self._calls, self._terms, self._wire, queries, local=self._local),
@@ -310,7 +315,8 @@ class Operations:
         limit = min(limit, self._pages.get(tuple(with_vectors), limit))
         while True:
             try:
-                return (yield from self._calls.scroll(filter, limit, offset, with_vectors))
+                sent = self._terms.limits.filter(filter)
+                return (yield from self._calls.scroll(sent, limit, offset, with_vectors))
             except StoreError as err:
                 if limit == 1 or not is_oversized(err.__cause__):
                     raise
@@ -327,18 +333,20 @@ class Operations:
         filter = _served(filter)
         schema = yield from self._existing_schema()
         if filter is not None:
-            selector = models.FilterSelector(filter=filter)
-            yield from self._terms.adapting(
-                lambda: self._gone(
-                    lambda: self._calls.delete(selector), lambda: self._calls.none_match(filter)
-                ),
-                schema,
-                filter,
-            )
+            yield from self._terms.adapting(partial(self._delete_matching, filter), schema, filter)
         for some in _slices(ids, _IDS_PER_REQUEST):
             delete = partial(self._calls.delete, models.PointIdsList(points=[*some]))
             verify = partial(self._calls.seen, some, gone)
             yield from self._terms.adapting(partial(self._gone, delete, verify), schema)
+
+    def _delete_matching(self, filter: Filter) -> Operation[None]:
+        from qdrant_client import models
+
+        sent = cast("Filter", self._terms.limits.filter(filter))
+        selector = models.FilterSelector(filter=sent)
+        yield from self._gone(
+            partial(self._calls.delete, selector), partial(self._calls.none_match, sent)
+        )
 
     def count(self, filter: Filter | None) -> Operation[int]:
         """Read the exact number of points."""
@@ -348,6 +356,7 @@ class Operations:
 
     def _counted(self, filter: Filter | None) -> Operation[int]:
         """Count; page by page where strict mode takes an exact count for an exact search."""
+        filter = self._terms.limits.filter(filter)
         if self._terms.limits.exact:
             return (yield from self._calls.count(filter)).count
         counted, offset = 0, None
@@ -423,12 +432,6 @@ def _served(filter: Filter | None) -> Filter | None:
     require_storable_filter(filter)
     served: Filter | None = for_client(filter)
     return served
-
-
-def _asked(point: Point) -> Point:
-    """Return a point with its id as every client takes it."""
-    key = asked_id(point.id)
-    return point if key is point.id else Point(key, point.vectors, point.payload)
 
 
 def _slices(ids: Sequence[PointId], size: int) -> list[list[PointId]]:

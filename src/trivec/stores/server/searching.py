@@ -79,7 +79,8 @@ def rank(
 def _allowed(terms: Terms, queries: Sequence[StoreQuery]) -> list[StoreQuery]:
     """Return searches that are as deep as strict mode allows."""
     allowed = [terms.limits.query(query) for query in queries]
-    if any(one is not other for one, other in zip(allowed, queries, strict=True)):
+    pairs = zip(allowed, queries, strict=True)
+    if any(one.prefetches is not other.prefetches for one, other in pairs):
         terms.tell_shallower()
     return allowed
 

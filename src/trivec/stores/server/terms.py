@@ -136,7 +136,7 @@ class Terms:
                 elif (todo := advice(words)) is None:
                     raise
                 elif not (yield from self._changed()):
-                    raise StoreError(f"{err} {todo}") from err
+                    raise StoreError(f"{err}; {todo}") from err
         return (yield from attempt())
 
     def _changed(self) -> Operation[bool]:
