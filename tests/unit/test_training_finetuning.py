@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from trivec.training import FinetuneData, FinetuneOptions, finetune  # noqa: E40
 from trivec.training.data import TrainingExample, general_examples  # noqa: E402
 from trivec.training.losses import losses_of, scores_of  # noqa: E402
 from trivec.training.session import SHARES, Session, chosen_share  # noqa: E402
+from trivec.training.states import States  # noqa: E402
 
 OPTIONS = FinetuneOptions(
     epochs=3,
@@ -117,6 +119,20 @@ def test_pooling_and_instructions_stay_in_the_folder(tiny_m3, tmp_path):
     plain = FlagEncoder(tuned.folder, options=FlagOptions(pooling="cls", query_instruction=""))
     assert plain.info.pooling == "cls"
     assert not plain.info.query_instruction
+
+
+def test_the_base_reads_every_text_once(tiny_m3, tmp_path, monkeypatch):
+    read = Counter()
+
+    def counted(self, numbers, original=States.outputs):
+        read.update(numbers)
+        return original(self, numbers)
+
+    monkeypatch.setattr(States, "outputs", counted)
+    data = FinetuneData(train=EXAMPLES[:8], development=EXAMPLES[8:10], general=EXAMPLES[10:12])
+    session = Session(data, inspect_folder(tiny_m3), StatedUsage(), OPTIONS, tmp_path)
+    session.prepare(bf16=False, progress=lambda *_: None)
+    assert read == dict.fromkeys(range(len(session.texts)), 1)
 
 
 @pytest.mark.parametrize(("part", "near"), [("encoder", 2e-4), ("top", 5e-3)])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +11,13 @@ import numpy as np
 from trivec.training.batches import Candidate
 from trivec.training.losses import scores_of
 from trivec.training.network import Outputs
-from trivec.training.states import States
+from trivec.training.states import joined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["ARMS", "ndcg_by_arm"]
+__all__ = ["ARMS", "in_pieces", "ndcg_by_arm"]
 
 ARMS = ("dense", "sparse")
 """The arms that are judged while training: ColBERT re-scores what these find."""
@@ -25,12 +26,15 @@ AT_ONCE = 64
 
 
 def ndcg_by_arm(
-    states: States, examples: Sequence[Candidate], pool: Sequence[int], unused: Tensor
+    outputs: Callable[[Sequence[int]], Outputs],
+    examples: Sequence[Candidate],
+    pool: Sequence[int],
+    unused: Tensor,
 ) -> dict[str, NDArray[np.float64]]:
     """Return nDCG@10 of every query by arm ``(queries,)``, all its positives relevant.
 
     Args:
-        states: gives the vectors of the network as it is now.
+        outputs: gives what a network makes of texts, by their numbers.
         examples: the queries; their positives are in the pool.
         pool: the numbers of the passages that are searched.
         unused: special tokens.
@@ -38,14 +42,14 @@ def ndcg_by_arm(
     import torch
 
     with torch.no_grad():
-        passages = _in_pieces(states, pool)
+        passages = in_pieces(outputs, pool)
         found: dict[str, list[float]] = {arm: [] for arm in ARMS}
         place = {passage: at for at, passage in enumerate(pool)}
         for start in range(0, len(examples), AT_ONCE):
             part = examples[start : start + AT_ONCE]
             asked = list(dict.fromkeys(one.query for one in part))
             rows = {query: at for at, query in enumerate(asked)}
-            scores = scores_of(states.outputs(asked), passages, unused, ARMS)
+            scores = scores_of(outputs(asked), passages, unused, ARMS)
             for arm, matrix in scores.items():
                 for one in part:
                     right = [place[passage] for passage in one.positives]
@@ -53,13 +57,20 @@ def ndcg_by_arm(
     return {arm: np.array(values) for arm, values in found.items()}
 
 
-def _in_pieces(states: States, numbers: Sequence[int]) -> Outputs:
+def in_pieces(outputs: Callable[[Sequence[int]], Outputs], numbers: Sequence[int]) -> Outputs:
+    """Return what a network makes of many texts, without ColBERT rows, which no arm here reads."""
     import torch
 
-    from trivec.training.states import joined
-
-    parts = [states.outputs(numbers[at : at + AT_ONCE]) for at in range(0, len(numbers), AT_ONCE)]
+    with torch.no_grad():
+        parts = [
+            _without_rows(outputs(numbers[at : at + AT_ONCE]))
+            for at in range(0, len(numbers), AT_ONCE)
+        ]
     return joined(parts, torch.arange(len(numbers)))
+
+
+def _without_rows(outputs: Outputs) -> Outputs:
+    return replace(outputs, rows=outputs.rows[:, :0])
 
 
 def _ndcg(scores: NDArray[np.float32], right: Sequence[int]) -> float:

@@ -15,12 +15,12 @@ from trivec.encoders.tokens import TextTokenizer
 from trivec.errors import ModelError
 from trivec.training.batches import Candidate, candidates
 from trivec.training.data import TrainingExample
-from trivec.training.development import ndcg_by_arm
+from trivec.training.development import in_pieces, ndcg_by_arm
 from trivec.training.judging import Judgement, judged
-from trivec.training.network import Network
+from trivec.training.network import Network, Outputs
 from trivec.training.options import FinetuneOptions
 from trivec.training.running import Loop, measured_bf16
-from trivec.training.states import States
+from trivec.training.states import States, joined
 from trivec.training.texts import Reading, Texts
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ KEPT = 0.9
 UNREAD = 0.1
 """The share of unknown tokens from which a general example says nothing about this model."""
 STATES = "states.f16"
-AT_ONCE = 64
 MEASURED = 16
 
 Progress = Callable[[str, int, int], None]
@@ -113,7 +112,12 @@ class Session:
         return measured_bf16(work)
 
     def prepare(self, *, bf16: bool, progress: Progress) -> None:
-        """Compute what stays the same: frozen layers' states, the base's vectors and figures."""
+        """Compute what stays the same: frozen layers' states, the base's vectors and figures.
+
+        The base reads each text once: its vectors tell false negatives, and give its figures.
+        """
+        import torch
+
         total, done = len(self.texts), 0
 
         def advance(count: int) -> None:
@@ -123,15 +127,19 @@ class Session:
 
         with _computing(bf16=bf16):
             self._states.compute(advance)
-            guide = self._guide()
-            self._before = {
-                name: self._figures(examples) for name, examples in self._judged_on().items()
-            }
+            known = in_pieces(self._states.outputs, range(len(self.texts)))
+
+        def looked_up(numbers: Sequence[int]) -> Outputs:
+            return joined([known], torch.tensor(numbers))
+
+        self._before = {
+            name: self._figures(examples, looked_up) for name, examples in self._judged_on().items()
+        }
         self._base = [one.detach().clone() for one in self.network.mixed()]
         general = candidates(self._general, self.texts)
         kept = sorted({one.query for one in general} | _passages(general))
         self.loop = Loop(
-            self.network, self._states, self._train, self._options, guide, general=kept
+            self.network, self._states, self._train, self._options, known.dense, general=kept
         )
 
     def concluded(self, *, bf16: bool, progress: Progress) -> tuple[float, tuple[Judgement, ...]]:
@@ -183,23 +191,17 @@ class Session:
         parts = {"development": self._data.development, "general": self._general}
         return {name: examples for name, examples in parts.items() if examples}
 
-    def _figures(self, examples: Sequence[TrainingExample]) -> dict[str, NDArray[np.float64]]:
+    def _figures(
+        self,
+        examples: Sequence[TrainingExample],
+        outputs: Callable[[Sequence[int]], Outputs] | None = None,
+    ) -> dict[str, NDArray[np.float64]]:
         """Return nDCG@10 by arm; each part is searched among its own and the training passages."""
         asked = candidates(examples, self.texts)
         own = _passages(asked)
         if examples is self._data.development:
             own |= _passages(self._train)
-        return ndcg_by_arm(self._states, asked, sorted(own), self.unused)
-
-    def _guide(self) -> Tensor:
-        import torch
-
-        with torch.no_grad():
-            parts = [
-                self._states.outputs(range(at, min(at + AT_ONCE, len(self.texts)))).dense
-                for at in range(0, len(self.texts), AT_ONCE)
-            ]
-        return torch.cat(parts)
+        return ndcg_by_arm(outputs or self._states.outputs, asked, sorted(own), self.unused)
 
 
 def chosen_share(
