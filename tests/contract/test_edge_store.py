@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from trivec.errors import CollectionError, StoreError, TrivecError
+from trivec.errors import CollectionError, InputError, StoreError, TrivecError
 from trivec.index import check_index
 from trivec.query import Prefetch, StoreQuery
 from trivec.schema import Schema, VectorSpec
@@ -302,13 +302,18 @@ def test_writing_for_some_seconds_forces_it_to_the_disk(filled, monkeypatch, wri
 # Engine failures
 
 
-def test_an_engine_failure_is_a_store_error(filled):
-    with pytest.raises(StoreError, match=r"engine failed.*nowhere") as caught:
+def test_an_engine_failure_is_a_store_error(filled, folder):
+    with pytest.raises(StoreError, match="no vector 'nowhere'; there are"):
         filled.query([StoreQuery((Prefetch("nowhere", VECTOR, 3),), 3)])
-    assert caught.value.__cause__ is not None
+    with (
+        pytest.raises(StoreError, match=r"engine failed.*vector store") as caught,
+        engine_errors(folder),
+    ):
+        raise RuntimeError("the vector store is upside down")
+    assert isinstance(caught.value.__cause__, RuntimeError)
     with pytest.raises(StoreError):
         filled.upsert([Point("not-a-uuid", {"dense": VECTOR}, {})])
-    with pytest.raises(StoreError):
+    with pytest.raises(InputError, match=r"payload of point 9\.x is a object"):
         filled.upsert([Point(9, {"dense": VECTOR}, {"x": object()})])
     assert filled.count() == 3
 
@@ -451,12 +456,9 @@ def test_an_id_that_the_engine_does_not_have(filled, identity):
 
 
 def test_a_count_that_the_engine_does_not_have(filled):
-    for query in (
-        StoreQuery((Prefetch("dense", VECTOR, 5),), 2**64),
-        StoreQuery((Prefetch("dense", VECTOR, 5),), 5, offset=2**64),
-    ):
+    for counts in ({"limit": 2**64}, {"limit": 5, "offset": 2**64}):
         with pytest.raises(TrivecError):
-            filled.query([query])
+            filled.query([StoreQuery((Prefetch("dense", VECTOR, 5),), **counts)])
     with pytest.raises(TrivecError):
         filled.scroll(limit=2**64)
 
@@ -588,6 +590,22 @@ def test_a_folder_that_was_deleted_while_open_is_noticed(filled, folder, again):
     assert folder.exists() is again
     if again:
         assert count(folder) == 0
+
+
+@pytest.mark.parametrize("write", ["upsert", "delete"])
+def test_a_folder_that_goes_during_a_write_is_not_told_as_stored(
+    filled, folder, write, monkeypatch, caplog
+):
+    monkeypatch.setattr(engines, "require_space", lambda *_: shutil.rmtree(folder))
+    writes = {
+        "upsert": lambda: filled.upsert(make_points(4)),
+        "delete": lambda: filled.delete(ids=[1]),
+    }
+    with pytest.raises(StoreError, match=r"deleted, moved .* index again"):
+        writes[write]()
+    filled.close()
+    assert "what it held is no longer there" in caplog.text
+    assert not folder.exists()
 
 
 LEAVER = """

@@ -32,6 +32,11 @@ __all__ = ["Engine", "join", "let_go", "require_schema"]
 
 logger = logging.getLogger(__name__)
 
+_GONE = (
+    "the folder {} was deleted, moved or replaced while it was open; what it held is no longer "
+    "there; close this store, and open the folder where it is now, or index again"
+)
+
 Identity: TypeAlias = tuple[int, int]
 
 _FLUSH_SECONDS = 5.0  # Qdrant's own flush_interval_sec
@@ -76,11 +81,7 @@ class Engine:
                 f"the index in {path} was opened before this process was forked and cannot be "
                 "used here; open stores after forking, or start processes with 'spawn'"
             )
-        if self._is_gone():
-            raise StoreError(
-                f"the folder {path} was deleted, moved or replaced while it was open; what was "
-                "not yet read is lost; close this store and open the folder again"
-            )
+        self._require_there()
         if writing is not None:
             require_space(path, writing, "this write")
             self._written = True
@@ -88,6 +89,11 @@ class Engine:
             yield self._shard
             if writing is not None:
                 self._flush_now_and_then()
+                self._require_there()  # it may have gone during the write
+
+    def _require_there(self) -> None:
+        if self._is_gone():
+            raise StoreError(_GONE.format(self.folder.path))
 
     def _flush_now_and_then(self) -> None:
         """Force to the disk what was written, once in some seconds.
@@ -119,6 +125,8 @@ class Engine:
 
     def _close(self) -> None:
         if self._is_gone():
+            if self._written:
+                logger.warning("%s", _GONE.format(self.folder.path))
             with contextlib.suppress(Exception):
                 self._shard.close()
             return
