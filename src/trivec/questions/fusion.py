@@ -34,8 +34,8 @@ class QuestionOptions:
         use_questions: search the generated questions.
         use_feedback: let verdicts on similar questions lift and lower chunks.
         question_threshold: the dense cosine with the question asked above which a stored one
-            counts. Models differ: the default is for ``mini``, whose cosines lie close together.
-            For a model that spreads them wider it is strict: look at pairs of your own.
+            counts. Models differ: the default is for ``mini``. For another one, look at pairs of
+            your own.
         feedback_threshold: the same for the question that a verdict was given for.
         question_weight: what a generated question adds at most.
         lift: what a good verdict adds at most.
@@ -50,8 +50,8 @@ class QuestionOptions:
     use_passages: bool = True
     use_questions: bool = True
     use_feedback: bool = True
-    question_threshold: float = 0.82
-    feedback_threshold: float = 0.92
+    question_threshold: float = 0.70
+    feedback_threshold: float = 0.87
     question_weight: float = 0.5
     lift: float = 1.0
     lower: float = 1.0
