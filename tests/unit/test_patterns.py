@@ -129,18 +129,22 @@ def slowness(name: str) -> str | None:
     """Return the mark on which a pattern is slow, and slower than twice the text explains."""
     for unit in UNITS:
         for length in LENGTHS:
-            whole = [seconds(name, (unit * length)[:length])]
-            while whole[-1] > SECONDS and len(whole) < 3:
-                whole.append(seconds(name, (unit * length)[:length]))
-            if whole[-1] > SECONDS and (length == LENGTHS[0] or _grows(name, unit, min(whole))):
+            slow = all(seconds(name, (unit * length)[:length]) > SECONDS for _ in range(3))
+            if slow and (length == LENGTHS[0] or all(_grows(name, unit) for _ in range(4))):
                 return unit
     return None
 
 
-def _grows(name: str, unit: str, whole: float) -> bool:
-    """Say whether half the text takes less than a third of the time: a linear one takes half."""
-    half = LENGTHS[-1] // 2
-    return whole > 3 * min(seconds(name, (unit * half)[:half]) for _ in range(3))
+def _grows(name: str, unit: str) -> bool:
+    """Say whether half the text takes less than a third of the time: a linear one takes half.
+
+    One such answer may be a machine that was slow for a moment; several in a row are the pattern.
+    """
+    half, whole = (
+        min(seconds(name, (unit * length)[:length]) for _ in range(2))
+        for length in (LENGTHS[-1] // 2, LENGTHS[-1])
+    )
+    return whole > 3 * half
 
 
 def seconds(name: str, text: str) -> float:

@@ -10,7 +10,7 @@ __all__ = ["listed", "names_keywords", "names_sub_questions", "without_bullet"]
 MOST_WORDS = 7
 """Of a keyword; what is longer is a sentence about the keywords."""
 
-_STRING = re.compile(r'"((?:[^"\\\n]|\\.){0,400})"(\s{0,9}:)?')
+_STRING = re.compile(r'(?<!\\)"((?:[^"\\\n]|\\.){0,400})"(\s{0,9}:)?')
 _SEPARATORS = re.compile(
     r"[\n，、;；|،؛]+|(?<!\d),+|,+(?!\d{3}(?!\d))|\s/\s|[①-⑳❶-❿]|[（(]\d{1,2}[）)]|\d\ufe0f?\u20e3"
     r"|(?<=[\"”`」])\s{1,3}(?:OR\s|AND\s)?(?=[\"“`「])|(?<=\S)\s#(?=[^\W\d])"
