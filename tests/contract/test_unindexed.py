@@ -68,3 +68,9 @@ def test_an_index_lasts(tmp_path):
         assert index.schema.payload_indexes["metadata.year"] == "integer"
         assert unindexed_metadata(index.store, index.schema) == sorted({*METADATA} - {"year"})
         assert [hit.id for hit in index.search("passage", filter={"year": 2020})] == ["1"]
+
+
+def test_a_key_with_half_a_surrogate_pair_is_indexed_as_it_is_kept(index):
+    index.add([Chunk("a passage", id="odd", metadata={"k\ud800": "x"})])
+    assert index.ensure_payload_index("k\ud800") == "keyword"
+    assert index.ensure_payload_index("z\ud800", "integer") == "integer"

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from trivec._runtime.plain import json_values
 from trivec.errors import InputError, StoreError
 from trivec.index.collection import Binding
 from trivec.index.opening import with_indexes
@@ -25,6 +26,7 @@ def ensure_payload_index(binding: Binding, key: str, kind: str | None) -> tuple[
         InputError: no such type, or no value to tell it by, or a key that no index can reach.
         StoreError: the client's key may not make indexes.
     """
+    key = json_values(key, "key", 1)  # as the metadata's own keys are kept
     paths = binding.codec.metadata_field(key).paths
     if not paths:
         raise InputError(
