@@ -42,8 +42,11 @@ LENGTHS = range(25, 300)  # of the English message, in characters
 MESSAGES = 100
 ENOUGH = 120  # messages that a language must have
 MOST_HOLES = 0.1  # languages that may lack a message
-SAME = {"en_AU", "en_GB", "es_AR", "es_CO", "es_MX", "es_VE", "ar_DZ", "dsb", "hsb", "ia", "nn"}
-"""Left out, as sr_Latn: each is nearly another one, or spoken by few."""
+LEFT_OUT = {
+    *("en_AU", "en_GB", "es_AR", "es_CO", "es_MX", "es_VE", "ar_DZ", "sr_Latn"),
+    *("dsb", "hsb", "ia", "nn"),
+}
+"""Each is nearly another one, or spoken by few."""
 
 _QUOTED = r'((?:".*"\n?)+)'
 _PLACE = re.compile(r"%\([a-z_]+\)[sd]|%[sd]|\{[a-z_]*\}")
@@ -90,9 +93,8 @@ def entries(catalog: str) -> Iterator[tuple[str, str]]:
 
 def chosen(messages: dict[str, dict[str, str]]) -> tuple[list[str], list[str]]:
     """Return the languages and the English messages that nearly all of them have."""
-    left_out = {*SAME, "sr_Latn"}
     languages = [
-        one for one in sorted(messages) if len(messages[one]) >= ENOUGH and one not in left_out
+        one for one in sorted(messages) if len(messages[one]) >= ENOUGH and one not in LEFT_OUT
     ]
     least = (1 - MOST_HOLES) * len(languages)
     common = [
